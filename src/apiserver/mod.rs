@@ -1,0 +1,1 @@
+//! Floor 8: an in-memory Kubernetes API: a pure store and its HTTP face. Knows no scheduling and no scheduler.

@@ -1,0 +1,7 @@
+//! Floor 0: the vocabulary every room shares. Knows nothing of scheduling, Kubernetes, or I/O.
+
+pub mod id;
+pub mod names;
+pub mod random;
+pub mod table;
+pub mod time;

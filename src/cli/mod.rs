@@ -1,0 +1,1 @@
+//! Floor 10: the commands. Start-up and printing only.

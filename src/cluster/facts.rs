@@ -1,0 +1,151 @@
+//! Facts: whole objects as observed, in kube-free form. A fact replaces what was known of its object.
+//! Taking the same fact twice changes nothing.
+
+use crate::base::names::{Name, ObjectName};
+use crate::base::time::{Span, Time};
+use crate::workload::ask::{Amounts, SharedAsk};
+use crate::workload::constraints::Taint;
+
+/// A node as its object says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFact {
+    /// Node name.
+    pub name: Name,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// Labels sorted by key.
+    pub labels: Vec<(Name, Name)>,
+    /// Taints as listed.
+    pub taints: Vec<Taint>,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// `status.allocatable`, zeros kept (a resource of 0 exists; an absent one does not).
+    pub allocatable: Amounts,
+}
+
+/// Where a PodGroup comes from; two groups of one name from different sources are two gangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupSource {
+    /// `scheduling.x-k8s.io/v1alpha1`, membership by pod label.
+    Coscheduling,
+    /// `scheduling.k8s.io`, membership by `spec.schedulingGroup.podGroupName`.
+    Native,
+}
+
+/// Names a PodGroup.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupName {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// Which API it is an object of.
+    pub source: GroupSource,
+}
+
+/// `status.phase` of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodPhase {
+    /// Not all containers started.
+    Pending,
+    /// Running, or (`Unknown`) its node is out of contact: it holds its resources either way.
+    Running,
+    /// All containers ended well.
+    Succeeded,
+    /// Ended, not well.
+    Failed,
+}
+
+/// A pod as its object says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFact {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// `metadata.resourceVersion`; ordered, as Kubernetes promises since 1.35. 0 where there is none.
+    pub resource_version: u64,
+    /// `metadata.creationTimestamp`.
+    pub created: Time,
+    /// `spec.schedulerName`.
+    pub scheduler: Name,
+    /// The group that this pod is a member of.
+    pub group: Option<GroupName>,
+    /// `spec.priority`, 0 where absent.
+    pub priority: i32,
+    /// `spec.nodeName`, where assigned.
+    pub node: Option<Name>,
+    /// `status.phase`.
+    pub phase: PodPhase,
+    /// True once `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// Names of `spec.schedulingGates`.
+    pub gates: Vec<Name>,
+    /// What it asks of a node.
+    pub ask: SharedAsk,
+    /// What it holds on its node, where that differs from the ask (in-place resize). Empty: as asked.
+    pub held: Option<Amounts>,
+    /// The controller that owns it (`Kind/name`), for `occupiedBy` and for recreation.
+    pub controller: Option<Name>,
+    /// Mirror and DaemonSet pods are never moved or evicted.
+    pub pinned_to_node: bool,
+    /// An error in the pod itself that keeps it from being scheduled (field, value, remedy).
+    pub malformed: Option<Name>,
+}
+
+/// A PodGroup as its object says, whatever its API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFact {
+    /// Namespace, name, source.
+    pub name: GroupName,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// `metadata.resourceVersion`.
+    pub resource_version: u64,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`.
+    pub created: Time,
+    /// How many members must be placed together; `None` for a native `basic` group.
+    pub minimum: Option<u32>,
+    /// Floor checked before any search; empty where absent.
+    pub min_resources: Amounts,
+    /// Bounds the binding; `None` where the default holds.
+    pub schedule_timeout: Option<Span>,
+    /// The group's own priority (native only).
+    pub priority: Option<i32>,
+    /// What the group wants and Muster cannot honour yet (required topology, ...).
+    pub unsupported: Vec<Name>,
+    /// What is wrong with the object (field, value, remedy). Such a gang is refused as `InvalidGang`.
+    pub malformed: Option<Name>,
+    /// The status that the object shows now, so that only changes are written.
+    pub status: GroupStatus,
+}
+
+/// The part of a PodGroup's status that Muster writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct GroupStatus {
+    /// Coscheduling: `Pending`, `Scheduling`, `Running`, `Finished`, `Failed`; empty before the first write.
+    pub phase: String,
+    /// Coscheduling: the owners of its pods.
+    pub occupied_by: String,
+    /// Members that run.
+    pub running: u32,
+    /// Members that ended well.
+    pub succeeded: u32,
+    /// Members that ended badly.
+    pub failed: u32,
+    /// Native: condition `PodGroupInitiallyScheduled`, once written.
+    pub condition: Option<GroupCondition>,
+}
+
+/// A condition of a native PodGroup.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupCondition {
+    /// `True` or `False`.
+    pub holds: bool,
+    /// `Scheduled`, `Unschedulable`, `SchedulerError`.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// The generation it speaks of.
+    pub observed_generation: i64,
+}

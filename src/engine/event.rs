@@ -1,0 +1,56 @@
+//! What the engine is told. Events speak names and uids, never ids.
+
+use super::order::OrderId;
+use crate::base::names::{Name, ObjectName};
+use crate::cluster::facts::{GroupFact, GroupName, NodeFact, PodFact};
+
+/// A fact about the world, whole and idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A node was added or changed.
+    Node(Box<NodeFact>),
+    /// A node is gone.
+    NodeGone(Name),
+    /// A pod was added or changed. Pods of every scheduler are told.
+    Pod(Box<PodFact>),
+    /// A pod is gone from the API.
+    PodGone {
+        /// Namespace and name.
+        name: ObjectName,
+        /// Its uid: a pod of the same name and another uid is another pod.
+        uid: Name,
+    },
+    /// A PodGroup was added or changed.
+    Group(Box<GroupFact>),
+    /// A PodGroup is gone.
+    GroupGone {
+        /// Which.
+        name: GroupName,
+        /// Its uid.
+        uid: Name,
+    },
+    /// An order came back from the world.
+    Settled {
+        /// Which order.
+        order: OrderId,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// All objects that existed at start have been told. Nothing is decided before this.
+    Synced,
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Done,
+    /// It did not and will not take effect: the object had changed (HTTP 409).
+    Conflict(String),
+    /// It did not and will not take effect: the object is gone (404, or another uid).
+    Gone,
+    /// It did not and will not take effect: the API refused it for good (403, 422, a webhook).
+    Refused(String),
+    /// Nobody knows. Capacity stays held until a fact tells.
+    Unknown(String),
+}

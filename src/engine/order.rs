@@ -1,0 +1,137 @@
+//! What the engine wants done: orders, whose outcome must come back, and notices, which may be dropped.
+
+use crate::base::names::{Name, ObjectName};
+use crate::cluster::facts::{GroupName, GroupStatus};
+
+/// Names an order within one run of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u64);
+
+/// A pod, exactly: the order applies to this incarnation in this version or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRef {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// Precondition.
+    pub uid: Name,
+    /// Precondition; 0 where the version is not known.
+    pub resource_version: u64,
+}
+
+/// One effect on the world. Its outcome returns as `Event::Settled`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Names the order in its outcome.
+    pub id: OrderId,
+    /// What to do.
+    pub action: Action,
+}
+
+/// The effects there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// POST `pods/NAME/binding`.
+    Bind {
+        /// Which pod.
+        pod: PodRef,
+        /// Where to.
+        node: Name,
+        /// Its gang: the PodGroup's name, or the pod's own.
+        gang: ObjectName,
+        /// The epoch of the plan, stamped on the pod as an annotation; 0 for a pod without a group.
+        epoch: u32,
+    },
+}
+
+/// Something to tell people. Best effort: the rim batches notices and drops them before binds wait.
+/// The engine repeats nothing that has not changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Condition `PodScheduled=False`.
+    Waiting {
+        /// Which pod.
+        pod: PodRef,
+        /// `Unschedulable`, `WaitingForMembers`, ...: see [`WaitReason`].
+        reason: WaitReason,
+        /// For people (and, where `Unschedulable`, for autoscalers).
+        message: String,
+    },
+    /// New status of a PodGroup.
+    Group {
+        /// Which.
+        name: GroupName,
+        /// Its uid.
+        uid: Name,
+        /// What its status should say.
+        status: GroupStatus,
+    },
+    /// An event of `events.k8s.io/v1`.
+    Event {
+        /// About what.
+        about: Subject,
+        /// Warning, else Normal.
+        warning: bool,
+        /// `Scheduled`, `FailedScheduling`, ...
+        reason: &'static str,
+        /// `Binding`, `Scheduling`, ...
+        action: &'static str,
+        /// For people.
+        note: String,
+    },
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A pod.
+    Pod {
+        /// Namespace and name.
+        name: ObjectName,
+        /// Its uid.
+        uid: Name,
+    },
+    /// A PodGroup.
+    Group {
+        /// Which.
+        name: GroupName,
+        /// Its uid.
+        uid: Name,
+    },
+}
+
+/// Why a pod or gang waits. The closed list that conditions, `simulate`, and `explain` share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WaitReason {
+    /// More or other nodes would help; autoscalers act on this one.
+    Unschedulable,
+    /// Members or the PodGroup itself do not exist yet.
+    WaitingForMembers,
+    /// It would fit, but what stands before it in turn needs the place.
+    WaitingForTurn,
+    /// Victims are leaving.
+    WaitingForVictims,
+    /// The pod has scheduling gates.
+    SchedulingGated,
+    /// The gang contradicts itself; only its author can mend it.
+    InvalidGang,
+    /// It asks for something that Muster does not honour.
+    Unsupported,
+    /// Its gang's binding was given up; it waits for the next attempt.
+    GangAborted,
+}
+
+impl WaitReason {
+    /// The word as the API shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unschedulable => "Unschedulable",
+            Self::WaitingForMembers => "WaitingForMembers",
+            Self::WaitingForTurn => "WaitingForTurn",
+            Self::WaitingForVictims => "WaitingForVictims",
+            Self::SchedulingGated => "SchedulingGated",
+            Self::InvalidGang => "InvalidGang",
+            Self::Unsupported => "Unsupported",
+            Self::GangAborted => "GangAborted",
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What a gang demands of one planning attempt. Filled by the engine, read by the search.
+
+use crate::cluster::ids::{AskId, PodId};
+
+/// Members with equal asks, in the order in which they should be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// What each of them asks for.
+    pub ask: AskId,
+    /// The members that are not placed yet.
+    pub members: Vec<PodId>,
+}
+
+/// One attempt for one gang.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Unplaced members by role; no role is empty, no ask appears twice.
+    pub roles: Vec<Role>,
+    /// How many of these members must be placed together, at least 1.
+    /// Members beyond it are placed in the same plan where they fit.
+    pub minimum: usize,
+}
+
+impl Demand {
+    /// Number of unplaced members.
+    pub fn members(&self) -> usize {
+        self.roles.iter().map(|role| role.members.len()).sum()
+    }
+}

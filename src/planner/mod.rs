@@ -1,0 +1,5 @@
+//! Floor 5: decides everything and touches nothing. A demand goes in; a complete plan or a refusal comes out.
+//! Every plan is judged by the referee, whose code shares nothing with the search.
+
+pub mod demand;
+pub mod plan;

@@ -1,0 +1,19 @@
+//! A plan: immutable and complete. Later capabilities add evictions, recuts, claims, and volumes here.
+
+use crate::cluster::ids::{NodeId, PodId};
+
+/// One bind of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat {
+    /// Who.
+    pub pod: PodId,
+    /// Where.
+    pub node: NodeId,
+}
+
+/// Everything that has to happen for one gang, decided at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Binds, role by role in the demand's order.
+    pub seats: Vec<Seat>,
+}

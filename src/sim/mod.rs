@@ -1,0 +1,1 @@
+//! Floor 9: simulated worlds: kubelets, controllers, fleets, arrivals, virtual time. Objects in, writes out.

@@ -1,0 +1,1 @@
+//! Floor 9: metrics, logs, and the HTTP endpoints of `run`. Reads counters; changes nothing.

@@ -1,0 +1,32 @@
+//! An ask: everything filters and scores read of a pod. Equal pods share one ask,
+//! so that a gang of 4,096 equal pods is judged once.
+
+use std::sync::Arc;
+
+use super::constraints::{NodeTerm, PreferredTerm, Toleration};
+use crate::base::names::Name;
+
+/// Amounts by resource name, sorted by name, no zeros, no duplicates.
+/// Units: `cpu` in millicores; everything else in whole units (bytes, devices).
+pub type Amounts = Vec<(Name, i64)>;
+
+/// What one pod asks of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ask {
+    /// Requests by kube-scheduler's formula (init containers, sidecars, overhead, pod level).
+    pub requests: Amounts,
+    /// `spec.nodeSelector`, sorted by key.
+    pub node_selector: Vec<(Name, Name)>,
+    /// Required node affinity: `None` if absent; one of the terms must match.
+    pub required_terms: Option<Vec<NodeTerm>>,
+    /// Preferred node affinity.
+    pub preferred_terms: Vec<PreferredTerm>,
+    /// Tolerations, as written.
+    pub tolerations: Vec<Toleration>,
+    /// What this pod wants and Muster cannot honour: each entry names field and remedy.
+    /// A pod with any entry is refused (`Unsupported`), never placed as if it had not asked.
+    pub unsupported: Vec<Name>,
+}
+
+/// An ask as facts carry it: shared, compared by content.
+pub type SharedAsk = Arc<Ask>;
