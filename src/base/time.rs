@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::str::FromStr;
 
 /// An instant: nanoseconds since the Unix epoch, in whichever world runs (real or virtual).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +17,23 @@ impl Time {
     pub const EPOCH: Self = Self(0);
     /// Later than every instant that occurs.
     pub const FAR_FUTURE: Self = Self(i64::MAX);
+}
+
+impl Time {
+    /// The instant as RFC 3339 in UTC, with as many decimals as it needs: none for whole seconds,
+    /// as the Kubernetes API writes `metadata.creationTimestamp`.
+    pub fn to_rfc3339(self) -> String {
+        jiff::Timestamp::from_nanosecond(i128::from(self.0))
+            .expect("64 bits of nanoseconds end in the year 2262, within the calendar")
+            .to_string()
+    }
+
+    /// Reads RFC 3339, with or without decimals. `None` where the text is no instant
+    /// or lies outside of what 64 bits of nanoseconds can hold (years 1677 to 2262).
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let instant = text.parse::<jiff::Timestamp>().ok()?;
+        i64::try_from(instant.as_nanosecond()).ok().map(Self)
+    }
 }
 
 impl Span {
@@ -82,6 +100,77 @@ impl fmt::Display for Span {
     }
 }
 
+/// Why a text is no [`Span`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpanError;
+
+impl fmt::Display for SpanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a duration: write numbers with units, such as 90s, 1h30m, 1.5s, or 500ms")
+    }
+}
+
+impl std::error::Error for SpanError {}
+
+/// Reads what Go's `time.ParseDuration` reads: `1h2m3.5s`, `150ms`, `-1s`, `0`.
+/// Digits below a nanosecond are dropped, as there.
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let (sign, mut rest) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        };
+        if rest == "0" {
+            return Ok(Self::ZERO);
+        }
+        if rest.is_empty() {
+            return Err(SpanError);
+        }
+        let mut total: i128 = 0;
+        while !rest.is_empty() {
+            let (part, after) = leading_span(rest).ok_or(SpanError)?;
+            total = total.checked_add(part).ok_or(SpanError)?;
+            rest = after;
+        }
+        i64::try_from(sign * total).map(Self).map_err(|_| SpanError)
+    }
+}
+
+/// The first number with its unit, in nanoseconds, and what follows it.
+fn leading_span(text: &str) -> Option<(i128, &str)> {
+    let number_end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, rest) = text.split_at(number_end);
+    let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+    let (unit, rest) = rest.split_at(unit_end);
+    let unit: i128 = match unit {
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && decimals.is_empty() {
+        return None;
+    }
+    let digits = |text: &str| match text {
+        "" => Some(0),
+        text => text.parse::<i128>().ok(),
+    };
+    // 13 decimals reach below a nanosecond even of an hour.
+    let decimals = &decimals[..decimals.len().min(13)];
+    if decimals.contains('.') {
+        return None;
+    }
+    let scale = 10_i128.pow(u32::try_from(decimals.len()).expect("at most 13"));
+    let total = digits(whole)?.checked_mul(unit)? + digits(decimals)? * unit / scale;
+    Some((total, rest))
+}
+
 /// Writes `total / unit` with as many decimals as are needed, none if it is whole.
 fn write_decimal(f: &mut fmt::Formatter<'_>, total: u64, unit: u64) -> fmt::Result {
     write!(f, "{}", total / unit)?;
@@ -101,7 +190,47 @@ fn write_decimal(f: &mut fmt::Formatter<'_>, total: u64, unit: u64) -> fmt::Resu
 
 #[cfg(test)]
 mod tests {
-    use super::Span;
+    use super::{Span, Time};
+
+    #[test]
+    fn spans_are_read_as_go_reads_them() {
+        let read = [
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("1h2m3.5s", Some(3_723_500_000_000)),
+            (".5s", Some(500_000_000)),
+            ("5.s", Some(5_000_000_000)),
+            ("-1m", Some(-60_000_000_000)),
+            ("+1us", Some(1_000)),
+            ("1µs", Some(1_000)),
+            ("0.3333333333333333333h", Some(1_199_999_999_999)),
+            ("", None),
+            ("5", None),
+            ("s", None),
+            (".s", None),
+            ("1.2.3s", None),
+            ("1d", None),
+            ("1s ", None),
+            ("9999999999h", None),
+        ];
+        for (text, nanoseconds) in read {
+            assert_eq!(text.parse::<Span>().ok(), nanoseconds.map(Span), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn instants_go_through_rfc3339_and_back() {
+        for text in
+            ["2026-11-01T12:00:00Z", "2026-11-01T12:00:00.000000003Z", "1970-01-01T00:00:00Z"]
+        {
+            assert_eq!(Time::from_rfc3339(text).map(Time::to_rfc3339).as_deref(), Some(text));
+        }
+        assert_eq!(
+            Time::from_rfc3339("2026-11-01T13:00:00+01:00"),
+            Time::from_rfc3339("2026-11-01T12:00:00Z")
+        );
+        assert_eq!(Time::from_rfc3339("yesterday"), None);
+    }
 
     #[test]
     fn spans_print_as_go_prints_them() {
