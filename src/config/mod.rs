@@ -1,1 +1,49 @@
-//! Floor 7: configuration. The file as written, resolved into the settings structs that live in the rooms they govern.
+//! Floor 7: configuration. The file as written, resolved into settings structs.
+//!
+//! Settings of pure rooms live in those rooms; settings of the rim (higher floors) live in [`rim`].
+//! Text in, settings out: reading the file is the caller's. Every default stands in [`resolve`] and nowhere else.
+
+mod diagnosis;
+pub mod file;
+pub mod resolve;
+pub mod rim;
+pub mod shipped;
+
+use std::fmt;
+
+use file::ConfigurationFile;
+
+/// What is wrong with a configuration, and where. Shows as `line 3, column 1: ...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationError {
+    /// Line and column, both from 1, where they are known.
+    pub at: Option<(u64, u64)>,
+    /// Field, value, and remedy.
+    pub message: String,
+}
+
+impl fmt::Display for ConfigurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "line {line}, column {column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for ConfigurationError {}
+
+/// Reads a configuration as written. An empty text is a valid file that changes no default.
+///
+/// # Errors
+/// YAML that does not parse, a field that does not exist, a value of the wrong type.
+pub fn parse(text: &str) -> Result<ConfigurationFile, ConfigurationError> {
+    let only_comments = text.lines().all(|line| {
+        let line = line.trim();
+        line.is_empty() || line.starts_with('#') || line == "---"
+    });
+    if only_comments {
+        return Ok(ConfigurationFile::default());
+    }
+    serde_saphyr::from_str(text).map_err(|error| diagnosis::of(&error, text))
+}

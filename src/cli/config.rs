@@ -1,0 +1,27 @@
+//! `muster config`: prints the configuration with all defaults, or checks a file.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::config::parse;
+use crate::config::resolve;
+use crate::config::shipped;
+
+/// Print the configuration with all its defaults, or check a configuration file.
+///
+/// Start from `muster config > muster.yaml`; delete what you do not change.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Check this file instead: exit status 0 if `muster run --config FILE` would accept it, else 2.
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+}
+
+pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
+    let Some(path) = &args.check else { return super::answer(shipped::CONFIGURATION) };
+    let text = super::read_text(path)?;
+    parse(&text)
+        .and_then(|file| resolve::resolve(&file))
+        .map_err(|error| Failure::BadInput(format!("{}: {error}", path.display())))?;
+    super::answer(&format!("{}: valid\n", path.display()))
+}

@@ -1,0 +1,70 @@
+//! Turns the YAML reader's errors into sentences with a place and a remedy. Knows no setting by name.
+
+use serde_saphyr::Error;
+use serde_saphyr::MessageFormatter;
+use serde_saphyr::UserMessageFormatter;
+
+use super::ConfigurationError;
+
+/// The place and the sentence for `error`, which reading `text` gave.
+pub(super) fn of(error: &Error, text: &str) -> ConfigurationError {
+    let error = error.without_snippet();
+    let at = error.location().map(|location| (location.line(), location.column()));
+    let message = if let Error::SerdeUnknownField { field, expected, .. } = error {
+        unknown_field(field, expected)
+    } else {
+        in_its_line(&UserMessageFormatter.format_message(error), at, text)
+    };
+    ConfigurationError { at: at.filter(|(line, _)| *line > 0), message }
+}
+
+/// The reader's message, in words that need no Rust, with the line that it speaks of.
+fn in_its_line(message: &str, at: Option<(u64, u64)>, text: &str) -> String {
+    let message = match message {
+        "invalid u32" | "invalid u64" => "expected a whole number",
+        other => other,
+    };
+    let line =
+        at.and_then(|(line, _)| text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?));
+    match line.map(str::trim) {
+        Some(line) if !line.is_empty() => format!("{message} in `{line}`"),
+        _ => message.to_owned(),
+    }
+}
+
+/// `unknown field "x": did you mean "y"? Valid here: ...`
+fn unknown_field(field: &str, expected: &[&str]) -> String {
+    let mut message = format!("unknown field {field:?}");
+    if let Some(nearest) = nearest(field, expected) {
+        message.push_str(&format!(": did you mean {nearest:?}?"));
+    } else {
+        message.push('.');
+    }
+    message.push_str(&format!(" Valid here: {}", expected.join(", ")));
+    message
+}
+
+/// The key that differs from `field` by the fewest edits, if by few enough to be meant.
+fn nearest<'a>(field: &str, expected: &[&'a str]) -> Option<&'a str> {
+    let field = field.to_lowercase();
+    expected
+        .iter()
+        .map(|key| (strsim::damerau_levenshtein(&field, &key.to_lowercase()), *key))
+        .filter(|(edits, key)| *edits <= key.len().max(field.len()) / 2)
+        .min()
+        .map(|(_, key)| key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_is_recognised_and_a_foreign_word_is_not() {
+        let keys = ["schedulerNames", "backlog", "gangs"];
+        assert_eq!(nearest("schedulerName", &keys), Some("schedulerNames"));
+        assert_eq!(nearest("BACKLOG", &keys), Some("backlog"));
+        assert_eq!(nearest("gnags", &keys), Some("gangs"));
+        assert_eq!(nearest("leaderElection", &keys), None);
+    }
+}

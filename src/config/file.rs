@@ -1,0 +1,102 @@
+//! The configuration as written: every field optional, none unknown, each value with its place in the file.
+//! No defaults and no limits here: both are the business of `resolve`.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+/// `apiVersion` of the file.
+pub const API_VERSION: &str = "config.muster.dev/v1alpha1";
+
+/// `kind` of the file.
+pub const KIND: &str = "SchedulerConfiguration";
+
+/// A value with its line and column; `None` where the file leaves it out.
+pub type Given<T> = Option<Spanned<T>>;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConfigurationFile {
+    /// [`API_VERSION`].
+    pub api_version: Given<String>,
+    /// [`KIND`].
+    pub kind: Given<String>,
+    /// Names that pods may give as `spec.schedulerName` to be Muster's.
+    pub scheduler_names: Given<Vec<String>>,
+    /// The waiting line.
+    #[serde(default)]
+    pub backlog: Backlog,
+    /// Gangs in general.
+    #[serde(default)]
+    pub gangs: Gangs,
+    /// The search for a placement.
+    #[serde(default)]
+    pub search: Search,
+    /// Conditions and events.
+    #[serde(default)]
+    pub notices: Notices,
+    /// Traffic with the Kubernetes API.
+    #[serde(default)]
+    pub kubernetes: Kubernetes,
+    /// Health, metrics, explanations.
+    #[serde(default)]
+    pub http: Http,
+}
+
+/// The waiting line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backlog {
+    /// Pause after the first failed attempt to bind.
+    pub backoff_seconds_initial: Given<u32>,
+    /// Longest pause; it doubles until then.
+    pub backoff_seconds_max: Given<u32>,
+    /// How long a gang may be overtaken before a place is kept for it.
+    pub overtaking_seconds_max: Given<u32>,
+}
+
+/// Gangs in general.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Gangs {
+    /// Limit of a binding where the PodGroup gives none.
+    pub schedule_timeout_seconds_default: Given<u32>,
+}
+
+/// The search for a placement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Search {
+    /// Steps of one search before it gives up.
+    pub steps_max: Given<u64>,
+}
+
+/// Conditions and events.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Notices {
+    /// How long a gang is left in peace before its waiting is announced.
+    pub delay_milliseconds: Given<u32>,
+}
+
+/// Traffic with the Kubernetes API.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kubernetes {
+    /// Bind requests under way at once.
+    pub binds_concurrent_max: Given<u32>,
+    /// Limit of one write.
+    pub write_timeout_seconds: Given<u32>,
+    /// Limit of one read or one page of a listing.
+    pub read_timeout_seconds: Given<u32>,
+    /// How long one watch request lasts before it is renewed.
+    pub watch_timeout_seconds: Given<u32>,
+}
+
+/// Health, metrics, explanations.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Http {
+    /// `HOST:PORT` to listen on.
+    pub listen_address: Given<String>,
+}

@@ -1,0 +1,310 @@
+//! From what was written to settings: defaults filled in, limits checked. Every default of Muster stands here.
+//! Knows no file and no flag; errors name the field, its value, its place, and the remedy.
+
+use std::net::SocketAddr;
+
+use super::ConfigurationError;
+use super::file::API_VERSION;
+use super::file::ConfigurationFile;
+use super::file::Given;
+use super::file::KIND;
+use super::rim::HttpSettings;
+use super::rim::KubernetesSettings;
+use crate::base::names::Name;
+use crate::base::time::Span;
+
+const SCHEDULER_NAME: &str = "muster";
+const BACKOFF_SECONDS_INITIAL: u32 = 1;
+const BACKOFF_SECONDS_MAX: u32 = 10;
+const OVERTAKING_SECONDS_MAX: u32 = 300;
+const SCHEDULE_TIMEOUT_SECONDS_DEFAULT: u32 = 60;
+const SEARCH_STEPS_MAX: u64 = 2_000_000;
+const NOTICE_DELAY_MILLISECONDS: u32 = 500;
+const BINDS_CONCURRENT_MAX: u32 = 16;
+const WRITE_TIMEOUT_SECONDS: u32 = 2;
+const READ_TIMEOUT_SECONDS: u32 = 5;
+const WATCH_TIMEOUT_SECONDS: u32 = 60;
+const LISTEN_ADDRESS: &str = "0.0.0.0:10259";
+
+/// A day: longer pauses and limits are slips of the pen.
+const DAY_SECONDS: u32 = 86_400;
+
+/// Everything that can be configured, checked and complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Names that pods may give as `spec.schedulerName` to be Muster's; never empty.
+    pub scheduler_names: Vec<Name>,
+    /// Pause after the first failed attempt to bind.
+    pub backoff_initial: Span,
+    /// Longest pause between attempts.
+    pub backoff_max: Span,
+    /// How long a gang may be overtaken before a place is kept for it.
+    pub overtaking_max: Span,
+    /// Limit of a binding where the PodGroup gives none.
+    pub schedule_timeout_default: Span,
+    /// Steps of one search before it gives up.
+    pub search_steps_max: u64,
+    /// How long a gang is left in peace before its waiting is announced.
+    pub notice_delay: Span,
+    /// Traffic with the Kubernetes API.
+    pub kubernetes: KubernetesSettings,
+    /// Health, metrics, explanations.
+    pub http: HttpSettings,
+}
+
+/// Fills in the defaults and checks the limits.
+///
+/// # Errors
+/// A value out of its limits, or a file of another kind or version.
+pub fn resolve(file: &ConfigurationFile) -> Result<Configuration, ConfigurationError> {
+    exactly("apiVersion", &file.api_version, API_VERSION)?;
+    exactly("kind", &file.kind, KIND)?;
+    let backlog = &file.backlog;
+    let initial = seconds(
+        "backlog.backoffSecondsInitial",
+        &backlog.backoff_seconds_initial,
+        BACKOFF_SECONDS_INITIAL,
+    )?;
+    let longest =
+        seconds("backlog.backoffSecondsMax", &backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX)?;
+    if longest < initial {
+        let at =
+            place(&backlog.backoff_seconds_max).or_else(|| place(&backlog.backoff_seconds_initial));
+        let remedy = "must not be shorter than backlog.backoffSecondsInitial";
+        return Err(ConfigurationError {
+            at,
+            message: format!("backlog.backoffSecondsMax: {longest} {remedy} ({initial})"),
+        });
+    }
+    Ok(Configuration {
+        scheduler_names: scheduler_names(&file.scheduler_names)?,
+        backoff_initial: initial,
+        backoff_max: longest,
+        overtaking_max: seconds(
+            "backlog.overtakingSecondsMax",
+            &backlog.overtaking_seconds_max,
+            OVERTAKING_SECONDS_MAX,
+        )?,
+        schedule_timeout_default: seconds(
+            "gangs.scheduleTimeoutSecondsDefault",
+            &file.gangs.schedule_timeout_seconds_default,
+            SCHEDULE_TIMEOUT_SECONDS_DEFAULT,
+        )?,
+        search_steps_max: search_steps_max(&file.search.steps_max)?,
+        notice_delay: notice_delay(&file.notices.delay_milliseconds)?,
+        kubernetes: kubernetes(file)?,
+        http: http(&file.http.listen_address)?,
+    })
+}
+
+fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, ConfigurationError> {
+    let given = &file.kubernetes;
+    let binds = within(
+        "kubernetes.bindsConcurrentMax",
+        &given.binds_concurrent_max,
+        BINDS_CONCURRENT_MAX,
+        1,
+        256,
+    )?;
+    Ok(KubernetesSettings {
+        binds_concurrent_max: binds as usize,
+        write_timeout: seconds(
+            "kubernetes.writeTimeoutSeconds",
+            &given.write_timeout_seconds,
+            WRITE_TIMEOUT_SECONDS,
+        )?,
+        read_timeout: seconds(
+            "kubernetes.readTimeoutSeconds",
+            &given.read_timeout_seconds,
+            READ_TIMEOUT_SECONDS,
+        )?,
+        watch_timeout: seconds(
+            "kubernetes.watchTimeoutSeconds",
+            &given.watch_timeout_seconds,
+            WATCH_TIMEOUT_SECONDS,
+        )?,
+    })
+}
+
+fn scheduler_names(given: &Given<Vec<String>>) -> Result<Vec<Name>, ConfigurationError> {
+    let Some(names) = given else { return Ok(vec![SCHEDULER_NAME.into()]) };
+    if names.value.is_empty() {
+        return Err(wrong(
+            "schedulerNames",
+            given,
+            "[]",
+            "must name at least one scheduler; leave it out for [muster]",
+        ));
+    }
+    for (index, name) in names.value.iter().enumerate() {
+        if name.is_empty() || name.len() > 253 || name.chars().any(char::is_whitespace) {
+            let remedy = "is no scheduler name; use the word that pods give as spec.schedulerName";
+            return Err(wrong("schedulerNames", given, &format!("{name:?}"), remedy));
+        }
+        if names.value[..index].contains(name) {
+            return Err(wrong(
+                "schedulerNames",
+                given,
+                &format!("{name:?}"),
+                "is listed twice; list it once",
+            ));
+        }
+    }
+    Ok(names.value.iter().map(|name| name.as_str().into()).collect())
+}
+
+fn http(given: &Given<String>) -> Result<HttpSettings, ConfigurationError> {
+    let text = given.as_ref().map_or(LISTEN_ADDRESS, |address| address.value.as_str());
+    let listen_address: SocketAddr = text.parse().map_err(|_| {
+        let remedy =
+            "is no address to listen on; write IP:PORT, such as 127.0.0.1:10259 or [::]:10259";
+        wrong("http.listenAddress", given, &format!("{text:?}"), remedy)
+    })?;
+    Ok(HttpSettings { listen_address })
+}
+
+fn search_steps_max(given: &Given<u64>) -> Result<u64, ConfigurationError> {
+    let steps = given.as_ref().map_or(SEARCH_STEPS_MAX, |steps| steps.value);
+    if steps < 1_000 {
+        let remedy =
+            "must be at least 1000; a search that ends sooner misses placements that exist";
+        return Err(wrong("search.stepsMax", given, &steps.to_string(), remedy));
+    }
+    Ok(steps)
+}
+
+fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {
+    // 2 s is the promise that every waiting gang says by then what it waits for.
+    let delay = within("notices.delayMilliseconds", given, NOTICE_DELAY_MILLISECONDS, 0, 1_500)?;
+    Ok(Span::milliseconds(i64::from(delay)))
+}
+
+fn seconds(field: &str, given: &Given<u32>, default: u32) -> Result<Span, ConfigurationError> {
+    Ok(Span::seconds(i64::from(within(field, given, default, 1, DAY_SECONDS)?)))
+}
+
+fn within(
+    field: &str,
+    given: &Given<u32>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> Result<u32, ConfigurationError> {
+    let value = given.as_ref().map_or(default, |given| given.value);
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(wrong(field, given, &value.to_string(), &format!("must be between {least} and {most}")))
+}
+
+fn exactly(field: &str, given: &Given<String>, expected: &str) -> Result<(), ConfigurationError> {
+    match given {
+        Some(given_value) if given_value.value != expected => {
+            let remedy = format!("is not understood by this release; write {expected}");
+            Err(wrong(field, given, &format!("{:?}", given_value.value), &remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong<T>(field: &str, given: &Given<T>, value: &str, remedy: &str) -> ConfigurationError {
+    ConfigurationError { at: place(given), message: format!("{field}: {value} {remedy}") }
+}
+
+fn place<T>(given: &Given<T>) -> Option<(u64, u64)> {
+    given.as_ref().map(|given| (given.referenced.line(), given.referenced.column()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::super::shipped::CONFIGURATION;
+    use super::Configuration;
+    use super::resolve;
+
+    fn check(text: &str) -> Result<Configuration, String> {
+        parse(text).and_then(|file| resolve(&file)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_field_at_its_default() {
+        assert_eq!(
+            check(CONFIGURATION),
+            check(""),
+            "deploy/config.yaml must show the defaults of resolve.rs"
+        );
+        let written = format!("{:?}", parse(CONFIGURATION).expect("the shipped file parses"));
+        assert!(!written.contains("None"), "deploy/config.yaml leaves a field out: {written}");
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_and_nothing_else() {
+        let mut expected = check("").expect("the defaults are valid");
+        expected.scheduler_names = vec!["muster".into(), "coscheduling".into()];
+        assert_eq!(check("schedulerNames: [muster, coscheduling]\n"), Ok(expected));
+    }
+
+    #[test]
+    fn errors_name_place_field_value_and_remedy() {
+        let cases = [
+            (
+                "kind: SchedulerConfiguration\nbacklog:\n  backoffSecondMax: 3\n",
+                "line 3, column 3: unknown field \"backoffSecondMax\": did you mean \"backoffSecondsMax\"? \
+                 Valid here: backoffSecondsInitial, backoffSecondsMax, overtakingSecondsMax",
+            ),
+            (
+                "kubernetes:\n  bindsConcurrentMax: 0\n",
+                "line 2, column 23: kubernetes.bindsConcurrentMax: 0 must be between 1 and 256",
+            ),
+            (
+                "backlog: {backoffSecondsInitial: 20}\n",
+                "line 1, column 34: backlog.backoffSecondsMax: 10s must not be shorter than \
+                 backlog.backoffSecondsInitial (20s)",
+            ),
+            (
+                "apiVersion: v1\n",
+                "line 1, column 13: apiVersion: \"v1\" is not understood by this release; \
+                 write config.muster.dev/v1alpha1",
+            ),
+            (
+                "http: {listenAddress: \":80\"}\n",
+                "line 1, column 23: http.listenAddress: \":80\" is no address to listen on; \
+                 write IP:PORT, such as 127.0.0.1:10259 or [::]:10259",
+            ),
+            (
+                "schedulerNames: []\n",
+                "line 1, column 17: schedulerNames: [] must name at least one scheduler; leave it out for [muster]",
+            ),
+            (
+                "schedulerNames: [a, b, a]\n",
+                "line 1, column 17: schedulerNames: \"a\" is listed twice; list it once",
+            ),
+            (
+                "search: {stepsMax: 3}\n",
+                "line 1, column 20: search.stepsMax: 3 must be at least 1000; \
+                 a search that ends sooner misses placements that exist",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(check(text).expect_err(text), expected);
+        }
+    }
+
+    #[test]
+    fn values_of_the_wrong_type_and_broken_yaml_say_where() {
+        let cases = [
+            (
+                "backlog: {backoffSecondsMax: soon}\n",
+                "line 1, column 30: expected a whole number in `backlog: {backoffSecondsMax: soon}`",
+            ),
+            ("- a\n", "line 1, column 1: expected mapping start in `- a`"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(check(text).expect_err(text), expected);
+        }
+        for text in ["backlog: [\n", "kind: a\nkind: b\n", "kind: \"a\n"] {
+            let error = check(text).expect_err(text);
+            assert!(error.starts_with("line "), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What the binary carries from `deploy/`, so that one file is enough to install and to try Muster.
+//! The files in `deploy/` are the only copies; nothing is repeated here.
+
+/// The documented configuration with every default, as `muster config` prints it.
+pub const CONFIGURATION: &str = include_str!("../../deploy/config.yaml");
+
+/// The PodGroup of `scheduling.x-k8s.io/v1alpha1`, compatible with the coscheduling plugin's.
+pub const POD_GROUP_CRD: &str =
+    include_str!("../../deploy/crds/scheduling.x-k8s.io_podgroups.yaml");
+
+/// Every CustomResourceDefinition that Muster ships, one YAML document each.
+pub const CRDS: [&str; 1] = [POD_GROUP_CRD];
