@@ -3,5 +3,6 @@
 pub mod id;
 pub mod names;
 pub mod random;
+pub mod slab;
 pub mod table;
 pub mod time;

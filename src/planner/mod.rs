@@ -2,4 +2,5 @@
 //! Every plan is judged by the referee, whose code shares nothing with the search.
 
 pub mod demand;
+pub mod order;
 pub mod plan;

@@ -1,0 +1,90 @@
+//! What an operator may set about the engine, resolved: every field has a value and a unit.
+//! The configuration file is read elsewhere; nothing here is optional or textual.
+
+use crate::base::names::Name;
+use crate::base::time::Span;
+
+/// The engine's settings. `Settings::default()` is what the documentation calls the defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The `spec.schedulerName`s that this engine schedules. Default: `muster`.
+    pub scheduler_names: Vec<Name>,
+    /// Whether pods that name no scheduler are scheduled. Default: they are left alone;
+    /// a real API server fills the name in, a manifest on its way to `simulate` may lack it.
+    pub unnamed_scheduler: UnnamedScheduler,
+    /// Wait before the first new attempt of a gang whose binding failed. Default: 1 s, as kube-scheduler.
+    pub backoff_initial: Span,
+    /// The wait doubles with each failure in a row up to this. Default: 10 s, as kube-scheduler.
+    pub backoff_max: Span,
+    /// A gang refused for so long, though the cluster without running pods would hold it,
+    /// gets a place kept. Default: 300 s.
+    pub overtaking_after: Span,
+    /// Whether conditions, events, and group status are composed at all. Default: they are.
+    pub notices: Notices,
+    /// Nothing is said about a gang that is younger than this: it may be about to be bound. Default: 500 ms.
+    pub notice_after: Span,
+    /// A message of the same reason whose text alone changed is said again no sooner than this
+    /// after the last; the wait doubles with each repetition. Default: 10 s.
+    pub notice_again_after: Span,
+    /// The doubling of `notice_again_after` ends here. Default: 300 s.
+    pub notice_again_max: Span,
+    /// The status of one PodGroup is written at most once in this time. Default: 1 s.
+    pub group_status_every: Span,
+    /// At most so many notices leave one cycle; the rest follow after `notice_pause`. Default: 500.
+    pub notices_per_cycle: usize,
+    /// Rest between two cycles that were full of notices. Default: 100 ms.
+    pub notice_pause: Span,
+    /// At most so many planning attempts in one cycle. Default: 256.
+    pub attempts_per_cycle: usize,
+    /// A cycle ends once it has placed so many pods (the gang that reaches it is placed whole). Default: 4096.
+    pub placed_per_cycle: usize,
+}
+
+/// What becomes of pods that name no scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnnamedScheduler {
+    /// They are somebody else's.
+    LeftAlone,
+    /// They are scheduled as if they named one of `scheduler_names`.
+    Adopted,
+}
+
+/// Whether notices are composed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notices {
+    /// Conditions, events, and group status are told.
+    Told,
+    /// Nobody listens (a replay of a trace); no work is spent on them.
+    Silent,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            scheduler_names: vec!["muster".into()],
+            unnamed_scheduler: UnnamedScheduler::LeftAlone,
+            backoff_initial: Span::seconds(1),
+            backoff_max: Span::seconds(10),
+            overtaking_after: Span::seconds(300),
+            notices: Notices::Told,
+            notice_after: Span::milliseconds(500),
+            notice_again_after: Span::seconds(10),
+            notice_again_max: Span::seconds(300),
+            group_status_every: Span::seconds(1),
+            notices_per_cycle: 500,
+            notice_pause: Span::milliseconds(100),
+            attempts_per_cycle: 256,
+            placed_per_cycle: 4096,
+        }
+    }
+}
+
+impl Settings {
+    /// True if a pod that names `scheduler` is this engine's to schedule.
+    pub fn answers_to(&self, scheduler: &str) -> bool {
+        if scheduler.is_empty() {
+            return self.unnamed_scheduler == UnnamedScheduler::Adopted;
+        }
+        self.scheduler_names.iter().any(|name| &**name == scheduler)
+    }
+}
