@@ -7,6 +7,8 @@ macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        // A room may keep its ids to itself.
+        #[allow(unreachable_pub)]
         pub struct $name(pub u32);
 
         impl $crate::base::id::Id for $name {
