@@ -2,6 +2,7 @@
 
 pub mod id;
 pub mod names;
+pub mod quantity;
 pub mod random;
 pub mod slab;
 pub mod table;
