@@ -18,3 +18,7 @@ id_type!(
     /// A resource kind, in the order in which kinds were first seen.
     ResourceId
 );
+id_type!(
+    /// Node constraints that several asks share: all that rules read of node objects for an ask.
+    ConstraintId
+);

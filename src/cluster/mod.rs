@@ -3,3 +3,17 @@
 
 pub mod facts;
 pub mod ids;
+
+pub mod asks;
+pub mod change;
+pub mod draft;
+pub mod labels;
+pub mod load;
+pub mod node_set;
+pub mod nodes;
+pub mod resources;
+pub mod state;
+
+mod pods;
+
+pub use self::state::{Cluster, Held};

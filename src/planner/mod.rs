@@ -3,4 +3,11 @@
 
 pub mod demand;
 pub mod order;
+
+pub mod search;
+
 pub mod plan;
+pub mod referee;
+pub mod refusal;
+
+pub use self::search::{Planner, Settings};

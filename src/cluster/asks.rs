@@ -1,0 +1,303 @@
+//! Interned asks: each distinct ask once, its requests by resource id, its constraints shared with
+//! every ask that differs only in amounts. An ask lives while somebody uses it, and a while longer.
+
+use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::ids::{AskId, ConstraintId, ResourceId};
+use super::resources::{CPU, MEMORY, PODS, ResourceClass, ResourceSet, Resources};
+use crate::base::id::Id;
+use crate::base::table::Table;
+use crate::workload::ask::{Amounts, Ask, SharedAsk};
+
+/// Amounts by resource id, sorted by id; units as in [`Amounts`].
+pub type Requests = SmallVec<[(ResourceId, i64); 6]>;
+
+/// Unused asks that are kept, so that a stream of short-lived equal pods builds its ask once.
+const IDLE_ASKS_KEPT: usize = 4_096;
+
+/// An ask as the believed state keeps it.
+#[derive(Clone, Debug)]
+pub struct InternedAsk {
+    /// The ask itself.
+    pub ask: SharedAsk,
+    /// What one pod takes from a node, one of `pods` included.
+    pub requests: Requests,
+    /// The kinds in `requests`.
+    pub requested: ResourceSet,
+    /// The resource by whose free amount nodes are packed: the scarcest kind that is asked for.
+    pub packed_by: ResourceId,
+    /// Its node constraints, shared with other asks.
+    pub constraint: ConstraintId,
+}
+
+impl InternedAsk {
+    /// How much of `resource` one pod takes; 0 where it asks for none.
+    pub fn request(&self, resource: ResourceId) -> i64 {
+        self.requests.iter().find(|(id, _)| *id == resource).map_or(0, |(_, amount)| *amount)
+    }
+}
+
+/// All asks in use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AskTable {
+    asks: Table<AskId, Option<AskSlot>>,
+    free_asks: Vec<AskId>,
+    by_content: FxHashMap<SharedAsk, AskId>,
+    idle: VecDeque<AskId>,
+    constraints: Table<ConstraintId, Option<ConstraintSlot>>,
+    free_constraints: Vec<ConstraintId>,
+    by_constraint: FxHashMap<ByConstraints, ConstraintId>,
+}
+
+#[derive(Clone, Debug)]
+struct AskSlot {
+    interned: InternedAsk,
+    users: u32,
+    queued_as_idle: bool,
+}
+
+#[derive(Clone, Debug)]
+struct ConstraintSlot {
+    /// Any ask with these constraints; its amounts mean nothing here.
+    example: SharedAsk,
+    asks: u32,
+}
+
+/// Compares asks by what rules read of node objects: everything but amounts.
+#[derive(Clone, Debug)]
+struct ByConstraints(SharedAsk);
+
+/// True if the ask asks for a card or a MIG slice.
+pub fn wants_accelerator(ask: &Ask) -> bool {
+    ask.requests.iter().any(|(name, _)| ResourceClass::of(name) == ResourceClass::Accelerator)
+}
+
+impl PartialEq for ByConstraints {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&*self.0, &*other.0);
+        a.node_selector == b.node_selector
+            && a.required_terms == b.required_terms
+            && a.preferred_terms == b.preferred_terms
+            && a.tolerations == b.tolerations
+            && a.unsupported == b.unsupported
+            && wants_accelerator(a) == wants_accelerator(b)
+    }
+}
+
+impl Eq for ByConstraints {}
+
+impl Hash for ByConstraints {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let ask = &*self.0;
+        ask.node_selector.hash(state);
+        ask.required_terms.hash(state);
+        ask.preferred_terms.hash(state);
+        ask.tolerations.hash(state);
+        ask.unsupported.hash(state);
+        wants_accelerator(ask).hash(state);
+    }
+}
+
+impl AskTable {
+    /// The id of an equal ask; counts one more user, who gives it back with [`Self::forget`].
+    pub(super) fn intern(&mut self, ask: &SharedAsk, resources: &mut Resources) -> AskId {
+        if let Some(&id) = self.by_content.get(ask) {
+            self.retain(id);
+            return id;
+        }
+        let interned = self.compile(ask, resources);
+        let slot = Some(AskSlot { interned, users: 1, queued_as_idle: false });
+        let id = match self.free_asks.pop() {
+            Some(id) => {
+                self.asks[id] = slot;
+                id
+            }
+            None => self.asks.push(slot),
+        };
+        self.by_content.insert(ask.clone(), id);
+        id
+    }
+
+    fn compile(&mut self, ask: &SharedAsk, resources: &mut Resources) -> InternedAsk {
+        let requests = compile_amounts(&ask.requests, resources);
+        let mut requested = ResourceSet::EMPTY;
+        for (id, _) in &requests {
+            requested.insert(*id);
+        }
+        let packed_by = packed_by(&requests, resources);
+        let constraint = self.intern_constraint(ask);
+        InternedAsk { ask: ask.clone(), requests, requested, packed_by, constraint }
+    }
+
+    fn intern_constraint(&mut self, ask: &SharedAsk) -> ConstraintId {
+        if let Some(&id) = self.by_constraint.get(&ByConstraints(ask.clone())) {
+            self.constraint_slot(id).asks += 1;
+            return id;
+        }
+        let slot = Some(ConstraintSlot { example: ask.clone(), asks: 1 });
+        let id = match self.free_constraints.pop() {
+            Some(id) => {
+                self.constraints[id] = slot;
+                id
+            }
+            None => self.constraints.push(slot),
+        };
+        self.by_constraint.insert(ByConstraints(ask.clone()), id);
+        id
+    }
+
+    /// Counts one more user.
+    pub(super) fn retain(&mut self, id: AskId) {
+        self.slot_mut(id).users += 1;
+    }
+
+    /// Counts one user less. Unused asks are dropped once many have gathered.
+    pub(super) fn forget(&mut self, id: AskId) {
+        let slot = self.slot_mut(id);
+        slot.users =
+            slot.users.checked_sub(1).expect("an ask is given back as often as it was taken");
+        if slot.users > 0 || slot.queued_as_idle {
+            return;
+        }
+        slot.queued_as_idle = true;
+        self.idle.push_back(id);
+        while self.idle.len() > IDLE_ASKS_KEPT {
+            let oldest = self.idle.pop_front().expect("the queue is longer than its limit");
+            self.drop_if_unused(oldest);
+        }
+    }
+
+    fn drop_if_unused(&mut self, id: AskId) {
+        let slot = self.slot_mut(id);
+        slot.queued_as_idle = false;
+        if slot.users > 0 {
+            return;
+        }
+        let slot = self.asks[id].take().expect("it was there a moment ago");
+        self.by_content.remove(&slot.interned.ask);
+        self.free_asks.push(id);
+        let constraint = slot.interned.constraint;
+        let shared = self.constraint_slot(constraint);
+        shared.asks -= 1;
+        if shared.asks == 0 {
+            let slot = self.constraints[constraint].take().expect("it was there a moment ago");
+            self.by_constraint.remove(&ByConstraints(slot.example));
+            self.free_constraints.push(constraint);
+        }
+    }
+
+    /// The ask of `id`.
+    pub(super) fn get(&self, id: AskId) -> &InternedAsk {
+        &self.asks[id].as_ref().expect("an ask id is used only while the ask is held").interned
+    }
+
+    /// An ask whose constraints are those of `id`.
+    pub(super) fn constraint(&self, id: ConstraintId) -> &SharedAsk {
+        &self.constraints[id].as_ref().expect("a constraint lives as long as its asks").example
+    }
+
+    /// How many asks are kept, used or idle.
+    pub(super) fn len(&self) -> usize {
+        self.by_content.len()
+    }
+
+    fn slot_mut(&mut self, id: AskId) -> &mut AskSlot {
+        self.asks[id].as_mut().expect("an ask id is used only while the ask is held")
+    }
+
+    fn constraint_slot(&mut self, id: ConstraintId) -> &mut ConstraintSlot {
+        self.constraints[id].as_mut().expect("a constraint lives as long as its asks")
+    }
+}
+
+/// What a pod with these amounts takes from its node: the amounts, and one of `pods`.
+pub(super) fn compile_amounts(amounts: &Amounts, resources: &mut Resources) -> Requests {
+    let mut requests: Requests = SmallVec::with_capacity(amounts.len() + 1);
+    requests.push((PODS, 1));
+    for (name, amount) in amounts {
+        let id = resources.id(name);
+        if id != PODS && *amount > 0 {
+            requests.push((id, *amount));
+        }
+    }
+    requests.sort_unstable_by_key(|(id, _)| id.index());
+    requests
+}
+
+/// Accelerators are packed before other devices, these before cpu and memory.
+/// Between two kinds of one class the smaller name decides, so that it does not hang on arrival order.
+fn packed_by(requests: &Requests, resources: &Resources) -> ResourceId {
+    let preference = |id: ResourceId| match (resources.class(id), id) {
+        (ResourceClass::Accelerator, _) => 0,
+        (ResourceClass::Extended, _) => 1,
+        (ResourceClass::Native, CPU) => 2,
+        (ResourceClass::Native, MEMORY) => 3,
+        (ResourceClass::Native, _) => 4,
+        (ResourceClass::Pods, _) => 5,
+    };
+    let best =
+        requests.iter().min_by_key(|(id, _)| (preference(*id), Arc::clone(resources.name(*id))));
+    best.map_or(PODS, |(id, _)| *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{AskTable, IDLE_ASKS_KEPT, Resources};
+    use crate::workload::ask::{Ask, SharedAsk};
+
+    fn ask(requests: &[(&str, i64)]) -> SharedAsk {
+        let requests = requests.iter().map(|(name, amount)| ((*name).into(), *amount)).collect();
+        Arc::new(Ask { requests, ..Ask::default() })
+    }
+
+    #[test]
+    fn equal_asks_share_an_id_and_other_amounts_share_constraints() {
+        let (mut asks, mut resources) = (AskTable::default(), Resources::new());
+        let one = asks.intern(&ask(&[("cpu", 100)]), &mut resources);
+        let same = asks.intern(&ask(&[("cpu", 100)]), &mut resources);
+        let more = asks.intern(&ask(&[("cpu", 200)]), &mut resources);
+        let gpu = asks.intern(&ask(&[("cpu", 100), ("nvidia.com/gpu", 1)]), &mut resources);
+        assert_eq!(one, same);
+        assert_ne!(one, more);
+        assert_eq!(asks.get(one).constraint, asks.get(more).constraint);
+        assert_ne!(asks.get(one).constraint, asks.get(gpu).constraint);
+    }
+
+    #[test]
+    fn the_scarcest_kind_is_packed() {
+        let (mut asks, mut resources) = (AskTable::default(), Resources::new());
+        let cases: [(&[(&str, i64)], &str); 5] = [
+            (
+                &[("cpu", 1), ("memory", 1), ("nvidia.com/gpu", 1), ("rdma/hca", 1)],
+                "nvidia.com/gpu",
+            ),
+            (&[("cpu", 1), ("memory", 1), ("rdma/hca", 1)], "rdma/hca"),
+            (&[("cpu", 1), ("memory", 1)], "cpu"),
+            (&[("hugepages-2Mi", 1), ("memory", 1)], "memory"),
+            (&[], "pods"),
+        ];
+        for (requests, expected) in cases {
+            let id = asks.intern(&ask(requests), &mut resources);
+            assert_eq!(&**resources.name(asks.get(id).packed_by), expected);
+        }
+    }
+
+    #[test]
+    fn unused_asks_do_not_pile_up() {
+        let (mut asks, mut resources) = (AskTable::default(), Resources::new());
+        let kept = asks.intern(&ask(&[("cpu", 1)]), &mut resources);
+        for amount in 2..20_000 {
+            let id = asks.intern(&ask(&[("cpu", amount)]), &mut resources);
+            asks.forget(id);
+        }
+        assert!(asks.len() <= IDLE_ASKS_KEPT + 1, "{} asks kept", asks.len());
+        assert_eq!(asks.intern(&ask(&[("cpu", 1)]), &mut resources), kept);
+    }
+}

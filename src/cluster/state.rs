@@ -1,0 +1,309 @@
+//! The believed cluster: nodes as their objects say, pods as they are bound or assumed, and what is left.
+//! Facts replace what was known and may come in any order and twice. One owner; nothing here decides.
+
+use super::asks::{AskTable, InternedAsk, Requests, compile_amounts};
+use super::change::Changes;
+use super::facts::NodeFact;
+use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
+use super::load::Load;
+use super::nodes::Nodes;
+use super::pods::{Holding, Placement, Pods};
+use super::resources::{ResourceClass, ResourceSet, Resources};
+use crate::base::id::Id;
+use crate::base::names::Name;
+use crate::workload::ask::{Amounts, Ask, SharedAsk};
+
+/// The believed state of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    pub(super) resources: Resources,
+    pub(super) asks: AskTable,
+    pub(super) nodes: Nodes,
+    pub(super) load: Load,
+    pub(super) pods: Pods,
+    /// Sum of free amounts over present nodes that are not cordoned, by resource.
+    pub(super) schedulable_free: Vec<i128>,
+    version: u64,
+}
+
+/// What a pod that is bound already holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'a> {
+    /// What its ask says.
+    AsAsked(AskId),
+    /// Other amounts (resized in place).
+    Other(&'a Amounts),
+}
+
+impl Cluster {
+    /// A cluster without nodes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves with every change that could matter to a filter.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many nodes exist.
+    pub const fn node_count(&self) -> usize {
+        self.nodes.present().len()
+    }
+
+    /// The nodes, with the sets that rules read.
+    pub const fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// What nodes offer and have left.
+    pub const fn load(&self) -> &Load {
+        &self.load
+    }
+
+    /// Resource names and their ids.
+    pub const fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// The node `name`: existing, or named by a pod that is held.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.id(name)
+    }
+
+    /// The node `name`, which need not exist yet. Occupy it before the next fact comes in.
+    pub fn node_or_unknown(&mut self, name: &Name) -> NodeId {
+        let id = self.nodes.id_or_new(name);
+        self.make_room();
+        id
+    }
+
+    /// The name of a node.
+    pub fn node_name(&self, id: NodeId) -> &Name {
+        &self.nodes.get(id).name
+    }
+
+    /// True while the node's object exists; false for one that only pods name.
+    pub fn node_exists(&self, id: NodeId) -> bool {
+        self.nodes.present().contains(id)
+    }
+
+    /// The id of an equal ask. Each call is matched by one [`Self::forget_ask`] when its user is gone.
+    pub fn intern(&mut self, ask: &SharedAsk) -> AskId {
+        let id = self.asks.intern(ask, &mut self.resources);
+        self.make_room();
+        id
+    }
+
+    /// Gives back one use of an ask.
+    pub fn forget_ask(&mut self, ask: AskId) {
+        self.asks.forget(ask);
+    }
+
+    /// The ask as its pod wrote it.
+    pub fn ask(&self, id: AskId) -> &Ask {
+        &self.asks.get(id).ask
+    }
+
+    /// The ask with its requests by id.
+    pub fn interned(&self, id: AskId) -> &InternedAsk {
+        self.asks.get(id)
+    }
+
+    /// An ask whose constraints are those of `id`.
+    pub fn constraint(&self, id: ConstraintId) -> &SharedAsk {
+        self.asks.constraint(id)
+    }
+
+    /// How many asks are kept.
+    pub fn ask_count(&self) -> usize {
+        self.asks.len()
+    }
+
+    /// Takes in a node's object.
+    pub fn observe_node(&mut self, fact: &NodeFact) -> Changes {
+        let known = self.nodes.id(&fact.name);
+        if known.is_some_and(|id| self.nodes.get(id).fact.as_deref() == Some(fact)) {
+            return Changes::NONE;
+        }
+        let id = self.nodes.id_or_new(&fact.name);
+        for (name, _) in &fact.allocatable {
+            self.resources.id(name);
+        }
+        self.make_room();
+        self.sum_free(id, Sign::Minus);
+        let before = self.nodes.put_fact(id, fact);
+        let mut changes = Changes { node: Some(id), added: before.is_none(), ..Changes::NONE };
+        if let Some(before) = &before {
+            changes.labels = before.labels != fact.labels;
+            changes.taints = before.taints != fact.taints;
+            changes.uncordoned = before.unschedulable && !fact.unschedulable;
+        } else {
+            self.load.enter_index(id, self.resources.len());
+        }
+        changes.grew = self.set_allocatable(id, &fact.allocatable);
+        self.sum_free(id, Sign::Plus);
+        self.version += 1;
+        changes
+    }
+
+    /// Takes in that a node's object is gone. Its pods stay held until facts about them come.
+    pub fn remove_node(&mut self, name: &str) -> Changes {
+        let Some(id) = self.nodes.present_id(name) else { return Changes::NONE };
+        self.sum_free(id, Sign::Minus);
+        self.nodes.take_fact(id);
+        self.load.leave_index(id, self.resources.len());
+        self.set_allocatable(id, &[]);
+        self.nodes.forget_if_unknown(id);
+        self.version += 1;
+        Changes::NONE
+    }
+
+    /// Counts a decision as true: `pod` will run on `node` and holds what its ask says.
+    pub fn assume(&mut self, pod: PodId, ask: AskId, node: NodeId) {
+        self.occupy(pod, Held::AsAsked(ask), node);
+    }
+
+    /// Takes in that `pod` holds `held` on `node`, replacing what it held before, anywhere.
+    pub fn occupy(&mut self, pod: PodId, held: Held<'_>, node: NodeId) -> Changes {
+        let holding = match held {
+            Held::AsAsked(ask) => Holding::Ask(ask),
+            Held::Other(amounts) => {
+                let requests = compile_amounts(amounts, &mut self.resources);
+                self.make_room();
+                Holding::Amounts(Box::new(requests))
+            }
+        };
+        let placement = Placement { node, holding };
+        if self.pods.get(pod) == Some(&placement) {
+            return Changes::NONE;
+        }
+        // Taken before the old holding is given back, so that neither ask nor node is forgotten between.
+        if let Holding::Ask(ask) = placement.holding {
+            self.asks.retain(ask);
+        }
+        self.nodes.add_pod(node);
+        let freed = self.release(pod);
+        self.shift(node, &placement.holding, Sign::Minus);
+        self.pods.put(pod, placement);
+        self.version += 1;
+        freed
+    }
+
+    /// Takes in that `pod` holds nothing any more.
+    pub fn release(&mut self, pod: PodId) -> Changes {
+        let Some(Placement { node, holding }) = self.pods.take(pod) else { return Changes::NONE };
+        let grew = self.shift(node, &holding, Sign::Plus);
+        if let Holding::Ask(ask) = holding {
+            self.asks.forget(ask);
+        }
+        let exists = self.node_exists(node);
+        self.nodes.remove_pod(node);
+        self.version += 1;
+        if exists { Changes { node: Some(node), grew, ..Changes::NONE } } else { Changes::NONE }
+    }
+
+    /// Where `pod` is held.
+    pub fn node_of(&self, pod: PodId) -> Option<NodeId> {
+        self.pods.get(pod).map(|placement| placement.node)
+    }
+
+    /// What `pod` holds, by resource; empty if it is not placed.
+    pub fn holding(&self, pod: PodId) -> &[(ResourceId, i64)] {
+        self.pods.get(pod).map_or(&[], |placement| self.amounts(&placement.holding))
+    }
+
+    /// What is left of `resource` on all nodes that exist and are not cordoned, taken together.
+    pub fn schedulable_free(&self, resource: ResourceId) -> i128 {
+        self.schedulable_free.get(resource.index()).copied().unwrap_or(0)
+    }
+
+    /// True if new pods may go to `node` as far as its object's cordon says.
+    pub fn is_schedulable(&self, node: NodeId) -> bool {
+        self.node_exists(node) && !self.nodes.cordoned().contains(node)
+    }
+
+    /// Takes `count` times `requests` from `node`, or gives it back. For drafts, which undo it.
+    pub(super) fn shift_free(&mut self, node: NodeId, requests: &[(ResourceId, i64)], count: i64) {
+        let counts = self.is_schedulable(node);
+        for (resource, amount) in requests {
+            let delta = amount.saturating_mul(count);
+            self.load.shift_free(node, *resource, delta);
+            if counts {
+                self.schedulable_free[resource.index()] += i128::from(delta);
+            }
+        }
+    }
+
+    pub(super) fn amounts<'a>(&'a self, holding: &'a Holding) -> &'a [(ResourceId, i64)] {
+        match holding {
+            Holding::Ask(ask) => &self.asks.get(*ask).requests,
+            Holding::Amounts(requests) => requests,
+        }
+    }
+
+    fn shift(&mut self, node: NodeId, holding: &Holding, sign: Sign) -> ResourceSet {
+        let requests: Requests = self.amounts(holding).into();
+        self.shift_free(node, &requests, sign.factor());
+        let mut touched = ResourceSet::EMPTY;
+        for (resource, _) in &requests {
+            touched.insert(*resource);
+        }
+        touched
+    }
+
+    /// Sets every kind's allocatable, absent ones to 0; says which grew.
+    fn set_allocatable(&mut self, node: NodeId, amounts: &[(Name, i64)]) -> ResourceSet {
+        let mut offered = vec![0; self.resources.len()];
+        for (name, amount) in amounts {
+            let id = self.resources.known(name).expect("the caller made every name known");
+            offered[id.index()] = *amount;
+        }
+        let mut grew = ResourceSet::EMPTY;
+        let mut accelerated = false;
+        for (at, amount) in offered.into_iter().enumerate() {
+            let id = ResourceId::from_index(at);
+            if self.load.set_allocatable(node, id, amount) > 0 {
+                grew.insert(id);
+            }
+            accelerated |= amount > 0 && self.resources.class(id) == ResourceClass::Accelerator;
+        }
+        self.nodes.set_accelerated(node, accelerated.into());
+        grew
+    }
+
+    /// Adds the node's free amounts to the sums over schedulable nodes, or takes them out.
+    fn sum_free(&mut self, node: NodeId, sign: Sign) {
+        if !self.is_schedulable(node) {
+            return;
+        }
+        for (at, sum) in self.schedulable_free.iter_mut().enumerate() {
+            let free = self.load.free(node, ResourceId::from_index(at));
+            *sum += i128::from(free) * i128::from(sign.factor());
+        }
+    }
+
+    fn make_room(&mut self) {
+        let kinds = self.resources.len();
+        self.load.reserve(self.nodes.capacity(), kinds);
+        if self.schedulable_free.len() < kinds {
+            self.schedulable_free.resize(kinds, 0);
+        }
+    }
+}
+
+/// Whether an amount is given or taken.
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+impl Sign {
+    const fn factor(self) -> i64 {
+        match self {
+            Self::Plus => 1,
+            Self::Minus => -1,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Why a demand was not placed: reasons with counts in kube-scheduler's words, the gang's own sentence,
+//! the nearest miss, and what could cure it. Autoscalers and people parse the first sentence.
+
+use std::fmt;
+
+use crate::base::names::Name;
+
+/// A "no".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind of no.
+    pub cause: Cause,
+    /// How many nodes exist.
+    pub nodes: usize,
+    /// Reasons with the number of nodes they hold for, sorted as kube-scheduler sorts them:
+    /// as the strings `COUNT TEXT`. A node that lacks several resources counts for each.
+    pub reasons: Vec<Reason>,
+    /// The gang's own sentence; `None` for a single pod.
+    pub gang: Option<GangShortfall>,
+    /// The node that came closest for the member that did not fit, of those that rules on node objects allow.
+    pub nearest: Option<NearestMiss>,
+    /// Whether all possibilities were looked at.
+    pub search: SearchEnd,
+    /// Which kinds of change could turn it.
+    pub cured_by: Cures,
+}
+
+/// Kinds of no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// More or other nodes would help.
+    Unschedulable,
+    /// It would fit, but on nodes that are kept for a gang that stands before it.
+    KeptForAnother,
+    /// It asks for something that Muster does not honour; no node would help.
+    Unsupported,
+}
+
+/// One reason, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// On how many nodes; 0 where the reason is not about nodes.
+    pub count: usize,
+    /// In kube-scheduler's words where it has the same reason.
+    pub text: Name,
+}
+
+/// What a gang lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GangShortfall {
+    /// Members that must be placed together.
+    pub needed: usize,
+    /// Members that could be placed at most; a lower bound where the search was cut short.
+    pub fitting: usize,
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchEnd {
+    /// There is no placement.
+    Exhausted,
+    /// The bound on its work ended it; a placement may exist.
+    Bound {
+        /// Steps done.
+        steps: u64,
+    },
+}
+
+/// The node that lacked least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearestMiss {
+    /// Its name.
+    pub node: Name,
+    /// What it lacks for one member, by resource, in the units of `Amounts`.
+    pub lacking: Vec<(Name, i64)>,
+}
+
+/// Kinds of change that may turn a no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cures {
+    /// A node that is added.
+    pub node_added: bool,
+    /// A node that is uncordoned.
+    pub uncordoned: bool,
+    /// A taint that goes.
+    pub taints: bool,
+    /// A label that changes.
+    pub labels: bool,
+    /// Pods that leave, or nodes that offer more.
+    pub capacity: bool,
+    /// The kept place is given up or used.
+    pub place_given_up: bool,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Cause::Unsupported => {
+                f.write_str("not supported by this scheduler: ")?;
+                return write_joined(f, self.reasons.iter().map(|reason| &reason.text), "; ");
+            }
+            Cause::Unschedulable | Cause::KeptForAnother => {}
+        }
+        if self.nodes == 0 {
+            f.write_str("no nodes available to schedule pods")?;
+        } else {
+            write!(f, "0/{} nodes are available: ", self.nodes)?;
+            write_joined(f, self.reasons.iter(), ", ")?;
+        }
+        f.write_str(".")?;
+        if let Some(gang) = self.gang {
+            write!(f, " {gang}")?;
+        }
+        match self.search {
+            SearchEnd::Exhausted => Ok(()),
+            SearchEnd::Bound { steps } => {
+                write!(f, " The search ended at its bound of {steps} steps; a placement may exist.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.count, self.text)
+    }
+}
+
+impl fmt::Display for GangShortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = if self.needed == 1 { "member" } else { "members" };
+        let fit = if self.fitting == 1 { "fits" } else { "fit" };
+        write!(
+            f,
+            "The gang needs {} more {members} placed together; {} {fit}.",
+            self.needed, self.fitting
+        )
+    }
+}
+
+fn write_joined<T: fmt::Display>(
+    f: &mut fmt::Formatter<'_>,
+    items: impl Iterator<Item = T>,
+    separator: &str,
+) -> fmt::Result {
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            f.write_str(separator)?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}
