@@ -26,12 +26,9 @@ pub struct ConfigurationFile {
     /// The waiting line.
     #[serde(default)]
     pub backlog: Backlog,
-    /// Gangs in general.
+    /// One scheduling cycle.
     #[serde(default)]
-    pub gangs: Gangs,
-    /// The search for a placement.
-    #[serde(default)]
-    pub search: Search,
+    pub cycle: Cycle,
     /// Conditions and events.
     #[serde(default)]
     pub notices: Notices,
@@ -55,20 +52,14 @@ pub struct Backlog {
     pub overtaking_seconds_max: Given<u32>,
 }
 
-/// Gangs in general.
+/// Limits of one scheduling cycle.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Gangs {
-    /// Limit of a binding where the PodGroup gives none.
-    pub schedule_timeout_seconds_default: Given<u32>,
-}
-
-/// The search for a placement.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Search {
-    /// Steps of one search before it gives up.
-    pub steps_max: Given<u64>,
+pub struct Cycle {
+    /// Gangs tried.
+    pub attempts_max: Given<u32>,
+    /// Pods placed.
+    pub pods_max: Given<u32>,
 }
 
 /// Conditions and events.
@@ -77,6 +68,16 @@ pub struct Search {
 pub struct Notices {
     /// How long a gang is left in peace before its waiting is announced.
     pub delay_milliseconds: Given<u32>,
+    /// Pause before the same reason is told again with other words.
+    pub repeat_seconds_initial: Given<u32>,
+    /// Longest such pause; it doubles until then.
+    pub repeat_seconds_max: Given<u32>,
+    /// Least time between two writes of one PodGroup's status.
+    pub group_status_seconds_min: Given<u32>,
+    /// Notices of one cycle.
+    pub per_cycle_max: Given<u32>,
+    /// Rest between cycles that were full of notices.
+    pub pause_milliseconds: Given<u32>,
 }
 
 /// Traffic with the Kubernetes API.

@@ -12,14 +12,22 @@ use super::rim::HttpSettings;
 use super::rim::KubernetesSettings;
 use crate::base::names::Name;
 use crate::base::time::Span;
+use crate::engine::settings::Notices;
+use crate::engine::settings::Settings;
+use crate::engine::settings::UnnamedScheduler;
 
 const SCHEDULER_NAME: &str = "muster";
 const BACKOFF_SECONDS_INITIAL: u32 = 1;
 const BACKOFF_SECONDS_MAX: u32 = 10;
 const OVERTAKING_SECONDS_MAX: u32 = 300;
-const SCHEDULE_TIMEOUT_SECONDS_DEFAULT: u32 = 60;
-const SEARCH_STEPS_MAX: u64 = 2_000_000;
 const NOTICE_DELAY_MILLISECONDS: u32 = 500;
+const NOTICE_REPEAT_SECONDS_INITIAL: u32 = 10;
+const NOTICE_REPEAT_SECONDS_MAX: u32 = 300;
+const GROUP_STATUS_SECONDS_MIN: u32 = 1;
+const NOTICES_PER_CYCLE_MAX: u32 = 500;
+const NOTICE_PAUSE_MILLISECONDS: u32 = 100;
+const ATTEMPTS_PER_CYCLE_MAX: u32 = 256;
+const PODS_PER_CYCLE_MAX: u32 = 4096;
 const BINDS_CONCURRENT_MAX: u32 = 16;
 const WRITE_TIMEOUT_SECONDS: u32 = 2;
 const READ_TIMEOUT_SECONDS: u32 = 5;
@@ -32,20 +40,8 @@ const DAY_SECONDS: u32 = 86_400;
 /// Everything that can be configured, checked and complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    /// Names that pods may give as `spec.schedulerName` to be Muster's; never empty.
-    pub scheduler_names: Vec<Name>,
-    /// Pause after the first failed attempt to bind.
-    pub backoff_initial: Span,
-    /// Longest pause between attempts.
-    pub backoff_max: Span,
-    /// How long a gang may be overtaken before a place is kept for it.
-    pub overtaking_max: Span,
-    /// Limit of a binding where the PodGroup gives none.
-    pub schedule_timeout_default: Span,
-    /// Steps of one search before it gives up.
-    pub search_steps_max: u64,
-    /// How long a gang is left in peace before its waiting is announced.
-    pub notice_delay: Span,
+    /// The engine's settings.
+    pub engine: Settings,
     /// Traffic with the Kubernetes API.
     pub kubernetes: KubernetesSettings,
     /// Health, metrics, explanations.
@@ -59,42 +55,87 @@ pub struct Configuration {
 pub fn resolve(file: &ConfigurationFile) -> Result<Configuration, ConfigurationError> {
     exactly("apiVersion", &file.api_version, API_VERSION)?;
     exactly("kind", &file.kind, KIND)?;
-    let backlog = &file.backlog;
-    let initial = seconds(
-        "backlog.backoffSecondsInitial",
-        &backlog.backoff_seconds_initial,
-        BACKOFF_SECONDS_INITIAL,
-    )?;
-    let longest =
-        seconds("backlog.backoffSecondsMax", &backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX)?;
-    if longest < initial {
-        let at =
-            place(&backlog.backoff_seconds_max).or_else(|| place(&backlog.backoff_seconds_initial));
-        let remedy = "must not be shorter than backlog.backoffSecondsInitial";
-        return Err(ConfigurationError {
-            at,
-            message: format!("backlog.backoffSecondsMax: {longest} {remedy} ({initial})"),
-        });
-    }
     Ok(Configuration {
-        scheduler_names: scheduler_names(&file.scheduler_names)?,
-        backoff_initial: initial,
-        backoff_max: longest,
-        overtaking_max: seconds(
-            "backlog.overtakingSecondsMax",
-            &backlog.overtaking_seconds_max,
-            OVERTAKING_SECONDS_MAX,
-        )?,
-        schedule_timeout_default: seconds(
-            "gangs.scheduleTimeoutSecondsDefault",
-            &file.gangs.schedule_timeout_seconds_default,
-            SCHEDULE_TIMEOUT_SECONDS_DEFAULT,
-        )?,
-        search_steps_max: search_steps_max(&file.search.steps_max)?,
-        notice_delay: notice_delay(&file.notices.delay_milliseconds)?,
+        engine: engine(file)?,
         kubernetes: kubernetes(file)?,
         http: http(&file.http.listen_address)?,
     })
+}
+
+fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
+    let backlog = &file.backlog;
+    let backoff = Growing { section: "backlog", stem: "backoffSeconds" };
+    let (backoff_initial, backoff_max) = backoff.resolve(
+        (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
+        (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
+    )?;
+    let notices = &file.notices;
+    let repeat = Growing { section: "notices", stem: "repeatSeconds" };
+    let (notice_again_after, notice_again_max) = repeat.resolve(
+        (&notices.repeat_seconds_initial, NOTICE_REPEAT_SECONDS_INITIAL),
+        (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
+    )?;
+    let (overtaking, status) = (&backlog.overtaking_seconds_max, &notices.group_status_seconds_min);
+    let (pause, told) = (&notices.pause_milliseconds, &notices.per_cycle_max);
+    let (attempts, pods) = (&file.cycle.attempts_max, &file.cycle.pods_max);
+    Ok(Settings {
+        scheduler_names: scheduler_names(&file.scheduler_names)?,
+        unnamed_scheduler: UnnamedScheduler::LeftAlone,
+        backoff_initial,
+        backoff_max,
+        overtaking_after: seconds(
+            "backlog.overtakingSecondsMax",
+            overtaking,
+            OVERTAKING_SECONDS_MAX,
+        )?,
+        notices: Notices::Told,
+        notice_after: notice_delay(&notices.delay_milliseconds)?,
+        notice_again_after,
+        notice_again_max,
+        group_status_every: seconds(
+            "notices.groupStatusSecondsMin",
+            status,
+            GROUP_STATUS_SECONDS_MIN,
+        )?,
+        notices_per_cycle: count("notices.perCycleMax", told, NOTICES_PER_CYCLE_MAX)?,
+        notice_pause: milliseconds(
+            "notices.pauseMilliseconds",
+            pause,
+            NOTICE_PAUSE_MILLISECONDS,
+            10_000,
+        )?,
+        attempts_per_cycle: count("cycle.attemptsMax", attempts, ATTEMPTS_PER_CYCLE_MAX)?,
+        placed_per_cycle: count("cycle.podsMax", pods, PODS_PER_CYCLE_MAX)?,
+    })
+}
+
+/// A pause that doubles from an initial to a longest value: `STEMInitial` and `STEMMax`.
+struct Growing {
+    section: &'static str,
+    stem: &'static str,
+}
+
+impl Growing {
+    fn resolve(
+        &self,
+        initial: (&Given<u32>, u32),
+        longest: (&Given<u32>, u32),
+    ) -> Result<(Span, Span), ConfigurationError> {
+        let Self { section, stem } = self;
+        let (initial_name, longest_name) =
+            (format!("{section}.{stem}Initial"), format!("{section}.{stem}Max"));
+        let least = seconds(&initial_name, initial.0, initial.1)?;
+        let most = seconds(&longest_name, longest.0, longest.1)?;
+        if most < least {
+            let message =
+                format!("{longest_name}: {most} must not be shorter than {initial_name} ({least})");
+            return Err(ConfigurationError {
+                at: place(longest.0).or_else(|| place(initial.0)),
+                message,
+            });
+        }
+        Ok((least, most))
+    }
 }
 
 fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, ConfigurationError> {
@@ -103,8 +144,7 @@ fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, Configurat
         "kubernetes.bindsConcurrentMax",
         &given.binds_concurrent_max,
         BINDS_CONCURRENT_MAX,
-        1,
-        256,
+        (1, 256),
     )?;
     Ok(KubernetesSettings {
         binds_concurrent_max: binds as usize,
@@ -163,32 +203,33 @@ fn http(given: &Given<String>) -> Result<HttpSettings, ConfigurationError> {
     Ok(HttpSettings { listen_address })
 }
 
-fn search_steps_max(given: &Given<u64>) -> Result<u64, ConfigurationError> {
-    let steps = given.as_ref().map_or(SEARCH_STEPS_MAX, |steps| steps.value);
-    if steps < 1_000 {
-        let remedy =
-            "must be at least 1000; a search that ends sooner misses placements that exist";
-        return Err(wrong("search.stepsMax", given, &steps.to_string(), remedy));
-    }
-    Ok(steps)
+fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {
+    // Every waiting gang says within 2 s what it waits for; that promise leaves 1.5 s at most.
+    milliseconds("notices.delayMilliseconds", given, NOTICE_DELAY_MILLISECONDS, 1_500)
 }
 
-fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {
-    // 2 s is the promise that every waiting gang says by then what it waits for.
-    let delay = within("notices.delayMilliseconds", given, NOTICE_DELAY_MILLISECONDS, 0, 1_500)?;
-    Ok(Span::milliseconds(i64::from(delay)))
+fn milliseconds(
+    field: &str,
+    given: &Given<u32>,
+    default: u32,
+    most: u32,
+) -> Result<Span, ConfigurationError> {
+    Ok(Span::milliseconds(i64::from(within(field, given, default, (0, most))?)))
+}
+
+fn count(field: &str, given: &Given<u32>, default: u32) -> Result<usize, ConfigurationError> {
+    Ok(within(field, given, default, (1, 1_000_000))? as usize)
 }
 
 fn seconds(field: &str, given: &Given<u32>, default: u32) -> Result<Span, ConfigurationError> {
-    Ok(Span::seconds(i64::from(within(field, given, default, 1, DAY_SECONDS)?)))
+    Ok(Span::seconds(i64::from(within(field, given, default, (1, DAY_SECONDS))?)))
 }
 
 fn within(
     field: &str,
     given: &Given<u32>,
     default: u32,
-    least: u32,
-    most: u32,
+    (least, most): (u32, u32),
 ) -> Result<u32, ConfigurationError> {
     let value = given.as_ref().map_or(default, |given| given.value);
     if (least..=most).contains(&value) {
@@ -220,6 +261,7 @@ mod tests {
     use super::super::parse;
     use super::super::shipped::CONFIGURATION;
     use super::Configuration;
+    use super::Settings;
     use super::resolve;
 
     fn check(text: &str) -> Result<Configuration, String> {
@@ -238,9 +280,14 @@ mod tests {
     }
 
     #[test]
+    fn the_engine_has_the_same_defaults() {
+        assert_eq!(check("").expect("the defaults are valid").engine, Settings::default());
+    }
+
+    #[test]
     fn a_file_changes_what_it_names_and_nothing_else() {
         let mut expected = check("").expect("the defaults are valid");
-        expected.scheduler_names = vec!["muster".into(), "coscheduling".into()];
+        expected.engine.scheduler_names = vec!["muster".into(), "coscheduling".into()];
         assert_eq!(check("schedulerNames: [muster, coscheduling]\n"), Ok(expected));
     }
 
@@ -280,9 +327,8 @@ mod tests {
                 "line 1, column 17: schedulerNames: \"a\" is listed twice; list it once",
             ),
             (
-                "search: {stepsMax: 3}\n",
-                "line 1, column 20: search.stepsMax: 3 must be at least 1000; \
-                 a search that ends sooner misses placements that exist",
+                "notices:\n  delayMilliseconds: 4000\n",
+                "line 2, column 22: notices.delayMilliseconds: 4000 must be between 0 and 1500",
             ),
         ];
         for (text, expected) in cases {

@@ -1,0 +1,190 @@
+//! How a file looks: sizes, header, names, leftovers, imports.
+
+use super::source::Source;
+
+const FILE_LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+const PARAMETERS_MAX: usize = 5;
+const HEADER_LINES_MAX: usize = 12;
+
+/// Module names that say nothing of what is inside.
+const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "misc", "stuff"];
+
+/// Endings of type names that say nothing of what the type is.
+const EMPTY_ENDINGS: [&str; 3] = ["Manager", "Helper", "Info"];
+
+/// A function as found in the blanked text.
+struct Function {
+    name: String,
+    line: usize,
+    lines: usize,
+    parameters: Vec<String>,
+}
+
+pub(crate) fn sizes(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let lines = source.text.lines().count();
+    if lines > FILE_LINES_MAX {
+        complaints.push(source.complaint(0, &format!("{lines} lines; at most {FILE_LINES_MAX}")));
+    }
+    for function in functions(&source.code) {
+        let Function { name, line, lines, parameters } = function;
+        if lines > FUNCTION_LINES_MAX {
+            let what = format!("fn {name} has {lines} lines; at most {FUNCTION_LINES_MAX}");
+            complaints.push(source.complaint(line, &what));
+        }
+        if parameters.len() > PARAMETERS_MAX {
+            let what =
+                format!("fn {name} has {} parameters; at most {PARAMETERS_MAX}", parameters.len());
+            complaints.push(source.complaint(line, &what));
+        }
+        if parameters.iter().any(|parameter| parameter.ends_with(": bool")) {
+            complaints.push(
+                source.complaint(line, &format!("fn {name} takes a bool; an enum reads better")),
+            );
+        }
+    }
+    complaints
+}
+
+/// Every function with a body.
+fn functions(code: &str) -> Vec<Function> {
+    let starts = code.match_indices("fn ").filter(|(at, _)| {
+        let before = code[..*at].chars().next_back();
+        before.is_none_or(|character| character.is_whitespace() || character == '(')
+    });
+    starts.filter_map(|(at, _)| function(code, at)).collect()
+}
+
+fn function(code: &str, at: usize) -> Option<Function> {
+    let rest = &code[at + 3..];
+    let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let body =
+        rest.find(['{', ';']).filter(|body| rest[*body..].starts_with('{') && !name.is_empty())?;
+    let mut depth = 0_usize;
+    let end = rest[body..].find(|character| {
+        depth = match character {
+            '{' => depth + 1,
+            '}' => depth - 1,
+            _ => depth,
+        };
+        depth == 0
+    })?;
+    let lines = rest[..=body + end].lines().count();
+    let line = code[..at].lines().count().saturating_sub(usize::from(!code[..at].ends_with('\n')));
+    Some(Function { name, line, lines, parameters: parameters(&rest[..body]) })
+}
+
+/// The parameters of a signature, without the receiver.
+fn parameters(signature: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    // Open angle brackets, and open other brackets; an arrow's `>` closes nothing.
+    let (mut angles, mut brackets, mut before) = (0_i32, 0_i32, ' ');
+    let mut inside = false;
+    for character in signature.chars() {
+        match character {
+            '<' => angles += 1,
+            '>' if before != '-' => angles -= 1,
+            '(' | '[' => brackets += 1,
+            ')' | ']' => brackets -= 1,
+            _ => {}
+        }
+        before = character;
+        if !inside {
+            inside = character == '(' && angles == 0;
+        } else if brackets == 0 {
+            break;
+        } else if character == ',' && angles == 0 && brackets == 1 {
+            found.push(String::new());
+        } else {
+            found.last_mut().expect("one at least").push(character);
+        }
+    }
+    let parameters = found.iter().map(|parameter| parameter.trim().to_owned());
+    let receiver = |parameter: &String| parameter.ends_with("self") || parameter.contains("self:");
+    parameters.filter(|parameter| !parameter.is_empty() && !receiver(parameter)).collect()
+}
+
+pub(crate) fn header(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().take_while(|line| line.starts_with("//!")).count();
+    match lines {
+        0 => vec![
+            source.complaint(0, "begin with //! lines: purpose, what it may not know, invariants"),
+        ],
+        1..=HEADER_LINES_MAX => Vec::new(),
+        _ => vec![
+            source.complaint(0, &format!("a header of {lines} lines; at most {HEADER_LINES_MAX}")),
+        ],
+    }
+}
+
+pub(crate) fn names(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let stems = source.path.split('/').map(|part| part.trim_end_matches(".rs"));
+    for stem in stems.filter(|stem| EMPTY_NAMES.contains(stem)) {
+        complaints.push(
+            source.complaint(0, &format!("a module called {stem} says nothing of what is inside")),
+        );
+    }
+    for (index, line) in source.code.lines().enumerate() {
+        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for pair in
+            words.windows(2).filter(|pair| ["struct", "enum", "trait", "type"].contains(&pair[0]))
+        {
+            if EMPTY_ENDINGS.iter().any(|ending| pair[1].ends_with(ending)) {
+                complaints
+                    .push(source.complaint(index, &format!("the name {} says nothing", pair[1])));
+            }
+        }
+    }
+    complaints
+}
+
+pub(crate) fn leftovers(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    // Spelt in two halves, so that this file does not complain about itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
+    for (index, line) in source.text.lines().enumerate() {
+        for mark in marks.iter().filter(|mark| line.contains(*mark)) {
+            complaints.push(source.complaint(index, &format!("{mark}: do it, or file it")));
+        }
+    }
+    for (index, line) in source.code.lines().enumerate() {
+        if line.contains(".unwrap()") || line.contains("todo!(") || line.contains("unimplemented!(")
+        {
+            complaints.push(
+                source.complaint(index, "unwrap, todo, or unimplemented; say why it cannot be"),
+            );
+        }
+    }
+    complaints
+}
+
+pub(crate) fn imports(source: &Source) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (index, line) in source.code.lines().enumerate() {
+        let line = line.trim_start();
+        let import = line.starts_with("use ") || line.starts_with("pub use ");
+        if import && line.contains("crate::{") {
+            complaints
+                .push(source.complaint(index, "one import per path, no groups over the crate"));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn the_rules_of_shape_bite() {
+    let long = format!("fn f(a: u8, b: u8) {{\n{}}}\n", "    x();\n".repeat(70));
+    assert_eq!(sizes(&Source::new("src/a/b.rs", &long)).len(), 1);
+    assert_eq!(sizes(&Source::new("src/a/b.rs", &"\n".repeat(601))).len(), 1);
+    let wide = "fn f(&self, a: A<B, C>, b: [u8; 2], c: u8, d: fn(u8, u8) -> u8, e: u8) {}\n";
+    assert!(sizes(&Source::new("src/a/b.rs", wide)).is_empty());
+    let wider = "pub fn f<T: Fn(u8, u8)>(a: u8, b: u8, c: u8, d: u8, e: u8, f: bool) {}\n";
+    assert_eq!(sizes(&Source::new("src/a/b.rs", wider)).len(), 2);
+    assert_eq!(header(&Source::new("src/a/b.rs", "fn f() {}\n")).len(), 1);
+    assert_eq!(names(&Source::new("src/a/utils.rs", "struct NodeInfo;\n")).len(), 2);
+    let undone = format!("// {}\nfn f() {{ g().unwrap() }}\n", concat!("TO", "DO"));
+    assert_eq!(leftovers(&Source::new("src/a/b.rs", &undone)).len(), 2);
+    assert_eq!(imports(&Source::new("src/a/b.rs", "use crate::{a, b};\n")).len(), 1);
+}
