@@ -38,7 +38,8 @@ pub(crate) fn sizes(source: &Source) -> Vec<String> {
                 format!("fn {name} has {} parameters; at most {PARAMETERS_MAX}", parameters.len());
             complaints.push(source.complaint(line, &what));
         }
-        if parameters.iter().any(|parameter| parameter.ends_with(": bool")) {
+        // `From<bool>` has no other choice.
+        if name != "from" && parameters.iter().any(|parameter| parameter.ends_with(": bool")) {
             complaints.push(
                 source.complaint(line, &format!("fn {name} takes a bool; an enum reads better")),
             );
