@@ -1,0 +1,178 @@
+//! Objects of the Kubernetes API into facts of the engine, and nothing else: pure, no client, no clock.
+//! Serves the real API (bytes from watches), the in-memory one, and manifests alike.
+//! What cannot be understood makes that one object malformed, with a message; what is not honoured yet is named.
+
+mod amounts;
+mod group;
+mod node;
+pub mod objects;
+pub mod pod;
+mod read;
+mod repulsion;
+mod shelves;
+#[cfg(test)]
+mod tests;
+mod wishes;
+
+use serde_json::Value;
+
+pub use self::group::CONDITION;
+pub use self::group::CONDITION_1_36;
+pub use self::group::COSCHEDULING_API_VERSION;
+pub use self::group::works_everywhere;
+pub use self::read::Read;
+pub use self::read::read;
+
+use self::objects::GroupObject;
+use self::objects::Metadata;
+use self::objects::NodeObject;
+use self::objects::PodObject;
+use self::repulsion::Repulsion;
+use self::shelves::Shelves;
+use crate::base::names::ObjectName;
+use crate::cluster::facts::GroupName;
+use crate::cluster::facts::GroupSource;
+use crate::engine::event::Event;
+
+/// The kinds of object that become facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `v1` Pod.
+    Pod,
+    /// `v1` Node.
+    Node,
+    /// PodGroup of one of its APIs.
+    Group(GroupSource),
+}
+
+/// What an object says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Translated {
+    /// For the engine, in this order. Usually one; a pod's change may also change what is known of other pods.
+    pub events: Vec<Event>,
+    /// For people, where the object cannot be used as it stands and no event can say so
+    /// (`node a1: status.allocatable.cpu: ...`). Pods and PodGroups carry their own problems in their facts.
+    pub complaint: Option<String>,
+}
+
+/// Turns objects into events. Keeps what many objects share, and the few terms by which pods keep others away.
+#[derive(Debug)]
+pub struct Translator {
+    shelves: Shelves,
+    repulsion: Repulsion,
+}
+
+impl Kind {
+    /// The kind of an object by its `apiVersion` and `kind`; `None` for kinds that scheduling does not read.
+    /// Items of a typed list carry neither: there the list tells.
+    pub fn of(object: &Value) -> Option<Self> {
+        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+        match (text("apiVersion"), text("kind")) {
+            ("v1", "Pod") => Some(Self::Pod),
+            ("v1", "Node") => Some(Self::Node),
+            (COSCHEDULING_API_VERSION, "PodGroup") => Some(Self::Group(GroupSource::Coscheduling)),
+            ("scheduling.k8s.io/v1beta1" | "scheduling.k8s.io/v1alpha2", "PodGroup") => {
+                Some(Self::Group(GroupSource::Native))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Default for Translator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Translator {
+    /// A translator that has seen nothing.
+    pub fn new() -> Self {
+        Self { shelves: Shelves::new(), repulsion: Repulsion::default() }
+    }
+
+    /// An object of `kind` was added or changed.
+    pub fn applied(&mut self, kind: Kind, object: &Value) -> Translated {
+        match kind {
+            Kind::Pod => self.pod(&read::<PodObject>(object)),
+            Kind::Node => self.node(&read::<NodeObject>(object)),
+            Kind::Group(source) => self.group(&read::<GroupObject>(object), source),
+        }
+    }
+
+    /// An object of `kind` is gone; `object` is its last state.
+    pub fn deleted(&mut self, kind: Kind, object: &Value) -> Translated {
+        let metadata: Metadata =
+            object.get("metadata").map(|value| read(value).object).unwrap_or_default();
+        match self.identity("object", &metadata) {
+            Ok(name) => {
+                Translated { events: self.gone(kind, &name, &metadata.uid), complaint: None }
+            }
+            Err(complaint) => complaint,
+        }
+    }
+
+    /// The object of `kind` and `name` with this `uid` is gone.
+    pub fn gone(&mut self, kind: Kind, name: &ObjectName, uid: &str) -> Vec<Event> {
+        match kind {
+            Kind::Pod => {
+                let mut events = vec![Event::PodGone { name: name.clone(), uid: uid.into() }];
+                let changed = self.repulsion.forget(uid, &mut self.shelves);
+                events.extend(changed.into_iter().map(|fact| Event::Pod(Box::new(fact))));
+                events
+            }
+            Kind::Node => vec![Event::NodeGone(name.name.clone())],
+            Kind::Group(source) => {
+                vec![Event::GroupGone {
+                    name: GroupName { name: name.clone(), source },
+                    uid: uid.into(),
+                }]
+            }
+        }
+    }
+
+    /// A pod that was read.
+    pub fn pod(&mut self, read: &Read<PodObject>) -> Translated {
+        if let Err(complaint) = self.identity("pod", &read.object.metadata) {
+            return complaint;
+        }
+        let fact = pod::fact(read, &mut self.shelves);
+        let told = self.repulsion.observe(&read.object, fact, &mut self.shelves);
+        Translated {
+            events: told.into_iter().map(|fact| Event::Pod(Box::new(fact))).collect(),
+            complaint: None,
+        }
+    }
+
+    /// A node that was read.
+    pub fn node(&mut self, read: &Read<NodeObject>) -> Translated {
+        if let Err(complaint) = self.identity("node", &read.object.metadata) {
+            return complaint;
+        }
+        let (fact, problems) = node::fact(read, &mut self.shelves);
+        let complaint =
+            (!problems.is_empty()).then(|| format!("node {}: {}", fact.name, problems.join("; ")));
+        Translated { events: vec![Event::Node(Box::new(fact))], complaint }
+    }
+
+    /// A PodGroup of `source` that was read.
+    pub fn group(&mut self, read: &Read<GroupObject>, source: GroupSource) -> Translated {
+        if let Err(complaint) = self.identity("PodGroup", &read.object.metadata) {
+            return complaint;
+        }
+        let fact = group::fact(read, source, &mut self.shelves);
+        Translated { events: vec![Event::Group(Box::new(fact))], complaint: None }
+    }
+
+    /// Who an object is, or that nobody can tell.
+    fn identity(&mut self, kind: &str, metadata: &Metadata) -> Result<ObjectName, Translated> {
+        if metadata.name.is_empty() {
+            let complaint = format!("{kind} without metadata.name is ignored; give it a name");
+            return Err(Translated { events: Vec::new(), complaint: Some(complaint) });
+        }
+        Ok(ObjectName {
+            namespace: self.shelves.name(&metadata.namespace),
+            name: metadata.name.as_str().into(),
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! A node object as a fact.
+
+use super::amounts;
+use super::objects::NodeObject;
+use super::objects::TaintObject;
+use super::pod::pairs;
+use super::pod::taint_effect;
+use super::read::Read;
+use super::shelves::Shelves;
+use crate::cluster::facts::NodeFact;
+use crate::workload::constraints::Taint;
+
+/// The fact of a node object, and what of the object could not be used.
+/// A resource whose quantity does not parse is left out: nothing is placed on what nobody can count.
+pub(super) fn fact(read: &Read<NodeObject>, shelves: &mut Shelves) -> (NodeFact, Vec<String>) {
+    let node = &read.object;
+    let mut problems = read.problems.clone();
+    let (field, list) = match &node.status.allocatable {
+        Some(list) => ("status.allocatable", list),
+        // The API server fills allocatable in so where a node reports only its capacity.
+        None => ("status.capacity", &node.status.capacity),
+    };
+    let allocatable = amounts::listed(field, list, shelves, &mut problems);
+    if allocatable.is_empty() {
+        problems.push(
+            "status.allocatable: empty, so no pod fits here; wait for the kubelet to report it, or write cpu, memory, and pods"
+                .to_owned(),
+        );
+    }
+    let taints = node
+        .spec
+        .taints
+        .iter()
+        .filter_map(|written| taint(written, shelves, &mut problems))
+        .collect();
+    let fact = NodeFact {
+        name: shelves.name(&node.metadata.name),
+        uid: node.metadata.uid.as_str().into(),
+        labels: pairs(&node.metadata.labels, shelves),
+        taints,
+        unschedulable: node.spec.unschedulable,
+        allocatable,
+    };
+    (fact, problems)
+}
+
+fn taint(
+    written: &TaintObject,
+    shelves: &mut Shelves,
+    problems: &mut Vec<String>,
+) -> Option<Taint> {
+    let Some(effect) = taint_effect(&written.effect) else {
+        problems.push(format!(
+            "spec.taints[{}].effect: \"{}\" does not exist and keeps no pod away; \
+             write NoSchedule, PreferNoSchedule, or NoExecute",
+            written.key, written.effect
+        ));
+        return None;
+    };
+    Some(Taint { key: shelves.name(&written.key), value: shelves.name(&written.value), effect })
+}

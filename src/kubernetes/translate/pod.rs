@@ -1,0 +1,341 @@
+//! A pod object as a fact. Semantics of each field: kube-scheduler 1.37.
+//! Finds what Muster does not honour yet and says so by field; wishes (preferred terms, `ScheduleAnyway`) that it
+//! does not honour yet are left out, since leaving out a wish never breaks a promise.
+
+use super::amounts;
+use super::objects::Container;
+use super::objects::Metadata;
+use super::objects::NodeTermObject;
+use super::objects::PodObject;
+use super::objects::PodSpec;
+use super::objects::Requirement;
+use super::objects::TolerationObject;
+use super::read::Read;
+use super::shelves::Shelves;
+use super::wishes;
+use crate::base::names::Name;
+use crate::base::names::ObjectName;
+use crate::base::time::Time;
+use crate::cluster::facts::GroupName;
+use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::PodFact;
+use crate::cluster::facts::PodPhase;
+use crate::workload::ask::Ask;
+use crate::workload::constraints::NodeOperator;
+use crate::workload::constraints::NodeRequirement;
+use crate::workload::constraints::NodeTerm;
+use crate::workload::constraints::PreferredTerm;
+use crate::workload::constraints::TaintEffect;
+use crate::workload::constraints::Toleration;
+use crate::workload::constraints::TolerationOperator;
+
+/// The label that makes a pod a member of a coscheduling PodGroup.
+pub const GROUP_LABEL: &str = "scheduling.x-k8s.io/pod-group";
+
+/// The form of [`GROUP_LABEL`] that is seen in tutorials; it means the same.
+pub const TUTORIAL_GROUP_LABEL: &str = "scheduling.k8s.io/pod-group";
+
+/// The scheduler of pods that name none, as the API server fills in.
+pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// Volume sources that constrain no node and are counted nowhere.
+const PLAIN_VOLUMES: [&str; 12] = [
+    "emptyDir",
+    "configMap",
+    "secret",
+    "projected",
+    "downwardAPI",
+    "hostPath",
+    "image",
+    "gitRepo",
+    "nfs",
+    "cephfs",
+    "glusterfs",
+    "azureFile",
+];
+
+/// The fact of a pod object.
+pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
+    let pod = &read.object;
+    let metadata = &pod.metadata;
+    let mut problems = read.problems.clone();
+    let created = created(metadata, &mut problems);
+    let group = group(pod, shelves, &mut problems);
+    let ask = ask(pod, shelves, &mut problems);
+    let node = pod
+        .spec
+        .node_name
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .map(|name| shelves.name(name));
+    let held =
+        node.as_ref().map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
+    let controller = metadata.owner_references.iter().find(|owner| owner.controller);
+    let of_daemon_set = controller.is_some_and(|owner| owner.kind == "DaemonSet");
+    PodFact {
+        name: ObjectName {
+            namespace: shelves.name(&metadata.namespace),
+            name: metadata.name.as_str().into(),
+        },
+        uid: metadata.uid.as_str().into(),
+        resource_version: version(metadata),
+        created,
+        scheduler: shelves.name(scheduler_name(&pod.spec)),
+        group,
+        priority: pod.spec.priority.unwrap_or(0),
+        node,
+        phase: phase(pod.status.phase.as_deref()),
+        deleting: metadata.deletion_timestamp.is_some(),
+        gates: pod.spec.scheduling_gates.iter().map(|gate| shelves.name(&gate.name)).collect(),
+        ask: shelves.ask(ask),
+        held,
+        controller: controller.map(|owner| shelves.name(&format!("{}/{}", owner.kind, owner.name))),
+        pinned_to_node: of_daemon_set || metadata.annotations.mirror.is_some(),
+        malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
+    }
+}
+
+/// `metadata.resourceVersion` as a number; 0 where there is none (a manifest, a server before 1.35).
+pub(super) fn version(metadata: &Metadata) -> u64 {
+    metadata.resource_version.parse().unwrap_or(0)
+}
+
+/// `metadata.creationTimestamp`; the epoch where it is missing.
+pub(super) fn created(metadata: &Metadata, problems: &mut Vec<String>) -> Time {
+    let Some(text) = &metadata.creation_timestamp else { return Time::EPOCH };
+    Time::from_rfc3339(text).unwrap_or_else(|| {
+        problems.push(format!(
+            "metadata.creationTimestamp: \"{text}\" is no instant; write it as 2026-11-01T12:00:00Z"
+        ));
+        Time::EPOCH
+    })
+}
+
+fn scheduler_name(spec: &PodSpec) -> &str {
+    spec.scheduler_name.as_deref().filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER)
+}
+
+/// `Unknown` counts as running: the node is out of contact, and what it runs may still hold its resources.
+fn phase(text: Option<&str>) -> PodPhase {
+    match text {
+        Some("Running" | "Unknown") => PodPhase::Running,
+        Some("Succeeded") => PodPhase::Succeeded,
+        Some("Failed") => PodPhase::Failed,
+        Some(_) | None => PodPhase::Pending,
+    }
+}
+
+fn group(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> Option<GroupName> {
+    let label =
+        |key| pod.metadata.labels.get(key).map(String::as_str).filter(|name| !name.is_empty());
+    let (labelled, tutorial) = (label(GROUP_LABEL), label(TUTORIAL_GROUP_LABEL));
+    let native =
+        pod.spec.scheduling_group.as_ref().and_then(|group| group.pod_group_name.as_deref());
+    if let (Some(one), Some(other)) = (labelled, tutorial)
+        && one != other
+    {
+        problems.push(format!(
+            "metadata.labels: {GROUP_LABEL} is \"{one}\" but {TUTORIAL_GROUP_LABEL} is \"{other}\"; keep one of them"
+        ));
+    }
+    let by_label = labelled.or(tutorial);
+    if let (Some(native), Some(label)) = (native, by_label) {
+        problems.push(format!(
+            "spec.schedulingGroup.podGroupName is \"{native}\" and a pod-group label says \"{label}\"; \
+             a pod is a member of one group: remove the label or the field"
+        ));
+    }
+    let (name, source) = match native {
+        Some(name) => (name, GroupSource::Native),
+        None => (by_label?, GroupSource::Coscheduling),
+    };
+    let namespace = shelves.name(&pod.metadata.namespace);
+    Some(GroupName { name: ObjectName { namespace, name: shelves.name(name) }, source })
+}
+
+fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> Ask {
+    let spec = &pod.spec;
+    let requests = amounts::asked(pod, shelves, problems);
+    let affinity = &spec.affinity.node_affinity;
+    Ask {
+        requests,
+        node_selector: pairs(&spec.node_selector, shelves),
+        required_terms: affinity.required.as_ref().map(|selector| {
+            selector.node_selector_terms.iter().map(|term| node_term(term, shelves)).collect()
+        }),
+        preferred_terms: affinity
+            .preferred
+            .iter()
+            .map(|preferred| PreferredTerm {
+                weight: preferred.weight,
+                term: node_term(&preferred.preference, shelves),
+            })
+            .collect(),
+        tolerations: spec.tolerations.iter().map(|written| toleration(written, shelves)).collect(),
+        unsupported: unsupported(pod).iter().map(|entry| shelves.name(entry)).collect(),
+    }
+}
+
+/// Key-value pairs sorted by key.
+pub(super) fn pairs(
+    map: &std::collections::BTreeMap<String, String>,
+    shelves: &mut Shelves,
+) -> Vec<(Name, Name)> {
+    map.iter().map(|(key, value)| (shelves.name(key), shelves.name(value))).collect()
+}
+
+fn toleration(written: &TolerationObject, shelves: &mut Shelves) -> Toleration {
+    let effect = taint_effect(&written.effect);
+    let operator = match written.operator.as_str() {
+        // An effect that does not exist tolerates no taint that does.
+        _ if effect.is_none() && !written.effect.is_empty() => TolerationOperator::Never,
+        "" | "Equal" => TolerationOperator::Equal,
+        "Exists" => TolerationOperator::Exists,
+        _ => TolerationOperator::Never,
+    };
+    Toleration {
+        key: shelves.name(&written.key),
+        operator,
+        value: shelves.name(&written.value),
+        effect,
+    }
+}
+
+/// A taint's effect by its name.
+pub(super) fn taint_effect(text: &str) -> Option<TaintEffect> {
+    match text {
+        "NoSchedule" => Some(TaintEffect::NoSchedule),
+        "PreferNoSchedule" => Some(TaintEffect::PreferNoSchedule),
+        "NoExecute" => Some(TaintEffect::NoExecute),
+        _ => None,
+    }
+}
+
+/// A term that does not parse is kept with its reason: upstream, too, lets it match no node.
+fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
+    let mut malformed = None;
+    let mut translate =
+        |list: &str, requirements: &[Requirement], fields: bool| -> Vec<NodeRequirement> {
+            let mut translated = Vec::new();
+            for (index, requirement) in requirements.iter().enumerate() {
+                match node_requirement(requirement, fields, shelves) {
+                    Ok(requirement) => translated.push(requirement),
+                    Err(why) => {
+                        malformed = malformed.take().or(Some(format!("{list}[{index}]: {why}")))
+                    }
+                }
+            }
+            translated
+        };
+    let match_expressions = translate("matchExpressions", &written.match_expressions, false);
+    let match_fields = translate("matchFields", &written.match_fields, true);
+    NodeTerm { match_expressions, match_fields, malformed: malformed.map(Into::into) }
+}
+
+fn node_requirement(
+    written: &Requirement,
+    field: bool,
+    shelves: &mut Shelves,
+) -> Result<NodeRequirement, String> {
+    let operator = match written.operator.as_str() {
+        "In" => NodeOperator::In,
+        "NotIn" => NodeOperator::NotIn,
+        "Exists" => NodeOperator::Exists,
+        "DoesNotExist" => NodeOperator::DoesNotExist,
+        "Gt" => NodeOperator::Gt,
+        "Lt" => NodeOperator::Lt,
+        other => return Err(format!("operator \"{other}\" does not exist")),
+    };
+    let values = &written.values;
+    match operator {
+        NodeOperator::In | NodeOperator::NotIn if field => {
+            if values.len() != 1 || written.key != "metadata.name" {
+                return Err(
+                    "a field requirement is on metadata.name and has exactly one value".to_owned()
+                );
+            }
+        }
+        _ if field => return Err(format!("operator {} is not for fields", written.operator)),
+        NodeOperator::In | NodeOperator::NotIn => {
+            if values.is_empty() {
+                return Err(format!("operator {} needs at least one value", written.operator));
+            }
+        }
+        NodeOperator::Exists | NodeOperator::DoesNotExist => {
+            if !values.is_empty() {
+                return Err(format!("operator {} takes no values", written.operator));
+            }
+        }
+        NodeOperator::Gt | NodeOperator::Lt => {
+            if values.len() != 1 || values[0].parse::<i64>().is_err() {
+                return Err(format!(
+                    "operator {} needs exactly one value, a whole number",
+                    written.operator
+                ));
+            }
+        }
+    }
+    Ok(NodeRequirement {
+        key: shelves.name(&written.key),
+        operator,
+        values: values.iter().map(|value| shelves.name(value)).collect(),
+    })
+}
+
+/// What the pod requires and Muster cannot honour: field, and what to do instead.
+fn unsupported(pod: &PodObject) -> Vec<String> {
+    let spec = &pod.spec;
+    let mut found = Vec::new();
+    if !spec.resource_claims.is_empty() {
+        found.push(
+            "spec.resourceClaims: claims are not allocated yet; ask for the devices as extended resources".to_owned(),
+        );
+    }
+    for volume in &spec.volumes {
+        let bound_to_nodes =
+            |source: &&String| *source != "name" && !PLAIN_VOLUMES.contains(&source.as_str());
+        if let Some(source) = volume.keys().find(bound_to_nodes) {
+            found.push(format!(
+                "spec.volumes[].{source}: volumes that need certain nodes are not handled yet; \
+                 use a shared file system by nfs or hostPath, or leave the pod to another scheduler"
+            ));
+        }
+    }
+    found.extend(host_ports(spec));
+    if let Some(constraint) = spec
+        .topology_spread_constraints
+        .iter()
+        .find(|constraint| constraint.when_unsatisfiable != "ScheduleAnyway")
+    {
+        found.push(format!(
+            "spec.topologySpreadConstraints (DoNotSchedule, {}): spreading is not honoured yet; use ScheduleAnyway",
+            constraint.topology_key
+        ));
+    }
+    for (field, terms) in [
+        ("podAffinity", &spec.affinity.pod_affinity.required),
+        ("podAntiAffinity", &spec.affinity.pod_anti_affinity.required),
+    ] {
+        if let Some(term) = terms.first() {
+            found.push(format!(
+                "spec.affinity.{field} (required, {}): not honoured yet; use the preferred form or node affinity",
+                term.topology_key
+            ));
+        }
+    }
+    found.extend(wishes::required_topology(&pod.metadata.annotations));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Host ports of containers that run with the pod: ordinary ones and sidecars.
+fn host_ports(spec: &PodSpec) -> Option<String> {
+    let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+    let containers = spec.containers.iter().chain(spec.init_containers.iter().filter(is_sidecar));
+    let port = containers.flat_map(|container| &container.ports).find(|port| port.host_port > 0)?;
+    Some(format!(
+        "spec.containers[].ports[].hostPort {}: host ports are not counted yet; use a Service instead",
+        port.host_port
+    ))
+}
