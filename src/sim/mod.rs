@@ -6,3 +6,4 @@ pub mod machinery;
 pub mod object;
 pub mod timetable;
 pub mod write;
+pub mod traces;
