@@ -5,5 +5,5 @@ pub mod kubelet;
 pub mod machinery;
 pub mod object;
 pub mod timetable;
-pub mod write;
 pub mod traces;
+pub mod write;
