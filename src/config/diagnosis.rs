@@ -1,5 +1,7 @@
 //! Turns the YAML reader's errors into sentences with a place and a remedy. Knows no setting by name.
 
+use std::cmp::Reverse;
+
 use serde_saphyr::Error;
 use serde_saphyr::MessageFormatter;
 use serde_saphyr::UserMessageFormatter;
@@ -7,7 +9,7 @@ use serde_saphyr::UserMessageFormatter;
 use super::ConfigurationError;
 
 /// The place and the sentence for `error`, which reading `text` gave.
-pub(super) fn of(error: &Error, text: &str) -> ConfigurationError {
+pub fn of(error: &Error, text: &str) -> ConfigurationError {
     let error = error.without_snippet();
     let at = error.location().map(|location| (location.line(), location.column()));
     let message = if let Error::SerdeUnknownField { field, expected, .. } = error {
@@ -44,14 +46,16 @@ fn unknown_field(field: &str, expected: &[&str]) -> String {
     message
 }
 
-/// The key that differs from `field` by the fewest edits, if by few enough to be meant.
+/// The key that differs from `field` by the fewest edits, if by few enough to be meant;
+/// among equals the one with the longest common beginning.
 fn nearest<'a>(field: &str, expected: &[&'a str]) -> Option<&'a str> {
     let field = field.to_lowercase();
+    let shared = |key: &str| field.bytes().zip(key.bytes()).take_while(|(a, b)| a == b).count();
     expected
         .iter()
         .map(|key| (strsim::damerau_levenshtein(&field, &key.to_lowercase()), *key))
         .filter(|(edits, key)| *edits <= key.len().max(field.len()) / 2)
-        .min()
+        .min_by_key(|(edits, key)| (*edits, Reverse(shared(key)), *key))
         .map(|(_, key)| key)
 }
 
@@ -66,5 +70,6 @@ mod tests {
         assert_eq!(nearest("BACKLOG", &keys), Some("backlog"));
         assert_eq!(nearest("gnags", &keys), Some("gangs"));
         assert_eq!(nearest("leaderElection", &keys), None);
+        assert_eq!(nearest("gpu", &["cpu", "gpus"]), Some("gpus"), "a shared beginning goes first");
     }
 }

@@ -3,7 +3,7 @@
 //! Settings of pure rooms live in those rooms; settings of the rim (higher floors) live in [`rim`].
 //! Text in, settings out: reading the file is the caller's. Every default stands in [`resolve`] and nowhere else.
 
-mod diagnosis;
+pub mod diagnosis;
 pub mod file;
 pub mod resolve;
 pub mod rim;
