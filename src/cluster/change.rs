@@ -31,6 +31,16 @@ impl Changes {
         grew: ResourceSet::EMPTY,
     };
 
+    /// Takes in a later change of the same node.
+    pub fn absorb(&mut self, later: &Self) {
+        assert_eq!(self.node, later.node, "changes of two nodes do not add up");
+        self.added |= later.added;
+        self.labels |= later.labels;
+        self.taints |= later.taints;
+        self.uncordoned |= later.uncordoned;
+        self.grew.unite(later.grew);
+    }
+
     /// True if no waiting pod could be helped by it.
     pub const fn is_none(&self) -> bool {
         self.node.is_none()

@@ -127,6 +127,11 @@ impl ResourceSet {
         self.0 |= Self::bit(id);
     }
 
+    /// Adds all of `other`.
+    pub const fn unite(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
     /// True if `id` may be in the set; never false for one that is.
     pub const fn may_contain(self, id: ResourceId) -> bool {
         self.0 & Self::bit(id) != 0

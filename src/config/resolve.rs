@@ -106,6 +106,7 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         attempts_per_cycle: count("cycle.attemptsMax", attempts, ATTEMPTS_PER_CYCLE_MAX)?,
         placed_per_cycle: count("cycle.podsMax", pods, PODS_PER_CYCLE_MAX)?,
+        planner: crate::planner::Settings::default(),
     })
 }
 

@@ -1,6 +1,152 @@
 //! Floor 6: the scheduler as one owner of all state. Facts and time in; orders, notices, and a wake-up time out.
 //! No I/O, no clock, no threads: the same facts at the same times give the same orders, byte for byte.
+//! Invariants: nothing is decided before all facts of the start were told; a waiting gang holds nothing;
+//! no member of a gang is bound outside a plan for its minimum, or after that minimum was bound.
 
 pub mod event;
 pub mod order;
 pub mod settings;
+
+pub mod counters;
+pub mod explain;
+
+mod backlog;
+mod commitment;
+mod decide;
+mod gangs;
+mod kept_place;
+mod notices;
+mod observe;
+mod pods;
+mod sentences;
+mod settle;
+mod status;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use self::backlog::Backlog;
+use self::counters::Counters;
+use self::decide::No;
+use self::gangs::{GangId, Gangs};
+use self::kept_place::KeptPlaces;
+use self::notices::Pump;
+use self::order::{Notice, Order};
+use self::pods::Pods;
+use self::settings::Settings;
+use self::settle::Orders;
+use crate::base::time::Time;
+use crate::cluster::Cluster;
+use crate::cluster::change::Changes;
+use crate::planner::Planner;
+
+/// The scheduler.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    cluster: Cluster,
+    planner: Planner,
+    pods: Pods,
+    gangs: Gangs,
+    backlog: Backlog<No>,
+    /// Gangs whose binding failed, by the time of their next attempt.
+    backing_off: BTreeSet<(Time, GangId)>,
+    /// Gangs to be judged again, in the order in which they changed; each marks itself as listed.
+    dirty: Vec<GangId>,
+    /// Changes of the cluster that parked lines were not asked about yet.
+    changes: Vec<Changes>,
+    kept_places: KeptPlaces,
+    orders: Orders,
+    pump: Pump,
+    counters: Counters,
+    /// Whether all facts of the start were told.
+    synced: bool,
+    /// The latest time that was told.
+    now: Time,
+}
+
+/// What one cycle came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cycle {
+    /// Effects on the world, whose outcomes must come back.
+    pub orders: Vec<Order>,
+    /// Things to tell people.
+    pub notices: Vec<Notice>,
+}
+
+/// Why the engine wants to be called again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WakeReason {
+    /// The last cycle ended at its bound, or facts came since.
+    MoreWork,
+    /// The wait after a failed binding is over.
+    BackoffEnds,
+    /// A gang was refused for so long that a place may be kept for it.
+    Overtaking,
+    /// Something is to be told.
+    NoticeDue,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            planner: Planner::new(settings.planner.clone()),
+            settings,
+            cluster: Cluster::new(),
+            pods: Pods::default(),
+            gangs: Gangs::default(),
+            backlog: Backlog::default(),
+            backing_off: BTreeSet::new(),
+            dirty: Vec::new(),
+            changes: Vec::new(),
+            kept_places: KeptPlaces::default(),
+            orders: Orders::default(),
+            pump: Pump::default(),
+            counters: Counters::default(),
+            synced: false,
+            now: Time::EPOCH,
+        }
+    }
+
+    /// When to call [`Engine::decide`] next, and why, if no fact comes before. A time that is not
+    /// in the future means at once. `None`: only a fact can move anything.
+    pub fn wakeup(&self) -> Option<(Time, WakeReason)> {
+        if !self.synced {
+            return None;
+        }
+        let more = !self.dirty.is_empty() || !self.changes.is_empty() || self.backlog.has_work();
+        let backoff = self.backing_off.first().map(|(until, _)| *until);
+        [
+            more.then_some((self.now, WakeReason::MoreWork)),
+            backoff.map(|until| (until, WakeReason::BackoffEnds)),
+            self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
+            self.pump.due().map(|due| (due, WakeReason::NoticeDue)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Plain numbers about what was done so far.
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The believed cluster, for reports about capacity.
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Lists a gang to be judged again in the next cycle.
+    fn mark(&mut self, id: GangId) {
+        let gang = self.gangs.get_mut(id);
+        if !gang.dirty {
+            gang.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 use crate::base::names::Name;
 use crate::base::time::Span;
+use crate::planner;
 
 /// The engine's settings. `Settings::default()` is what the documentation calls the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub attempts_per_cycle: usize,
     /// A cycle ends once it has placed so many pods (the gang that reaches it is placed whole). Default: 4096.
     pub placed_per_cycle: usize,
+    /// Limits of the planner.
+    pub planner: planner::Settings,
 }
 
 /// What becomes of pods that name no scheduler.
@@ -75,6 +78,7 @@ impl Default for Settings {
             notice_pause: Span::milliseconds(100),
             attempts_per_cycle: 256,
             placed_per_cycle: 4096,
+            planner: planner::Settings::default(),
         }
     }
 }

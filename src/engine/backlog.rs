@@ -1,0 +1,253 @@
+//! The gangs that may be placed and are not yet. Gangs of equal shape form a line, since what is
+//! refused for its head is refused for all behind it: only heads are tried, the best turn first.
+//! A refused line is parked until a change could cure it. Invariants: a gang stands in one line or
+//! none; no line is empty; a line is either active or parked.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasherDefault;
+
+use priority_queue::PriorityQueue;
+use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
+
+use super::gangs::GangId;
+use crate::base::slab::Slab;
+use crate::cluster::ids::AskId;
+use crate::id_type;
+use crate::planner::order::Turn;
+use crate::workload::ask::Amounts;
+
+id_type!(
+    /// A line, for as long as somebody stands in it.
+    LineId
+);
+
+/// Everything about a gang that the answer of the planner depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    /// How many wait of each ask, in ask order.
+    pub(super) roles: SmallVec<[(AskId, u32); 1]>,
+    /// How many of them must be placed together.
+    pub(super) needed: u32,
+    /// What must be free before any search; empty where there is no floor.
+    pub(super) floor: Amounts,
+}
+
+/// A gang's place in the backlog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Queued {
+    /// Its line.
+    pub(super) line: LineId,
+    /// Its turn when it entered.
+    pub(super) turn: Turn,
+}
+
+/// Gangs of equal shape.
+#[derive(Clone, Debug)]
+pub(super) struct Line<No> {
+    /// What they have in common.
+    pub(super) shape: Shape,
+    /// Who stands in it, in turn order.
+    pub(super) gangs: BTreeMap<Turn, GangId>,
+    /// Why it is parked; `None` while it is active.
+    pub(super) parked: Option<No>,
+    /// Whether the shape would fit if no pod ran, and the version of the nodes it was asked of.
+    pub(super) fits_empty: Option<(u64, bool)>,
+    /// Who entered since it was refused last, and may have left again.
+    fresh: SmallVec<[GangId; 1]>,
+}
+
+impl<No> Line<No> {
+    /// Who is tried first.
+    pub(super) fn head(&self) -> (&Turn, GangId) {
+        let (turn, gang) = self.gangs.first_key_value().expect("no line is empty");
+        (turn, *gang)
+    }
+
+    fn note_fresh(&mut self, gang: GangId) {
+        // A line that is never refused must not remember everybody who passed through.
+        if self.fresh.len() > 64 + 2 * self.gangs.len() {
+            self.fresh.clear();
+            self.fresh.extend(self.gangs.values().copied());
+        } else {
+            self.fresh.push(gang);
+        }
+    }
+}
+
+/// The waiting lines. `No` is what is remembered of a refusal.
+#[derive(Clone, Debug)]
+pub(super) struct Backlog<No> {
+    lines: Slab<LineId, Line<No>>,
+    by_shape: FxHashMap<Shape, LineId>,
+    /// Active lines by the turn of their heads. The turn is a total order, so ties cannot occur.
+    active: PriorityQueue<LineId, Reverse<Turn>, BuildHasherDefault<FxHasher>>,
+    parked: BTreeSet<LineId>,
+}
+
+impl<No> Default for Backlog<No> {
+    fn default() -> Self {
+        Self {
+            lines: Slab::new(),
+            by_shape: FxHashMap::default(),
+            active: PriorityQueue::with_hasher(BuildHasherDefault::default()),
+            parked: BTreeSet::new(),
+        }
+    }
+}
+
+impl<No> Backlog<No> {
+    /// Lets a gang enter the line of its shape. A parked line stays parked.
+    pub(super) fn enter(&mut self, gang: GangId, shape: Shape, turn: Turn) -> Queued {
+        let line = if let Some(line) = self.by_shape.get(&shape) {
+            *line
+        } else {
+            let row = Line {
+                shape: shape.clone(),
+                gangs: BTreeMap::new(),
+                parked: None,
+                fits_empty: None,
+                fresh: SmallVec::new(),
+            };
+            let line = self.lines.insert(row);
+            self.by_shape.insert(shape, line);
+            line
+        };
+        let row = &mut self.lines[line];
+        let before = row.gangs.insert(turn.clone(), gang);
+        assert!(before.is_none(), "two gangs of one turn");
+        if row.parked.is_none() {
+            row.note_fresh(gang);
+            if *row.head().0 == turn {
+                self.active.push(line, Reverse(turn.clone()));
+            }
+        }
+        Queued { line, turn }
+    }
+
+    /// Lets a gang go.
+    pub(super) fn leave(&mut self, queued: &Queued) {
+        let row = &mut self.lines[queued.line];
+        let was_head = *row.head().0 == queued.turn;
+        row.gangs.remove(&queued.turn).expect("a queued gang stands in its line");
+        if row.gangs.is_empty() {
+            let row = self.lines.remove(queued.line).expect("the line was there");
+            self.by_shape.remove(&row.shape);
+            self.active.remove(&queued.line);
+            self.parked.remove(&queued.line);
+        } else if was_head && row.parked.is_none() {
+            let next = row.head().0.clone();
+            self.active.push(queued.line, Reverse(next));
+        }
+    }
+
+    /// The active line whose head is first in turn.
+    pub(super) fn first(&self) -> Option<LineId> {
+        self.active.peek().map(|(line, _)| *line)
+    }
+
+    /// Parks an active line, or notes a new refusal of a parked one. Returns who entered since the
+    /// refusal before, of whom some may have left again.
+    pub(super) fn park(&mut self, line: LineId, no: No) -> SmallVec<[GangId; 1]> {
+        self.active.remove(&line);
+        self.parked.insert(line);
+        let row = &mut self.lines[line];
+        row.parked = Some(no);
+        std::mem::take(&mut row.fresh)
+    }
+
+    /// Notes whether a line's shape would fit if no pod ran, for that version of the nodes.
+    pub(super) fn note_fits_empty(&mut self, line: LineId, version: u64, fits: bool) {
+        self.lines[line].fits_empty = Some((version, fits));
+    }
+
+    /// True if some line is parked.
+    pub(super) fn is_anyone_parked(&self) -> bool {
+        !self.parked.is_empty()
+    }
+
+    /// Makes a parked line active; returns why it was parked.
+    pub(super) fn activate(&mut self, line: LineId) -> Option<No> {
+        let row = &mut self.lines[line];
+        let no = row.parked.take()?;
+        let turn = row.head().0.clone();
+        self.parked.remove(&line);
+        self.active.push(line, Reverse(turn));
+        Some(no)
+    }
+
+    /// The line of `id`, which must exist.
+    pub(super) fn line(&self, id: LineId) -> &Line<No> {
+        &self.lines[id]
+    }
+
+    /// The line of `id`, if it still exists.
+    pub(super) fn known(&self, id: LineId) -> Option<&Line<No>> {
+        self.lines.get(id)
+    }
+
+    /// Parked lines, in id order.
+    pub(super) fn parked(&self) -> impl Iterator<Item = (LineId, &Line<No>)> {
+        self.parked.iter().map(|id| (*id, &self.lines[*id]))
+    }
+
+    /// True if some line is active.
+    pub(super) fn has_work(&self) -> bool {
+        !self.active.is_empty()
+    }
+
+    /// Number of lines.
+    pub(super) fn lines(&self) -> usize {
+        self.lines.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Backlog, GangId, Shape};
+    use crate::base::names::ObjectName;
+    use crate::base::time::Time;
+    use crate::cluster::ids::AskId;
+    use crate::planner::order::Turn;
+
+    fn shape(ask: u32) -> Shape {
+        Shape { roles: [(AskId(ask), 1)].into_iter().collect(), needed: 1, floor: Vec::new() }
+    }
+
+    fn turn(since: i64) -> Turn {
+        Turn {
+            priority: 0,
+            since: Time(since),
+            name: ObjectName::new("team", "gang"),
+            uid: "uid".into(),
+        }
+    }
+
+    #[test]
+    fn the_best_head_of_all_active_lines_goes_first() {
+        let mut backlog: Backlog<()> = Backlog::default();
+        let late = backlog.enter(GangId(0), shape(0), turn(5));
+        let early = backlog.enter(GangId(1), shape(1), turn(3));
+        assert_eq!(backlog.first(), Some(early.line));
+        let earliest = backlog.enter(GangId(2), shape(0), turn(1));
+        assert_eq!(earliest.line, late.line, "equal shapes share a line");
+        assert_eq!(backlog.first(), Some(late.line));
+        backlog.leave(&earliest);
+        assert_eq!(backlog.first(), Some(early.line), "a line moves back with its next head");
+    }
+
+    #[test]
+    fn a_parked_line_stays_out_until_it_is_activated() {
+        let mut backlog: Backlog<&str> = Backlog::default();
+        let first = backlog.enter(GangId(0), shape(0), turn(1));
+        backlog.park(first.line, "full");
+        let second = backlog.enter(GangId(1), shape(0), turn(0));
+        assert_eq!(backlog.first(), None, "who joins a refused line is refused");
+        assert_eq!(backlog.activate(first.line), Some("full"));
+        assert_eq!(backlog.line(first.line).head().1, GangId(1));
+        backlog.leave(&second);
+        backlog.leave(&first);
+        assert_eq!((backlog.first(), backlog.lines()), (None, 0));
+    }
+}

@@ -1,0 +1,38 @@
+//! Plain numbers about what the engine did. Telemetry reads them; nothing decides by them.
+
+/// Sums since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Cycles.
+    pub cycles: u64,
+    /// Planning attempts that ended in a plan.
+    pub planned: u64,
+    /// Planning attempts that were refused because nothing fits.
+    pub refused: u64,
+    /// Planning attempts that were refused because of a kept place.
+    pub refused_for_turn: u64,
+    /// Attempts that ended at a gang's `minResources`, before any search.
+    pub refused_by_floor: u64,
+    /// Attempts whose search ended at its bound.
+    pub searches_cut_short: u64,
+    /// Bind orders given out.
+    pub binds_ordered: u64,
+    /// Binds that took effect.
+    pub binds_done: u64,
+    /// Binds that met another version (HTTP 409).
+    pub binds_conflicted: u64,
+    /// Binds of pods that were gone.
+    pub binds_gone: u64,
+    /// Binds that the API refused for good.
+    pub binds_refused: u64,
+    /// Binds whose outcome was unknown; each is settled by a fact later.
+    pub binds_unknown: u64,
+    /// Pods that somebody else bound while a seat was held for them.
+    pub binds_foreign: u64,
+    /// Facts that were older than what was known.
+    pub facts_stale: u64,
+    /// Places that were kept for gangs refused for long.
+    pub places_kept: u64,
+    /// Notices composed.
+    pub notices: u64,
+}

@@ -1,0 +1,415 @@
+//! One bounded cycle: judge what changed, wake what a change could cure, try the first in turn until
+//! nothing more can be done or the cycle's bound is reached. Bounds count work, never time.
+
+use super::backlog::{LineId, Shape};
+use super::commitment::{Commitment, State, Step};
+use super::gangs::{Gang, GangId};
+use super::order::{Action, Order, OrderId, PodRef};
+use super::pods::{Answer, Place, Seat, Standing};
+use super::verdict::{Verdict, judge};
+use super::{Cycle, Engine};
+use crate::base::time::Time;
+use crate::cluster::change::Changes;
+use crate::cluster::ids::NodeId;
+use crate::cluster::ids::PodId;
+use crate::cluster::node_set::NodeSet;
+use crate::planner::demand::{Demand, Role};
+use crate::planner::order::Turn;
+use crate::planner::plan::Plan;
+use crate::planner::referee;
+use crate::planner::refusal::{Cause, Refusal, SearchEnd};
+use crate::workload::ask::Amounts;
+
+/// Why a line is parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum No {
+    /// The planner refused it.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The version of the cluster that it speaks of.
+        version: u64,
+    },
+    /// Less is free than its group's `minResources`.
+    BelowFloor {
+        /// What is short, by resource.
+        short: Amounts,
+        /// The version of the cluster that it speaks of.
+        version: u64,
+    },
+}
+
+impl No {
+    /// True if only a kept place stands in the way.
+    pub(super) fn is_of_turn(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.cause == Cause::KeptForAnother,
+            Self::BelowFloor { .. } => false,
+        }
+    }
+
+    /// The version of the cluster that it speaks of.
+    pub(super) const fn version(&self) -> u64 {
+        match self {
+            Self::Refused { version, .. } | Self::BelowFloor { version, .. } => *version,
+        }
+    }
+}
+
+impl Engine {
+    /// Runs one cycle: what can be placed is placed, in turn, up to the cycle's bound.
+    /// Call again when [`Engine::wakeup`] says so, or after new facts.
+    pub fn decide(&mut self, now: Time) -> Cycle {
+        self.now = self.now.max(now);
+        let mut cycle = Cycle::default();
+        if !self.synced {
+            return cycle;
+        }
+        self.counters.cycles += 1;
+        self.end_backoffs();
+        self.judge_changed();
+        self.wake_cured();
+        self.keep_place();
+        let mut attempts = 0;
+        while attempts < self.settings.attempts_per_cycle
+            && cycle.orders.len() < self.settings.placed_per_cycle
+        {
+            let Some(line) = self.backlog.first() else { break };
+            self.try_head(line, &mut cycle.orders);
+            attempts += 1;
+            self.judge_changed();
+            self.keep_place();
+        }
+        self.tell(&mut cycle.notices);
+        cycle
+    }
+
+    fn end_backoffs(&mut self) {
+        while let Some((until, id)) =
+            self.backing_off.first().copied().filter(|(until, _)| *until <= self.now)
+        {
+            self.backing_off.remove(&(until, id));
+            self.mark(id);
+        }
+    }
+
+    /// Brings the backlog in line with the gangs that changed.
+    pub(super) fn judge_changed(&mut self) {
+        while let Some(id) = self.dirty.pop() {
+            // The gang may be gone, its id may be another's; judging twice does no harm.
+            if let Some(gang) = self.gangs.known(id) {
+                gang.dirty = false;
+                self.judge_gang(id);
+            }
+        }
+    }
+
+    fn judge_gang(&mut self, id: GangId) {
+        let gang = self.gangs.get_mut(id);
+        gang.count_arrivals();
+        let verdict = judge(gang, &self.settings, self.now);
+        match verdict {
+            Verdict::Ready { needed } => {
+                gang.ready_since.get_or_insert(self.now);
+                let shape = Shape::of(gang, needed);
+                self.queue(id, shape);
+            }
+            Verdict::BackingOff(until) => {
+                self.withdraw(id);
+                self.backing_off.insert((until, id));
+            }
+            Verdict::Idle => {
+                gang.ready_since = None;
+                self.withdraw(id);
+            }
+            Verdict::Blocked(_) | Verdict::Binding => {
+                gang.ready_since = None;
+                self.withdraw(id);
+            }
+        }
+        self.something_to_tell(id);
+    }
+
+    /// Lets a gang stand in the line of its shape, at its turn.
+    fn queue(&mut self, id: GangId, shape: Shape) {
+        let turn = self.turn_of(id);
+        if let Some(queued) = &self.gangs.get(id).queued {
+            if queued.turn == turn && self.backlog.line(queued.line).shape == shape {
+                return;
+            }
+            self.withdraw(id);
+        }
+        let queued = self.backlog.enter(id, shape, turn);
+        let line = queued.line;
+        // Who stands before the gang that a place is kept for may use that place.
+        let exempt = self.kept_places.kept().is_some_and(|kept| queued.turn < kept.turn);
+        self.gangs.get_mut(id).queued = Some(queued);
+        match &self.backlog.line(line).parked {
+            Some(no) if no.is_of_turn() && exempt => {
+                self.backlog.activate(line);
+            }
+            Some(_) => self.start_clock(id),
+            None => {}
+        }
+    }
+
+    /// Takes a gang out of the backlog, if it stands there.
+    pub(super) fn withdraw(&mut self, id: GangId) {
+        let gang = self.gangs.get_mut(id);
+        if let Some(setback) = &gang.setback {
+            self.backing_off.remove(&(setback.until, id));
+        }
+        let Some(queued) = gang.queued.take() else { return };
+        self.backlog.leave(&queued);
+        self.stop_clock(id, &queued.turn);
+    }
+
+    pub(super) fn turn_of(&self, id: GangId) -> Turn {
+        let gang = self.gangs.get(id);
+        let uid = match &gang.fact {
+            Some(fact) => &fact.uid,
+            None => &self.pods.get(gang.members[0]).fact.uid,
+        };
+        Turn {
+            priority: gang.priority(),
+            since: gang.since(),
+            name: gang.identity.name().clone(),
+            uid: uid.clone(),
+        }
+    }
+
+    /// Asks the parked lines whether what changed could help them.
+    fn wake_cured(&mut self) {
+        let mut changes = std::mem::take(&mut self.changes);
+        if self.backlog.is_anyone_parked() {
+            merge_by_node(&mut changes);
+            let mut woken = Vec::new();
+            for (id, line) in self.backlog.parked() {
+                let helps = |change: &Changes| {
+                    line.shape
+                        .roles
+                        .iter()
+                        .any(|(ask, _)| self.planner.could_help(&self.cluster, change, *ask))
+                        || !line.shape.floor.is_empty()
+                };
+                if changes.iter().any(helps) {
+                    woken.push(id);
+                }
+            }
+            for line in woken {
+                self.backlog.activate(line);
+            }
+        }
+        changes.clear();
+        self.changes = changes;
+    }
+
+    /// Tries the head of a line: it is placed whole and leaves, or its line is parked.
+    fn try_head(&mut self, line: LineId, orders: &mut Vec<Order>) {
+        let id = self.backlog.line(line).head().1;
+        match self.attempt(line) {
+            Ok(plan) => {
+                self.counters.planned += 1;
+                self.commit(id, &plan, orders);
+            }
+            Err(no) => {
+                self.count_refusal(&no);
+                let fresh = self.backlog.park(line, no);
+                for gang in fresh {
+                    self.start_clock_if_in(line, gang);
+                }
+                self.choose_place_again(id);
+                self.line_has_something_to_tell(line);
+            }
+        }
+    }
+
+    /// Plans for the head of a line. Nothing is changed.
+    pub(super) fn attempt(&mut self, line: LineId) -> Result<Plan, No> {
+        let (turn, id) = self.backlog.line(line).head();
+        let nothing = NodeSet::new();
+        let keep_off = match self.kept_places.kept() {
+            Some(kept) if *turn > kept.turn => &kept.nodes,
+            Some(_) | None => &nothing,
+        };
+        let version = self.cluster.version();
+        let gang = self.gangs.get(id);
+        let floor = &self.backlog.line(line).shape.floor;
+        if !floor.is_empty() {
+            self.planner
+                .check_floor(&self.cluster, floor, &gang.members)
+                .map_err(|short| No::BelowFloor { short, version })?;
+        }
+        let demand = self.demand_of(id);
+        let plan = self
+            .planner
+            .plan(&mut self.cluster, &demand, keep_off)
+            .map_err(|refusal| No::Refused { refusal, version })?;
+        if let Err(violation) = referee::judge(&self.cluster, &demand, &plan) {
+            panic!("the planner broke a rule for gang {}: {violation}", gang.identity.name());
+        }
+        Ok(plan)
+    }
+
+    /// What a queued gang demands: its waiting members by ask, in the order in which people count them.
+    pub(super) fn demand_of(&self, id: GangId) -> Demand {
+        let gang = self.gangs.get(id);
+        let queued = gang.queued.as_ref().expect("only queued gangs demand");
+        let minimum = self.backlog.line(queued.line).shape.needed as usize;
+        let asks = &gang.tally.roles;
+        // Roles stand in the order of their first members: ids depend on what came before.
+        let mut role_of_ask = vec![usize::MAX; asks.len()];
+        let mut roles: Vec<Role> = Vec::with_capacity(asks.len());
+        for id in &gang.members {
+            let pod = self.pods.get(*id);
+            if pod.standing() != Standing::Waiting {
+                continue;
+            }
+            let at =
+                asks.binary_search_by(|(ask, _)| ask.cmp(&pod.ask)).expect("it was counted in");
+            if role_of_ask[at] == usize::MAX {
+                role_of_ask[at] = roles.len();
+                roles.push(Role { ask: pod.ask, members: Vec::with_capacity(asks[at].1 as usize) });
+            }
+            roles[role_of_ask[at]].members.push(*id);
+        }
+        Demand { roles, minimum }
+    }
+
+    /// Holds the plan's seats and gives out the binds.
+    fn commit(&mut self, id: GangId, plan: &Plan, orders: &mut Vec<Order>) {
+        self.withdraw(id);
+        let gang = self.gangs.get_mut(id);
+        gang.ready_since = None;
+        let epoch = gang.begin_commitment();
+        let name = gang.identity.name().clone();
+        orders.reserve(plan.seats.len());
+        for seat in &plan.seats {
+            let (pod, order) = self.hold(seat.pod, seat.node);
+            let node = self.cluster.node_name(seat.node).clone();
+            orders.push(Order {
+                id: order,
+                action: Action::Bind { pod, node, gang: name.clone(), epoch },
+            });
+        }
+        self.counters.binds_ordered += plan.seats.len() as u64;
+        let gang = self.gangs.get_mut(id);
+        gang.commitment = gang.commitment.map(|commitment| commitment.after(Step::Published));
+        self.mark(id);
+    }
+
+    /// Counts a pod as placed until its bind is settled.
+    fn hold(&mut self, id: PodId, node: NodeId) -> (PodRef, OrderId) {
+        self.count_out(id);
+        let order = self.orders.issue(id);
+        let pod = self.pods.get_mut(id);
+        let version = pod.fact.resource_version;
+        pod.place = Place::Assumed(Seat { node, order, version, answer: Answer::Awaited });
+        pod.told = 0;
+        let reference = PodRef {
+            name: pod.fact.name.clone(),
+            uid: pod.fact.uid.clone(),
+            resource_version: version,
+        };
+        self.cluster.assume(id, pod.ask, node);
+        self.count_in(id);
+        (reference, order)
+    }
+
+    fn count_refusal(&mut self, no: &No) {
+        match no {
+            No::BelowFloor { .. } => self.counters.refused_by_floor += 1,
+            No::Refused { refusal, .. } => {
+                match refusal.cause {
+                    Cause::KeptForAnother => self.counters.refused_for_turn += 1,
+                    Cause::Unschedulable | Cause::Unsupported => self.counters.refused += 1,
+                }
+                match refusal.search {
+                    SearchEnd::Exhausted => {}
+                    SearchEnd::Bound { .. } => self.counters.searches_cut_short += 1,
+                }
+            }
+        }
+    }
+}
+
+impl Shape {
+    /// The shape of a gang that may be placed.
+    fn of(gang: &Gang, needed: u32) -> Self {
+        let floor = match &gang.fact {
+            Some(fact) if !gang.has_started() => fact.min_resources.clone(),
+            Some(_) | None => Amounts::new(),
+        };
+        Self { roles: gang.tally.roles.clone(), needed, floor }
+    }
+}
+
+impl Gang {
+    /// Takes in how many members arrived, which may seal its commitment or end its story.
+    fn count_arrivals(&mut self) {
+        let arrived = self.tally.arrived();
+        self.commitment =
+            self.commitment.map(|commitment| commitment.after(Step::Arrived(arrived)));
+        let minimum = self.minimum();
+        if self.tally.of(Standing::Bound) + self.tally.of(Standing::Assumed) == 0 {
+            self.reached = 0;
+            self.commitment = None;
+        } else if minimum > 0 && arrived >= minimum {
+            self.reached = self.reached.max(minimum);
+        } else if self.reached == 0
+            && self.was_scheduled_before()
+            && self.tally.of(Standing::Bound) > 0
+        {
+            self.reached = minimum;
+        }
+    }
+
+    /// True if the group's status says that its minimum was bound once: what an earlier run left behind.
+    fn was_scheduled_before(&self) -> bool {
+        let condition = self.fact.as_ref().and_then(|fact| fact.status.condition.as_ref());
+        condition.is_some_and(|condition| condition.holds)
+    }
+
+    /// Begins, or repairs, the commitment for a plan whose seats are about to be held. Returns the epoch.
+    fn begin_commitment(&mut self) -> u32 {
+        if self.is_plain() {
+            return 0;
+        }
+        let minimum = self.minimum();
+        let of_the_minimum = !self.has_started() && self.tally.counted() < minimum;
+        if !of_the_minimum {
+            // A late member: it carries the epoch of its gang, and rewrites nothing.
+            self.epoch = self.epoch.max(1);
+            return self.epoch;
+        }
+        let commitment = match self.commitment {
+            Some(open) if open.state() == State::Publishing => open.after(Step::Repaired),
+            Some(_) | None => Commitment::hold(self.epoch + 1, minimum),
+        };
+        self.epoch = commitment.epoch();
+        self.commitment = Some(commitment);
+        self.epoch
+    }
+
+    /// Forgets what was known of the group's object, which is gone.
+    pub(super) fn forget_object(&mut self) {
+        self.fact = None;
+        self.reached = 0;
+        self.told.forget_group();
+    }
+}
+
+/// Leaves one change per node.
+fn merge_by_node(changes: &mut Vec<Changes>) {
+    if changes.len() < 2 {
+        return;
+    }
+    changes.sort_by_key(|change| change.node);
+    changes.dedup_by(|later, earlier| {
+        let same = later.node == earlier.node;
+        if same {
+            earlier.absorb(later);
+        }
+        same
+    });
+}

@@ -1,0 +1,397 @@
+//! Telling people: conditions and events of what waits, `Scheduled` events, the status of groups.
+//! Texts are made when they are due, from the truth of that moment; nothing unchanged is repeated,
+//! and a cycle tells a bounded number. Decides nothing about placement.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+
+use super::Engine;
+use super::backlog::LineId;
+use super::gangs::{Gang, GangId, Identity};
+use super::order::{Notice, PodRef, Subject, WaitReason};
+use super::pods::{Pod, Standing};
+use super::sentences::Sentence;
+use super::settings::Notices;
+use super::settle::Match;
+use super::status;
+use crate::base::time::{Span, Time};
+use crate::cluster::facts::GroupStatus;
+use crate::cluster::ids::PodId;
+
+/// What was said about a gang.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    /// Since when members wait without a word of why.
+    waits_since: Option<Time>,
+    /// When the next word about its members is due.
+    due: Option<Time>,
+    /// The last word, and when it was said.
+    last: Option<(Time, Sentence)>,
+    /// How long a change of text alone waits after the last word.
+    patience: Span,
+    /// When its group's status is to be looked at.
+    status_due: Option<Time>,
+    /// The status written last, when, and which version of the group it was written over.
+    status: Option<(Time, GroupStatus, u64)>,
+    /// Whether it was said that its members' priorities differ.
+    mixed_priorities: bool,
+    /// Whether it is listed as touched in this cycle.
+    touched: bool,
+}
+
+/// What is to be told, and when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pump {
+    /// Gangs that were judged since the last cycle spoke.
+    touched: Vec<GangId>,
+    /// Gangs about whose members something may have to be said.
+    due: BTreeSet<(Time, GangId)>,
+    /// Gangs whose group's status may have to be written.
+    status_due: BTreeSet<(Time, GangId)>,
+    /// Lines that were refused anew: a word to each who stands there.
+    lines_due: BTreeSet<(Time, LineId)>,
+    lines_listed: BTreeSet<LineId>,
+    /// Notices that are ready.
+    ready: VecDeque<Notice>,
+    /// Nothing is told before this.
+    rest_until: Time,
+}
+
+impl Told {
+    /// The group's object is another now.
+    pub(super) fn forget_group(&mut self) {
+        self.status = None;
+        self.mixed_priorities = false;
+    }
+
+    /// The last word about its members.
+    pub(super) fn last_sentence(&self) -> Option<&Sentence> {
+        self.last.as_ref().map(|(_, sentence)| sentence)
+    }
+}
+
+impl Pump {
+    /// When something is to be told next.
+    pub(super) fn due(&self) -> Option<Time> {
+        let first = [
+            self.due.first().map(|(due, _)| *due),
+            self.status_due.first().map(|(due, _)| *due),
+            self.lines_due.first().map(|(due, _)| *due),
+            (!self.ready.is_empty()).then_some(self.rest_until),
+        ];
+        first.into_iter().flatten().min().map(|due| due.max(self.rest_until))
+    }
+
+    /// Forgets a gang that goes.
+    pub(super) fn forget(&mut self, gang: &Gang, id: GangId) {
+        if let Some(due) = gang.told.due {
+            self.due.remove(&(due, id));
+        }
+        if let Some(due) = gang.told.status_due {
+            self.status_due.remove(&(due, id));
+        }
+    }
+}
+
+impl Engine {
+    /// A gang was judged: there may be something to tell.
+    pub(super) fn something_to_tell(&mut self, id: GangId) {
+        let told = &mut self.gangs.get_mut(id).told;
+        if self.settings.notices == Notices::Told && !told.touched {
+            told.touched = true;
+            self.pump.touched.push(id);
+        }
+    }
+
+    /// A line was refused: there may be something to tell to all who stand there.
+    pub(super) fn line_has_something_to_tell(&mut self, line: LineId) {
+        if self.settings.notices == Notices::Told && self.pump.lines_listed.insert(line) {
+            self.pump.lines_due.insert((self.now + self.settings.notice_after, line));
+        }
+    }
+
+    /// A pod that had a seat is bound.
+    pub(super) fn tell_bound(&mut self, id: PodId, matches: Match) {
+        if self.settings.notices == Notices::Silent {
+            return;
+        }
+        let fact = &self.pods.get(id).fact;
+        let node = fact.node.as_deref().unwrap_or_default();
+        let (warning, reason, note) = match matches {
+            Match::AsPlanned => {
+                (false, "Scheduled", format!("Successfully assigned {} to {node}", fact.name))
+            }
+            Match::Elsewhere => (
+                true,
+                "ForeignBinding",
+                format!("bound to {node} by somebody else while another node was chosen for it"),
+            ),
+        };
+        let about = Subject::Pod { name: fact.name.clone(), uid: fact.uid.clone() };
+        self.pump.ready.push_back(Notice::Event {
+            about,
+            warning,
+            reason,
+            action: "Binding",
+            note,
+        });
+    }
+
+    /// Tells what is due, up to the cycle's bound.
+    pub(super) fn tell(&mut self, notices: &mut Vec<Notice>) {
+        self.list_touched();
+        if self.now < self.pump.rest_until {
+            return;
+        }
+        let bound = self.settings.notices_per_cycle;
+        while notices.len() < bound
+            && let Some(notice) = self.pump.ready.pop_front()
+        {
+            notices.push(notice);
+        }
+        self.list_lines();
+        while notices.len() < bound
+            && let Some((due, id)) =
+                self.pump.due.first().copied().filter(|(due, _)| *due <= self.now)
+        {
+            self.pump.due.remove(&(due, id));
+            self.gangs.get_mut(id).told.due = None;
+            self.tell_gang(id, notices);
+        }
+        while notices.len() < bound
+            && let Some((due, id)) =
+                self.pump.status_due.first().copied().filter(|(due, _)| *due <= self.now)
+        {
+            self.pump.status_due.remove(&(due, id));
+            self.gangs.get_mut(id).told.status_due = None;
+            self.tell_status(id, notices);
+        }
+        if notices.len() >= bound {
+            self.pump.rest_until = self.now + self.settings.notice_pause;
+        }
+        self.counters.notices += notices.len() as u64;
+    }
+
+    /// Lists gangs that were judged at the time when a word about them is due.
+    fn list_touched(&mut self) {
+        for id in std::mem::take(&mut self.pump.touched) {
+            let Some(gang) = self.gangs.known(id) else { continue };
+            gang.told.touched = false;
+            if let Identity::Group(_) = gang.identity {
+                self.status_is_due(id);
+                self.tell_mixed_priorities(id);
+            }
+            let gang = self.gangs.get_mut(id);
+            if gang.tally.unplaced() == 0 {
+                gang.told.waits_since = None;
+                gang.told.last = None;
+                if let Some(due) = gang.told.due.take() {
+                    self.pump.due.remove(&(due, id));
+                }
+                continue;
+            }
+            let since = *gang.told.waits_since.get_or_insert(self.now);
+            self.word_is_due(id, (since + self.settings.notice_after).max(self.now));
+        }
+    }
+
+    /// Lists everybody in lines that were refused anew.
+    fn list_lines(&mut self) {
+        while let Some((due, line)) =
+            self.pump.lines_due.first().copied().filter(|(due, _)| *due <= self.now)
+        {
+            self.pump.lines_due.remove(&(due, line));
+            self.pump.lines_listed.remove(&line);
+            let Some(row) = self.backlog.known(line) else { continue };
+            let gangs: Vec<_> = row.gangs.values().copied().collect();
+            for id in gangs {
+                let since = self.gangs.get(id).told.waits_since.unwrap_or(self.now);
+                self.word_is_due(id, (since + self.settings.notice_after).max(self.now));
+            }
+        }
+    }
+
+    fn word_is_due(&mut self, id: GangId, due: Time) {
+        let told = &mut self.gangs.get_mut(id).told;
+        if let Some(before) = told.due {
+            if before <= due {
+                return;
+            }
+            self.pump.due.remove(&(before, id));
+        }
+        told.due = Some(due);
+        self.pump.due.insert((due, id));
+    }
+
+    fn status_is_due(&mut self, id: GangId) {
+        let gang = self.gangs.get_mut(id);
+        if gang.fact.is_none() || gang.told.status_due.is_some() {
+            return;
+        }
+        let soon = self.now + self.settings.notice_after;
+        let last =
+            gang.told.status.as_ref().map(|(when, ..)| *when + self.settings.group_status_every);
+        let due = last.map_or(soon, |last| last.max(soon));
+        gang.told.status_due = Some(due);
+        self.pump.status_due.insert((due, id));
+    }
+
+    fn tell_mixed_priorities(&mut self, id: GangId) {
+        let gang = self.gangs.get_mut(id);
+        let Some(fact) = &gang.fact else { return };
+        let Some((highest, _)) =
+            gang.tally.priorities.last().filter(|_| gang.tally.priorities.len() > 1)
+        else {
+            return;
+        };
+        if fact.priority.is_some() || std::mem::replace(&mut gang.told.mixed_priorities, true) {
+            return;
+        }
+        let lowest = gang.tally.priorities[0].0;
+        let note = format!(
+            "the members' priorities differ, from {lowest} to {highest}; the gang is scheduled with the lowest"
+        );
+        let about = Subject::Group { name: fact.name.clone(), uid: fact.uid.clone() };
+        self.pump.ready.push_back(Notice::Event {
+            about,
+            warning: true,
+            reason: "MixedPriorities",
+            action: "Scheduling",
+            note,
+        });
+    }
+
+    /// Says why a gang waits, to each of its members that was not told so yet.
+    fn tell_gang(&mut self, id: GangId, notices: &mut Vec<Notice>) {
+        self.refresh(id);
+        let Some(sentence) = self
+            .sentence(id, self.now)
+            .filter(|sentence| sentence.reason != WaitReason::SchedulingGated)
+        else {
+            return;
+        };
+        let now = self.now;
+        let gang = self.gangs.get_mut(id);
+        let (first, most) = (self.settings.notice_again_after, self.settings.notice_again_max);
+        match &gang.told.last {
+            Some((_, last)) if *last == sentence => {}
+            Some((when, last)) if last.reason == sentence.reason => {
+                let next = *when + gang.told.patience;
+                if now < next {
+                    self.word_is_due(id, next);
+                    return;
+                }
+                gang.told.patience = Span(gang.told.patience.0.saturating_mul(2).min(most.0));
+                gang.told.last = Some((now, sentence.clone()));
+            }
+            Some(_) | None => {
+                gang.told.patience = first;
+                gang.told.last = Some((now, sentence.clone()));
+            }
+        }
+        let print = fingerprint(&sentence);
+        for at in 0..self.gangs.get(id).members.len() {
+            let member = self.gangs.get(id).members[at];
+            let pod = self.pods.get_mut(member);
+            if pod.standing() != Standing::Waiting
+                || pod.told == print
+                || !self.settings.answers_to(&pod.fact.scheduler)
+            {
+                continue;
+            }
+            if notices.len() >= self.settings.notices_per_cycle {
+                self.word_is_due(id, now);
+                return;
+            }
+            pod.told = print;
+            notices.extend(word_to(pod, &sentence));
+        }
+        self.status_is_due(id);
+    }
+
+    /// Tries a parked line once more if what it was refused for may have changed since, without the help
+    /// of any cure, so that no old count is told.
+    fn refresh(&mut self, id: GangId) {
+        let Some(queued) = &self.gangs.get(id).queued else { return };
+        let line = queued.line;
+        let stale = self
+            .backlog
+            .line(line)
+            .parked
+            .as_ref()
+            .is_some_and(|no| no.version() != self.cluster.version());
+        if !stale {
+            return;
+        }
+        match self.attempt(line) {
+            // It fits: the next cycle places it.
+            Ok(_) => {
+                self.backlog.activate(line);
+            }
+            Err(no) => {
+                for gang in self.backlog.park(line, no) {
+                    self.start_clock_if_in(line, gang);
+                }
+            }
+        }
+    }
+
+    fn tell_status(&mut self, id: GangId, notices: &mut Vec<Notice>) {
+        let gang = self.gangs.get(id);
+        let Some(fact) = &gang.fact else { return };
+        let ours = |id: &PodId| self.settings.answers_to(&self.pods.get(*id).fact.scheduler);
+        if !gang.members.is_empty() && !gang.members.iter().any(ours) {
+            return;
+        }
+        let status = status::wanted(gang, fact, gang.told.last_sentence(), &self.pods);
+        let version = fact.resource_version;
+        let said = gang
+            .told
+            .status
+            .as_ref()
+            .is_some_and(|(_, said, over)| *said == status && *over == version);
+        if status == fact.status || said {
+            return;
+        }
+        notices.push(Notice::Group {
+            name: fact.name.clone(),
+            uid: fact.uid.clone(),
+            status: status.clone(),
+        });
+        let now = self.now;
+        self.gangs.get_mut(id).told.status = Some((now, status, version));
+    }
+}
+
+/// The condition of a waiting pod, and the event that goes with it.
+fn word_to(pod: &Pod, sentence: &Sentence) -> [Notice; 2] {
+    let fact = &pod.fact;
+    let reference = PodRef {
+        name: fact.name.clone(),
+        uid: fact.uid.clone(),
+        resource_version: fact.resource_version,
+    };
+    let condition = Notice::Waiting {
+        pod: reference,
+        reason: sentence.reason,
+        message: sentence.message.clone(),
+    };
+    let event = Notice::Event {
+        about: Subject::Pod { name: fact.name.clone(), uid: fact.uid.clone() },
+        warning: true,
+        reason: "FailedScheduling",
+        action: "Scheduling",
+        note: sentence.message.clone(),
+    };
+    [condition, event]
+}
+
+/// Tells sentences apart; never 0, which means that nothing was said.
+fn fingerprint(sentence: &Sentence) -> u64 {
+    let mut hasher = FxHasher::default();
+    sentence.reason.hash(&mut hasher);
+    sentence.message.hash(&mut hasher);
+    hasher.finish().max(1)
+}

@@ -1,0 +1,282 @@
+//! Facts in: each replaces what was known of its object, in any order of arrival, twice or late.
+//! Knows no plan and decides nothing; what changed is marked, and judged in the next cycle.
+
+use super::Engine;
+use super::event::Event;
+use super::gangs::{GangId, SetbackCure};
+use super::pods::{Answer, Place, Pod, Standing};
+use super::settle::Match;
+use crate::base::names::{Name, ObjectName};
+use crate::base::time::Time;
+use crate::cluster::Held;
+use crate::cluster::change::Changes;
+use crate::cluster::facts::{GroupFact, GroupName, PodFact, PodPhase};
+use crate::cluster::ids::PodId;
+
+impl Engine {
+    /// Takes in a fact. Taking it twice changes nothing; one that is older than what is known is ignored.
+    pub fn observe(&mut self, now: Time, event: Event) {
+        self.now = self.now.max(now);
+        match event {
+            Event::Node(fact) => {
+                let changes = self.cluster.observe_node(&fact);
+                self.note(changes);
+                self.kept_places.reconsider();
+            }
+            Event::NodeGone(name) => {
+                let changes = self.cluster.remove_node(&name);
+                self.note(changes);
+                self.kept_places.reconsider();
+            }
+            Event::Pod(fact) => self.observe_pod(fact),
+            Event::PodGone { name, uid } => self.observe_pod_gone(&name, &uid),
+            Event::Group(fact) => self.observe_group(fact),
+            Event::GroupGone { name, uid } => self.observe_group_gone(&name, &uid),
+            Event::Settled { order, outcome } => self.settle(order, outcome),
+            Event::Synced => self.synced = true,
+        }
+    }
+
+    /// Remembers a change of the cluster until the parked lines are asked about it.
+    pub(super) fn note(&mut self, changes: Changes) {
+        if !changes.is_none() {
+            self.changes.push(changes);
+        }
+    }
+
+    fn observe_pod(&mut self, fact: Box<PodFact>) {
+        let Some(id) = self.pods.find(&fact.name) else { return self.admit_pod(fact) };
+        let known = &self.pods.get(id).fact;
+        if is_older(fact.resource_version, known.resource_version) {
+            self.counters.facts_stale += 1;
+        } else if known.uid != fact.uid {
+            // Deleted and made again; the news of the deletion was missed or is still to come.
+            self.forget_pod(id);
+            self.admit_pod(fact);
+        } else {
+            self.update_pod(id, fact);
+        }
+    }
+
+    fn observe_pod_gone(&mut self, name: &ObjectName, uid: &Name) {
+        let Some(id) = self.pods.find(name) else { return };
+        if self.pods.get(id).fact.uid == *uid {
+            self.forget_pod(id);
+        }
+    }
+
+    fn admit_pod(&mut self, mut fact: Box<PodFact>) {
+        let ask = self.cluster.intern(&fact.ask);
+        fact.ask = self.cluster.interned(ask).ask.clone();
+        let pod = Pod { fact, ask, gang: None, place: Place::Nowhere, told: 0 };
+        let id = self.pods.insert(pod);
+        self.settle_place(id);
+        self.settle_gang(id);
+    }
+
+    fn forget_pod(&mut self, id: PodId) {
+        self.leave_gang(id);
+        if let Some(seat) = self.pods.get(id).seat() {
+            self.orders.forget(seat.order);
+        }
+        let changes = self.cluster.release(id);
+        self.note(changes);
+        let pod = self.pods.remove(id);
+        self.cluster.forget_ask(pod.ask);
+    }
+
+    fn update_pod(&mut self, id: PodId, mut fact: Box<PodFact>) {
+        self.count_out(id);
+        let pod = self.pods.get_mut(id);
+        let newer = is_older(pod.fact.resource_version, fact.resource_version);
+        if fact.node.is_none() {
+            // A bound pod cannot be unbound: this fact was read before the bind that we know of.
+            fact.node.clone_from(&pod.fact.node);
+        }
+        if pod.fact.ask == fact.ask {
+            fact.ask = pod.fact.ask.clone();
+        } else {
+            let before = pod.ask;
+            let ask = self.cluster.intern(&fact.ask);
+            fact.ask = self.cluster.interned(ask).ask.clone();
+            self.pods.get_mut(id).ask = ask;
+            self.cluster.forget_ask(before);
+        }
+        self.pods.get_mut(id).fact = fact;
+        self.settle_place(id);
+        self.count_in(id);
+        self.settle_gang(id);
+        if newer && self.pods.get(id).standing() == Standing::Waiting {
+            self.end_setback_of_old_version(id);
+        }
+    }
+
+    /// Brings the pod's place in line with its fact.
+    fn settle_place(&mut self, id: PodId) {
+        let pod = self.pods.get_mut(id);
+        let finished = matches!(pod.fact.phase, PodPhase::Succeeded | PodPhase::Failed);
+        match (&pod.fact.node, pod.place) {
+            (_, Place::Assumed(_) | Place::Bound(_)) if finished => self.vacate(id),
+            (_, Place::Nowhere) if finished => {}
+            (Some(_), Place::Assumed(_) | Place::Bound(_) | Place::Nowhere) => self.occupy(id),
+            (None, Place::Assumed(seat)) => {
+                // The bind named a version that is past: if nobody knows what became of it, this tells.
+                let unknown = seat.answer == Answer::Unknown;
+                if unknown && is_older(seat.version, pod.fact.resource_version) {
+                    self.give_seat_back(
+                        id,
+                        "its outcome was never learnt",
+                        SetbackCure::NewerVersion,
+                    );
+                }
+            }
+            (None, Place::Nowhere) => {}
+            (None, Place::Bound(_)) => unreachable!("a known node is kept in the fact"),
+        }
+    }
+
+    /// Counts the pod on the node that its fact names.
+    fn occupy(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        let name = pod.fact.node.clone().expect("only pods with a node occupy one");
+        let node = self.cluster.node_or_unknown(&name);
+        let held = pod.fact.held.as_ref().map_or(Held::AsAsked(pod.ask), Held::Other);
+        let changes = self.cluster.occupy(id, held, node);
+        let seat = pod.seat();
+        self.note(changes);
+        if let Some(seat) = seat {
+            self.orders.forget(seat.order);
+            let matches = if seat.node == node { Match::AsPlanned } else { Match::Elsewhere };
+            self.bind_was_seen(id, matches);
+        }
+        self.pods.get_mut(id).place = Place::Bound(node);
+    }
+
+    /// Takes the pod off its node, or gives up its seat.
+    fn vacate(&mut self, id: PodId) {
+        if let Some(seat) = self.pods.get(id).seat() {
+            self.orders.forget(seat.order);
+        }
+        let changes = self.cluster.release(id);
+        self.note(changes);
+        self.pods.get_mut(id).place = Place::Nowhere;
+    }
+
+    /// Brings the pod's membership in line with its fact.
+    pub(super) fn settle_gang(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        let before = pod.gang;
+        let wanted = match &pod.fact.group {
+            Some(group) => Some(self.gangs.of_group(group)),
+            None => self.plain_gang(id),
+        };
+        if before == wanted {
+            return;
+        }
+        if before.is_some() {
+            self.leave_gang(id);
+        }
+        if let Some(gang) = wanted {
+            self.gangs.join(gang, id, &self.pods);
+            self.pods.get_mut(id).gang = Some(gang);
+            self.mark(gang);
+        }
+    }
+
+    /// The gang of a pod without a group: it has one while somebody may ask why it waits.
+    fn plain_gang(&mut self, id: PodId) -> Option<GangId> {
+        let pod = self.pods.get(id);
+        let waits = match pod.standing() {
+            Standing::Waiting | Standing::Gated | Standing::Assumed => true,
+            Standing::Bound | Standing::Leaving | Standing::Succeeded | Standing::Failed => false,
+        };
+        if !waits || !self.settings.answers_to(&pod.fact.scheduler) {
+            return None;
+        }
+        let known = pod.gang.filter(|gang| self.gangs.get(*gang).is_plain());
+        Some(known.unwrap_or_else(|| self.gangs.of_plain(&pod.fact.name)))
+    }
+
+    fn leave_gang(&mut self, id: PodId) {
+        let Some(gang) = self.pods.get(id).gang else { return };
+        self.gangs.leave(gang, id, &self.pods);
+        self.pods.get_mut(id).gang = None;
+        self.mark(gang);
+        self.retire_if_empty(gang);
+    }
+
+    /// Drops a gang that has neither members nor an object.
+    fn retire_if_empty(&mut self, id: GangId) {
+        let gang = self.gangs.get(id);
+        if !gang.members.is_empty() || gang.fact.is_some() {
+            return;
+        }
+        self.withdraw(id);
+        self.pump.forget(self.gangs.get(id), id);
+        self.gangs.remove(id);
+    }
+
+    /// Takes the pod out of its gang's tallies before it changes.
+    pub(super) fn count_out(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        if let Some(gang) = pod.gang {
+            self.gangs.get_mut(gang).tally.subtract(pod);
+        }
+    }
+
+    /// Puts the pod back into its gang's tallies after it changed.
+    pub(super) fn count_in(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        if let Some(gang) = pod.gang {
+            self.gangs.get_mut(gang).tally.add(pod);
+            self.mark(gang);
+        }
+    }
+
+    /// A bind failed since it named an old version; now a newer one is known.
+    pub(super) fn end_setback_of_old_version(&mut self, id: PodId) {
+        let Some(gang) = self.pods.get(id).gang else { return };
+        let now = self.now;
+        if let Some(setback) = &mut self.gangs.get_mut(gang).setback
+            && setback.cure == SetbackCure::NewerVersion
+            && setback.until > now
+        {
+            let until = std::mem::replace(&mut setback.until, now);
+            self.backing_off.remove(&(until, gang));
+            self.mark(gang);
+        }
+    }
+
+    fn observe_group(&mut self, fact: Box<GroupFact>) {
+        let id = self.gangs.of_group(&fact.name);
+        let gang = self.gangs.get_mut(id);
+        if let Some(known) = &gang.fact {
+            if is_older(fact.resource_version, known.resource_version) {
+                self.counters.facts_stale += 1;
+                return;
+            }
+            if known.uid != fact.uid {
+                gang.forget_object();
+            }
+        }
+        gang.fact = Some(fact);
+        self.mark(id);
+    }
+
+    fn observe_group_gone(&mut self, name: &GroupName, uid: &Name) {
+        let Some(id) = self.gangs.find(name) else { return };
+        let gang = self.gangs.get_mut(id);
+        if gang.fact.as_ref().is_none_or(|known| known.uid != *uid) {
+            return;
+        }
+        gang.fact = None;
+        gang.forget_object();
+        self.mark(id);
+        self.retire_if_empty(id);
+    }
+}
+
+/// True if version `left` came before version `right`; versions that are not known never did.
+pub(super) const fn is_older(left: u64, right: u64) -> bool {
+    left != 0 && right != 0 && left < right
+}

@@ -1,0 +1,180 @@
+//! Every pod the engine knows, of every scheduler: the fact as last observed and where the pod is
+//! believed to be. Knows no gang beyond its id. Invariant: a name leads to one row, and that row has
+//! the uid observed last; an id is given out again only after the row is gone.
+
+use rustc_hash::FxHashMap;
+
+use super::gangs::GangId;
+use super::order::OrderId;
+use crate::base::names::ObjectName;
+use crate::base::slab::Slab;
+use crate::cluster::facts::{PodFact, PodPhase};
+use crate::cluster::ids::{AskId, NodeId, PodId};
+
+/// A pod and what the engine believes of it.
+#[derive(Clone, Debug)]
+pub(super) struct Pod {
+    /// As observed last. Its `node` is filled in too once a bind is known to have been done.
+    pub(super) fact: Box<PodFact>,
+    /// What it asks, interned.
+    pub(super) ask: AskId,
+    /// Its gang. `None` for pods without a group that are somebody else's, bound, or finished.
+    pub(super) gang: Option<GangId>,
+    /// Where it counts.
+    pub(super) place: Place,
+    /// Fingerprint of the condition told last; 0 if none was.
+    pub(super) told: u64,
+}
+
+/// Where a pod's resources count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On no node: unbound, or finished.
+    Nowhere,
+    /// A seat is held for it.
+    Assumed(Seat),
+    /// Bound to this node, by whomever.
+    Bound(NodeId),
+}
+
+/// A seat that is held while its bind is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// Where.
+    pub(super) node: NodeId,
+    /// The bind.
+    pub(super) order: OrderId,
+    /// The version that the bind names as its precondition.
+    pub(super) version: u64,
+    /// Whether the bind's outcome came back.
+    pub(super) answer: Answer,
+}
+
+/// What is known of a bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is under way.
+    Awaited,
+    /// It came back as unknown: only a fact can tell.
+    Unknown,
+}
+
+/// What a pod counts as among the members of its gang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// May be placed.
+    Waiting,
+    /// Has scheduling gates.
+    Gated,
+    /// Has a seat, its bind is under way.
+    Assumed,
+    /// Bound and alive.
+    Bound,
+    /// Being deleted, bound or not.
+    Leaving,
+    /// Finished well.
+    Succeeded,
+    /// Finished otherwise.
+    Failed,
+}
+
+impl Standing {
+    /// Number of standings.
+    pub(super) const COUNT: usize = 7;
+
+    /// The word that people read.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Gated => "gated",
+            Self::Assumed => "binding",
+            Self::Bound => "bound",
+            Self::Leaving => "leaving",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Pod {
+    /// What it counts as.
+    pub(super) fn standing(&self) -> Standing {
+        match self.fact.phase {
+            PodPhase::Succeeded => return Standing::Succeeded,
+            PodPhase::Failed => return Standing::Failed,
+            PodPhase::Pending | PodPhase::Running => {}
+        }
+        if self.fact.deleting {
+            return Standing::Leaving;
+        }
+        match self.place {
+            Place::Bound(_) => Standing::Bound,
+            Place::Assumed(_) => Standing::Assumed,
+            Place::Nowhere if !self.fact.gates.is_empty() => Standing::Gated,
+            Place::Nowhere => Standing::Waiting,
+        }
+    }
+
+    /// True if it is unbound, alive, and has no seat: somebody asks why.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self.standing(), Standing::Waiting | Standing::Gated)
+    }
+
+    /// The seat that is held for it.
+    pub(super) fn seat(&self) -> Option<Seat> {
+        match self.place {
+            Place::Assumed(seat) => Some(seat),
+            Place::Nowhere | Place::Bound(_) => None,
+        }
+    }
+}
+
+/// All pods.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pods {
+    rows: Slab<PodId, Pod>,
+    by_name: FxHashMap<ObjectName, PodId>,
+}
+
+impl Pods {
+    /// The pod of that name, whatever its uid.
+    pub(super) fn find(&self, name: &ObjectName) -> Option<PodId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Adds a pod whose name is not taken.
+    pub(super) fn insert(&mut self, pod: Pod) -> PodId {
+        let name = pod.fact.name.clone();
+        let id = self.rows.insert(pod);
+        let taken = self.by_name.insert(name, id);
+        assert!(taken.is_none(), "two pods of one name");
+        id
+    }
+
+    /// Takes a pod out.
+    pub(super) fn remove(&mut self, id: PodId) -> Pod {
+        let pod = self.rows.remove(id).expect("only known pods are removed");
+        self.by_name.remove(&pod.fact.name);
+        pod
+    }
+
+    /// The pod of `id`, which must exist.
+    pub(super) fn get(&self, id: PodId) -> &Pod {
+        &self.rows[id]
+    }
+
+    /// The pod of `id`, which must exist.
+    pub(super) fn get_mut(&mut self, id: PodId) -> &mut Pod {
+        &mut self.rows[id]
+    }
+
+    /// Number of pods.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// All pods, in id order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PodId, &Pod)> {
+        self.rows.iter()
+    }
+}

@@ -1,0 +1,203 @@
+//! What a waiting gang is told, from the truth of this moment: the reason, and a sentence that names
+//! what is missing. The one place where such text is made; conditions, events, `explain`, and
+//! `simulate` all read it here. Knows no clock of notices.
+
+use std::fmt::Write;
+
+use super::Engine;
+use super::decide::No;
+use super::explain::unit;
+use super::gangs::{Gang, GangId};
+use super::order::WaitReason;
+use super::pods::{Pod, Standing};
+use super::verdict::{Block, Verdict, judge};
+use crate::base::names::Name;
+use crate::base::time::Time;
+use crate::planner::refusal::Cause;
+use crate::workload::ask::Amounts;
+
+/// Why a gang waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sentence {
+    /// The word.
+    pub(super) reason: WaitReason,
+    /// For people; where the reason is `Unschedulable`, for autoscalers too.
+    pub(super) message: String,
+}
+
+/// What the API server itself says of gated pods.
+pub(super) const GATED: &str = "Scheduling is blocked due to non-empty scheduling gates";
+
+/// How many names a sentence lists before it says how many more there are.
+const NAMES_LISTED: usize = 3;
+
+impl Engine {
+    /// Why the members of a gang wait that have no scheduling gates; `None` if none of them does.
+    pub(super) fn sentence(&self, id: GangId, now: Time) -> Option<Sentence> {
+        let gang = self.gangs.get(id);
+        let (reason, message) = match judge(gang, &self.settings, now) {
+            Verdict::Idle => return None,
+            Verdict::Blocked(block) => {
+                (block.reason(gang, &self.pods), self.block_text(gang, block))
+            }
+            Verdict::Binding => (WaitReason::WaitingForTurn, binding_text(gang)),
+            Verdict::BackingOff(until) => {
+                let setback = gang.setback.as_ref().expect("who backs off was set back");
+                let wait = until - now;
+                let text =
+                    format!("binding failed: {}; the next attempt is in {wait}", setback.cause);
+                (WaitReason::GangAborted, text)
+            }
+            Verdict::Ready { .. } => self.standing_text(gang),
+        };
+        Some(Sentence { reason, message })
+    }
+
+    /// Why a gang that may be placed is not.
+    fn standing_text(&self, gang: &Gang) -> (WaitReason, String) {
+        let parked =
+            gang.queued.as_ref().and_then(|queued| self.backlog.line(queued.line).parked.as_ref());
+        match parked {
+            None => (WaitReason::WaitingForTurn, "waiting for its turn to be tried".to_owned()),
+            Some(No::BelowFloor { short, .. }) => {
+                (WaitReason::Unschedulable, self.floor_text(short))
+            }
+            Some(No::Refused { refusal, .. }) => match refusal.cause {
+                Cause::Unschedulable => (WaitReason::Unschedulable, refusal.to_string()),
+                Cause::Unsupported => (WaitReason::Unsupported, refusal.to_string()),
+                Cause::KeptForAnother => (WaitReason::WaitingForTurn, self.turn_text()),
+            },
+        }
+    }
+
+    fn turn_text(&self) -> String {
+        match self.kept_places.kept() {
+            Some(kept) => format!(
+                "waiting for its turn: it would fit only on nodes that are kept for {}, which stands before it and was refused for long",
+                kept.turn.name
+            ),
+            None => "waiting for its turn to be tried".to_owned(),
+        }
+    }
+
+    fn floor_text(&self, short: &Amounts) -> String {
+        let nodes = self.cluster.node_count();
+        let mut text = format!("0/{nodes} nodes are available: ");
+        for (at, (resource, _)) in short.iter().enumerate() {
+            let separator = if at > 0 { ", " } else { "" };
+            let _ = write!(text, "{separator}{nodes} Insufficient {resource}");
+        }
+        text.push_str(
+            ". The PodGroup's minResources must be free in the cluster as a whole; missing ",
+        );
+        for (at, (resource, amount)) in short.iter().enumerate() {
+            let separator = if at > 0 { ", " } else { "" };
+            let _ = write!(text, "{separator}{amount}{} {resource}", unit(resource));
+        }
+        text.push('.');
+        text
+    }
+
+    fn block_text(&self, gang: &Gang, block: Block) -> String {
+        match block {
+            Block::MixedSchedulers => self.mixed_text(gang),
+            Block::MissingGroup => {
+                let name = gang.identity.name();
+                let known = gang.tally.counted() + gang.tally.of(Standing::Waiting);
+                format!(
+                    "waiting for members: PodGroup {} does not exist in namespace {} ({known} {} it)",
+                    name.name,
+                    name.namespace,
+                    if known == 1 { "pod names" } else { "pods name" }
+                )
+            }
+            Block::MalformedGroup => {
+                let fault =
+                    gang.fact.as_ref().and_then(|fact| fact.malformed.clone()).unwrap_or_default();
+                format!("PodGroup {} is not valid: {fault}", gang.identity.name())
+            }
+            Block::UnsupportedGroup => {
+                let wants = gang.fact.as_ref().map_or(&[][..], |fact| &fact.unsupported);
+                format!(
+                    "PodGroup {} asks for what is not supported: {}",
+                    gang.identity.name(),
+                    join(wants)
+                )
+            }
+            Block::TroubledMember => self.trouble_text(gang),
+            Block::MissingMembers { exist, gated } => {
+                let minimum = gang.minimum();
+                let mut text = format!("waiting for members: {exist} of {minimum} exist");
+                if gated > 0 {
+                    let _ = write!(
+                        text,
+                        ", {gated} more {} scheduling gates",
+                        if gated == 1 { "has" } else { "have" }
+                    );
+                }
+                text
+            }
+            Block::Gated => GATED.to_owned(),
+        }
+    }
+
+    fn mixed_text(&self, gang: &Gang) -> String {
+        let mut text = String::from("the members of a gang must name one scheduler; they name ");
+        for (at, (scheduler, count)) in gang.tally.schedulers.iter().enumerate() {
+            let separator = if at > 0 { " and " } else { "" };
+            let shown = if scheduler.is_empty() { "none" } else { scheduler };
+            let _ = write!(text, "{separator}{shown} (");
+            let names = gang
+                .members
+                .iter()
+                .map(|id| self.pods.get(*id))
+                .filter(|pod| pod.fact.scheduler == *scheduler && is_alive(pod));
+            write_names(&mut text, names, *count as usize);
+            text.push(')');
+        }
+        text
+    }
+
+    fn trouble_text(&self, gang: &Gang) -> String {
+        let waiting = || {
+            let pods = gang.members.iter().map(|id| self.pods.get(*id));
+            pods.filter(|pod| pod.standing() == Standing::Waiting)
+        };
+        if let Some(pod) = waiting().find(|pod| pod.fact.malformed.is_some()) {
+            let fault = pod.fact.malformed.as_deref().unwrap_or_default();
+            return format!("pod {} is not valid: {fault}", pod.fact.name.name);
+        }
+        let troubled = waiting().find(|pod| !pod.fact.ask.unsupported.is_empty());
+        let pod = troubled.expect("a gang is troubled by one of its waiting members");
+        let text = join(&pod.fact.ask.unsupported);
+        format!("pod {} asks for what is not supported: {text}", pod.fact.name.name)
+    }
+}
+
+fn is_alive(pod: &Pod) -> bool {
+    match pod.standing() {
+        Standing::Waiting | Standing::Gated | Standing::Assumed | Standing::Bound => true,
+        Standing::Leaving | Standing::Succeeded | Standing::Failed => false,
+    }
+}
+
+fn binding_text(gang: &Gang) -> String {
+    let (bound, minimum) = (gang.tally.arrived(), gang.minimum());
+    format!(
+        "waiting for its turn: members beyond the minimum follow when it is bound; {bound} of {minimum} are"
+    )
+}
+
+fn write_names<'a>(text: &mut String, pods: impl Iterator<Item = &'a Pod>, count: usize) {
+    for (at, pod) in pods.take(NAMES_LISTED).enumerate() {
+        let separator = if at > 0 { ", " } else { "" };
+        let _ = write!(text, "{separator}{}", pod.fact.name.name);
+    }
+    if count > NAMES_LISTED {
+        let _ = write!(text, ", and {} more", count - NAMES_LISTED);
+    }
+}
+
+fn join(names: &[Name]) -> String {
+    names.iter().map(|name| &**name).collect::<Vec<_>>().join("; ")
+}
