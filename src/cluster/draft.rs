@@ -1,18 +1,20 @@
-//! A draft: a reversible edit of the believed cluster. Searches try placements on it; dropping it, or
-//! rolling back to a mark, restores every free amount and index exactly. Nothing is cloned.
+//! A draft: a reversible edit of the believed cluster. Searches try placements and departures on it;
+//! dropping it, or rolling back to a mark, restores every free amount and index exactly.
+//! Nothing is cloned. Facts never come in while a draft is open: it borrows the cluster.
 
-use super::ids::{AskId, NodeId};
+use super::asks::Requests;
+use super::ids::{AskId, NodeId, PodId};
 use super::state::Cluster;
 
 /// A trial in progress. The cluster is as before once it is dropped.
 #[derive(Debug)]
 pub struct Draft<'a> {
     cluster: &'a mut Cluster,
-    log: &'a mut Vec<Step>,
+    log: &'a mut Vec<Edit>,
     base: usize,
 }
 
-/// One edit: `count` pods with `ask` placed on `node`.
+/// `count` pods with `ask` placed on `node`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Where.
@@ -23,13 +25,22 @@ pub struct Step {
     pub count: u32,
 }
 
+/// One edit, as the log keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Pods were placed.
+    Place(Step),
+    /// A pod was taken off its node.
+    Remove(PodId),
+}
+
 /// A point to roll back to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(usize);
 
 impl<'a> Draft<'a> {
     /// Begins a trial. `log` is memory to reuse; what it holds already stays untouched.
-    pub const fn open(cluster: &'a mut Cluster, log: &'a mut Vec<Step>) -> Self {
+    pub const fn open(cluster: &'a mut Cluster, log: &'a mut Vec<Edit>) -> Self {
         let base = log.len();
         Self { cluster, log, base }
     }
@@ -39,16 +50,31 @@ impl<'a> Draft<'a> {
         self.cluster
     }
 
-    /// Places `count` pods with `ask` on `node`, whether they fit or not.
-    pub fn place(&mut self, ask: AskId, node: NodeId, count: u32) {
-        let step = Step { node, ask, count };
-        shift(self.cluster, step, -1);
-        self.log.push(step);
+    /// The same, for searches that leave it as they find it.
+    pub const fn cluster_mut(&mut self) -> &mut Cluster {
+        self.cluster
     }
 
-    /// What was placed so far.
-    pub fn steps(&self) -> &[Step] {
-        &self.log[self.base..]
+    /// Places pods, whether they fit or not.
+    pub fn place(&mut self, step: Step) {
+        apply(self.cluster, Edit::Place(step), Direction::Do);
+        self.log.push(Edit::Place(step));
+    }
+
+    /// Takes a pod off its node. The caller takes each pod off once.
+    pub fn remove(&mut self, pod: PodId) {
+        apply(self.cluster, Edit::Remove(pod), Direction::Do);
+        self.log.push(Edit::Remove(pod));
+    }
+
+    /// Takes every pod off its node.
+    pub fn remove_all(&mut self) {
+        let nodes: Vec<NodeId> = self.cluster.nodes.known().map(|(id, _)| id).collect();
+        for node in nodes {
+            for at in 0..self.cluster.pods_on(node).len() {
+                self.remove(self.cluster.pods_on(node)[at]);
+            }
+        }
     }
 
     /// A point to come back to.
@@ -59,8 +85,8 @@ impl<'a> Draft<'a> {
     /// Undoes everything since `mark`.
     pub fn roll_back(&mut self, mark: Mark) {
         while self.log.len() > mark.0 {
-            let step = self.log.pop().expect("the log is longer than the mark");
-            shift(self.cluster, step, 1);
+            let edit = self.log.pop().expect("the log is longer than the mark");
+            apply(self.cluster, edit, Direction::Undo);
         }
     }
 }
@@ -71,7 +97,22 @@ impl Drop for Draft<'_> {
     }
 }
 
-fn shift(cluster: &mut Cluster, step: Step, sign: i64) {
-    let requests = cluster.asks.get(step.ask).requests.clone();
-    cluster.shift_free(step.node, &requests, sign * i64::from(step.count));
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Do,
+    Undo,
+}
+
+fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
+    let (node, requests, freed): (NodeId, Requests, i64) = match edit {
+        Edit::Place(step) => {
+            (step.node, cluster.asks.get(step.ask).requests.clone(), -i64::from(step.count))
+        }
+        Edit::Remove(pod) => {
+            let node = cluster.node_of(pod).expect("only placed pods are taken off");
+            (node, cluster.holding(pod).into(), 1)
+        }
+    };
+    let factor = if direction == Direction::Do { freed } else { -freed };
+    cluster.shift_free(node, &requests, factor);
 }

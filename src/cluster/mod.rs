@@ -5,6 +5,7 @@ pub mod facts;
 pub mod ids;
 
 pub mod asks;
+pub mod audit;
 pub mod change;
 pub mod draft;
 pub mod labels;

@@ -1,4 +1,6 @@
-//! What each placed pod holds, and where. Rows are indexed by the engine's pod ids.
+//! What each placed pod holds, and where; and by node, who is there. Rows are indexed by the engine's pod ids.
+
+use smallvec::SmallVec;
 
 use super::asks::Requests;
 use super::ids::{AskId, NodeId, PodId};
@@ -23,27 +25,52 @@ pub(super) struct Placement {
 /// All placed pods.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pods {
-    rows: Vec<Option<Placement>>,
+    rows: Vec<Option<Row>>,
+    by_node: Vec<SmallVec<[PodId; 4]>>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    placement: Placement,
+    /// Position in the list of the node.
+    at: u32,
 }
 
 impl Pods {
     pub(super) fn get(&self, pod: PodId) -> Option<&Placement> {
-        self.rows.get(pod.index())?.as_ref()
+        self.rows.get(pod.index())?.as_ref().map(|row| &row.placement)
     }
 
+    /// Places a pod that is not placed.
     pub(super) fn put(&mut self, pod: PodId, placement: Placement) {
-        let at = pod.index();
-        if self.rows.len() <= at {
-            self.rows.resize(at + 1, None);
+        let (row, node) = (pod.index(), placement.node.index());
+        if self.rows.len() <= row {
+            self.rows.resize(row + 1, None);
         }
-        self.rows[at] = Some(placement);
+        if self.by_node.len() <= node {
+            self.by_node.resize(node + 1, SmallVec::new());
+        }
+        let at = self.by_node[node].len() as u32;
+        self.by_node[node].push(pod);
+        self.rows[row] = Some(Row { placement, at });
     }
 
     pub(super) fn take(&mut self, pod: PodId) -> Option<Placement> {
-        self.rows.get_mut(pod.index())?.take()
+        let Row { placement, at } = self.rows.get_mut(pod.index())?.take()?;
+        let neighbours = &mut self.by_node[placement.node.index()];
+        neighbours.swap_remove(at as usize);
+        if let Some(moved) = neighbours.get(at as usize) {
+            self.rows[moved.index()].as_mut().expect("who is on a node has a row").at = at;
+        }
+        Some(placement)
+    }
+
+    /// The pods on `node`, in no particular order.
+    pub(super) fn on(&self, node: NodeId) -> &[PodId] {
+        self.by_node.get(node.index()).map_or(&[], |pods| pods)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Placement> {
-        self.rows.iter().flatten()
+        self.rows.iter().flatten().map(|row| &row.placement)
     }
 }

@@ -213,6 +213,11 @@ impl Cluster {
         self.pods.get(pod).map_or(&[], |placement| self.amounts(&placement.holding))
     }
 
+    /// The pods held on `node`, in no particular order.
+    pub fn pods_on(&self, node: NodeId) -> &[PodId] {
+        self.pods.on(node)
+    }
+
     /// What is left of `resource` on all nodes that exist and are not cordoned, taken together.
     pub fn schedulable_free(&self, resource: ResourceId) -> i128 {
         self.schedulable_free.get(resource.index()).copied().unwrap_or(0)

@@ -4,10 +4,15 @@
 pub mod demand;
 pub mod order;
 
-pub mod search;
+pub mod decide;
+pub mod place;
 
 pub mod plan;
 pub mod referee;
 pub mod refusal;
 
-pub use self::search::{Planner, Settings};
+pub use self::decide::{Planner, Settings};
+
+mod diagnose;
+mod exact;
+mod walk;

@@ -1,5 +1,7 @@
 //! A plan: immutable and complete. Later capabilities add evictions, recuts, claims, and volumes here.
 
+use smallvec::SmallVec;
+
 use crate::cluster::ids::{NodeId, PodId};
 
 /// One bind of a plan.
@@ -15,5 +17,5 @@ pub struct Seat {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Binds, role by role in the demand's order.
-    pub seats: Vec<Seat>,
+    pub seats: SmallVec<[Seat; 4]>,
 }

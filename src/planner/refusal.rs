@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::base::names::Name;
+use crate::plugins::cures::Cures;
 
 /// A "no".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +51,19 @@ pub struct Reason {
 pub struct GangShortfall {
     /// Members that must be placed together.
     pub needed: usize,
-    /// Members that could be placed at most; a lower bound where the search was cut short.
+    /// Members for which room was found.
     pub fitting: usize,
+    /// Whether more could have been placed.
+    pub certainty: Certainty,
+}
+
+/// How sure a count is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certainty {
+    /// No more than that.
+    AtMost,
+    /// As many at least: members differ, and the search looked for the minimum, not for the most.
+    AtLeast,
 }
 
 /// How a search ended.
@@ -75,23 +87,6 @@ pub struct NearestMiss {
     pub lacking: Vec<(Name, i64)>,
 }
 
-/// Kinds of change that may turn a no.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cures {
-    /// A node that is added.
-    pub node_added: bool,
-    /// A node that is uncordoned.
-    pub uncordoned: bool,
-    /// A taint that goes.
-    pub taints: bool,
-    /// A label that changes.
-    pub labels: bool,
-    /// Pods that leave, or nodes that offer more.
-    pub capacity: bool,
-    /// The kept place is given up or used.
-    pub place_given_up: bool,
-}
-
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
@@ -102,14 +97,16 @@ impl fmt::Display for Refusal {
             Cause::Unschedulable | Cause::KeptForAnother => {}
         }
         if self.nodes == 0 {
+            // Without a full stop, as kube-scheduler writes it.
             f.write_str("no nodes available to schedule pods")?;
         } else {
             write!(f, "0/{} nodes are available: ", self.nodes)?;
             write_joined(f, self.reasons.iter(), ", ")?;
+            f.write_str(".")?;
         }
-        f.write_str(".")?;
         if let Some(gang) = self.gang {
-            write!(f, " {gang}")?;
+            let before = if self.nodes == 0 { ". " } else { " " };
+            write!(f, "{before}{gang}")?;
         }
         match self.search {
             SearchEnd::Exhausted => Ok(()),

@@ -1,2 +1,96 @@
 //! Floor 4: the rules. One rule per file: what it filters, how it scores, and which change may turn its "no".
 //! Rules are pure: an ask and columns in, node sets and numbers out. They never see gangs or plans.
+//! Adding a rule is a file, its `mod` line, and its row in [`REGISTRY`].
+
+use crate::cluster::Cluster;
+use crate::cluster::asks::InternedAsk;
+use crate::cluster::facts::NodeFact;
+use crate::cluster::node_set::NodeSet;
+use crate::cluster::nodes::Nodes;
+use crate::workload::ask::Ask;
+
+pub mod gpu_packing;
+pub mod node_affinity;
+pub mod node_resources_fit;
+pub mod node_unschedulable;
+pub mod taint_toleration;
+pub mod unsupported;
+
+pub mod cures;
+pub mod points;
+pub mod verdict;
+
+use self::cures::Cures;
+use self::points::Points;
+
+/// Every rule, in the order in which kube-scheduler runs its filters: of a node that several rules
+/// reject, the first one gives the reason. Scores add up; their scales rank the rules that score.
+pub const REGISTRY: &[Rule] = &[
+    unsupported::RULE,
+    node_unschedulable::RULE,
+    taint_toleration::RULE,
+    node_affinity::RULE,
+    node_resources_fit::RULE,
+    gpu_packing::RULE,
+];
+
+/// A row of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// kube-scheduler's name of the plugin where it has the same one.
+    pub name: &'static str,
+    /// Which nodes it rejects.
+    pub filter: Filter,
+    /// How it ranks the others by their objects. Ranking by load is [`gpu_packing::rank`].
+    pub score: Option<fn(&Ask, &Nodes, &mut Points<'_>)>,
+    /// What may turn its rejection.
+    pub cured_by: Cures,
+}
+
+/// What a rule's filter needs to know.
+#[derive(Clone, Copy, Debug)]
+pub enum Filter {
+    /// Rejects nothing.
+    Nothing,
+    /// The ask alone: what is wrong with it, empty if nothing.
+    Ask(fn(&Ask) -> &[crate::base::names::Name]),
+    /// The ask and node objects. Evaluated once per constraint, over sets.
+    Objects {
+        /// Takes the nodes that it rejects out of the set.
+        retain: fn(&Ask, &Nodes, &mut NodeSet),
+        /// The same verdict for one node.
+        admits: fn(&Ask, &NodeFact) -> bool,
+        /// Why, in kube-scheduler's words.
+        reason: &'static str,
+    },
+    /// What nodes have left. Read from the load index, never cached.
+    Load {
+        /// Takes the nodes without room for one pod out of the set.
+        retain: fn(&InternedAsk, &Cluster, &mut NodeSet),
+    },
+}
+
+/// True if all rules on node objects allow `ask` on the node.
+pub fn admits(ask: &Ask, fact: &NodeFact) -> bool {
+    REGISTRY.iter().all(|rule| match rule.filter {
+        Filter::Nothing | Filter::Load { .. } => true,
+        Filter::Ask(faults) => faults(ask).is_empty(),
+        Filter::Objects { admits, .. } => admits(ask, fact),
+    })
+}
+
+#[cfg(test)]
+mod fixture;
+
+#[cfg(test)]
+mod tests {
+    use super::REGISTRY;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = REGISTRY.iter().map(|rule| rule.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), REGISTRY.len());
+    }
+}

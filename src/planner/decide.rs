@@ -1,0 +1,362 @@
+//! The planner: a demand and the believed cluster in, a plan or a refusal out; the cluster is as before.
+//! Equal members are placed by one walk over the load index, which is complete for them. Members that
+//! differ are placed big ones first; if that finds too few seats, by the complete search.
+
+use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
+
+use crate::cluster::Cluster;
+use crate::cluster::change::Changes;
+use crate::cluster::draft::{Draft, Edit, Step};
+use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::node_set::NodeSet;
+use crate::planner::demand::{Demand, Role};
+use crate::planner::diagnose;
+use crate::planner::exact::{Need, Outcome, Problem};
+use crate::planner::plan::{Plan, Seat};
+use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
+use crate::planner::walk::{Walk, Wanted};
+use crate::plugins::node_resources_fit;
+use crate::plugins::verdict::Verdicts;
+use crate::workload::ask::Amounts;
+
+/// Limits of the planner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The complete search for gangs whose members differ gives up after this many combinations.
+    pub search_steps_max: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { search_steps_max: 200_000 }
+    }
+}
+
+/// Decides where pods go.
+#[derive(Debug, Default)]
+pub struct Planner {
+    pub(super) settings: Settings,
+    pub(super) verdicts: Verdicts,
+    pub(super) walk: Walk,
+    pub(super) steps: Vec<Step>,
+    log: Vec<Edit>,
+    no_nodes: NodeSet,
+}
+
+/// Room that was found for a demand's members.
+#[derive(Debug)]
+pub(super) enum Room {
+    /// For at least the minimum; `Planner::steps` says where.
+    Enough,
+    /// For fewer.
+    Short(Shortage),
+}
+
+/// How far a search came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortage {
+    /// Members with room.
+    pub(super) fitting: usize,
+    pub(super) certainty: Certainty,
+    pub(super) search: SearchEnd,
+}
+
+impl Planner {
+    /// A planner with nothing cached.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Places the demand's members on nodes that are not in `keep_off`: at least its minimum, and of the
+    /// others as many as fit beside them. The cluster is unchanged afterwards.
+    ///
+    /// # Errors
+    /// The refusal if fewer than the minimum can be placed (or none was found, as it then says).
+    pub fn plan(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+    ) -> Result<Plan, Refusal> {
+        if let Some(refusal) = unsupported(cluster, demand) {
+            return Err(refusal);
+        }
+        self.refresh(cluster, demand);
+        match self.find_room(cluster, demand, keep_off) {
+            Room::Enough => Ok(plan_of(demand, &self.steps)),
+            Room::Short(shortage) => Err(self.refuse(cluster, demand, keep_off, shortage)),
+        }
+    }
+
+    /// True if `changes` could let one more member with `ask` fit: the queueing hint. Every placement
+    /// that becomes possible by a change needs room for a member on the node that changed.
+    pub fn could_help(&self, cluster: &Cluster, changes: &Changes, ask: AskId) -> bool {
+        let Some(node) = changes.node.filter(|_| !changes.is_none()) else { return false };
+        let interned = cluster.interned(ask);
+        let objects = changes.added || changes.labels || changes.taints || changes.uncordoned;
+        let touched =
+            || interned.requests.iter().any(|(resource, _)| changes.grew.may_contain(*resource));
+        (objects || touched())
+            && cluster.node_exists(node)
+            && node_resources_fit::fits(interned, cluster, node)
+            && diagnose::admits(
+                cluster,
+                &interned.ask,
+                self.verdicts.current(cluster, interned.constraint),
+                node,
+            )
+    }
+
+    /// The floor of a gang's `minResources`: what all schedulable nodes together have left, the gang's
+    /// own pods not counted, must reach `floor`.
+    ///
+    /// # Errors
+    /// What is short, by resource, in the order of `floor`.
+    pub fn check_floor(
+        &self,
+        cluster: &Cluster,
+        floor: &Amounts,
+        own: &[PodId],
+    ) -> Result<(), Amounts> {
+        let mut short = Amounts::new();
+        for (name, amount) in floor {
+            let lacking = i128::from(*amount) - free_without(cluster, name, own);
+            if lacking > 0 {
+                short.push((name.clone(), i64::try_from(lacking).unwrap_or(i64::MAX)));
+            }
+        }
+        if short.is_empty() { Ok(()) } else { Err(short) }
+    }
+
+    pub(super) fn refresh(&mut self, cluster: &Cluster, demand: &Demand) {
+        for role in &demand.roles {
+            self.verdicts.refresh(cluster, cluster.interned(role.ask).constraint);
+        }
+        // A demand with more roles than verdicts are kept: the first ones may be gone again.
+        for role in &demand.roles {
+            let constraint = cluster.interned(role.ask).constraint;
+            if self.verdicts.current(cluster, constraint).is_none() {
+                self.verdicts.refresh(cluster, constraint);
+            }
+        }
+    }
+
+    /// Looks for room; where it is goes to `self.steps`, also if it is too little.
+    pub(super) fn find_room(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+    ) -> Room {
+        self.steps.clear();
+        match &demand.roles[..] {
+            [role] => self.find_room_for_equals(cluster, role, demand.minimum, keep_off),
+            _ => self.find_room_for_mixed(cluster, demand, keep_off),
+        }
+    }
+
+    fn find_room_for_equals(
+        &mut self,
+        cluster: &Cluster,
+        role: &Role,
+        minimum: usize,
+        keep_off: &NodeSet,
+    ) -> Room {
+        let fitting = self.walk_role(cluster, role.ask, role.members.len(), keep_off);
+        if fitting >= minimum {
+            return Room::Enough;
+        }
+        Room::Short(Shortage {
+            fitting,
+            certainty: Certainty::AtMost,
+            search: SearchEnd::Exhausted,
+        })
+    }
+
+    /// Seats up to `members` members by one walk, adding to `self.steps`; says how many. Filling a node
+    /// before going on is what seating one after the other would do: a node never gets worse by filling.
+    fn walk_role(
+        &mut self,
+        cluster: &Cluster,
+        ask: AskId,
+        members: usize,
+        keep_off: &NodeSet,
+    ) -> usize {
+        let interned = cluster.interned(ask);
+        let verdict = self.verdicts.get(interned.constraint);
+        let wanted = Wanted { cluster, ask: interned, verdict, keep_off };
+        let steps = &mut self.steps;
+        let mut left = members;
+        self.walk.run(&wanted, |node| {
+            let seats = if left == 1 {
+                1
+            } else {
+                node_resources_fit::seats(interned, cluster, node).min(left)
+            };
+            steps.push(Step { node, ask, count: seats as u32 });
+            left -= seats;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        members - left
+    }
+
+    fn find_room_for_mixed(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+    ) -> Room {
+        let counts: Vec<(AskId, usize)> =
+            demand.roles.iter().map(|role| (role.ask, role.members.len())).collect();
+        let greedy = self.fill_greedily(cluster, &counts, keep_off);
+        if greedy >= demand.minimum {
+            return Room::Enough;
+        }
+        let needs =
+            counts.iter().map(|(ask, count)| Need { ask: *ask, count: *count as u32 }).collect();
+        let verdicts = &self.verdicts;
+        let allowed = |ask, node| {
+            let verdict = verdicts.get(cluster.interned(ask).constraint);
+            verdict.allowed.contains(node) && !keep_off.contains(node)
+        };
+        let steps_max = self.settings.search_steps_max;
+        let (best, search) =
+            match Problem::new(cluster, needs, allowed).solve(demand.minimum, steps_max) {
+                Outcome::Found(seats) => {
+                    self.steps.clear();
+                    self.steps.extend(seats.into_iter().map(|(node, ask, count)| Step {
+                        node,
+                        ask,
+                        count,
+                    }));
+                    self.fill_greedily(cluster, &counts, keep_off);
+                    return Room::Enough;
+                }
+                Outcome::Impossible { best } => (best, SearchEnd::Exhausted),
+                Outcome::Bound { best } => (best, SearchEnd::Bound { steps: steps_max }),
+            };
+        Room::Short(Shortage { fitting: greedy.max(best), certainty: Certainty::AtLeast, search })
+    }
+
+    /// Adds seats to `self.steps`, hard members first, until none is left or none fits. Says how many
+    /// members have a seat then.
+    fn fill_greedily(
+        &mut self,
+        cluster: &mut Cluster,
+        counts: &[(AskId, usize)],
+        keep_off: &NodeSet,
+    ) -> usize {
+        let mut log = std::mem::take(&mut self.log);
+        let mut draft = Draft::open(cluster, &mut log);
+        let mut left: Vec<(AskId, usize)> = counts.to_vec();
+        for step in &self.steps {
+            draft.place(*step);
+            let role =
+                left.iter_mut().find(|(ask, _)| *ask == step.ask).expect("seats are for roles");
+            role.1 -= step.count as usize;
+        }
+        left.sort_by_key(|(ask, _)| hardness(draft.cluster(), *ask));
+        for (ask, count) in left.iter().filter(|(_, count)| *count > 0) {
+            let first = self.steps.len();
+            self.walk_role(draft.cluster(), *ask, *count, keep_off);
+            for step in &self.steps[first..] {
+                draft.place(*step);
+            }
+        }
+        drop(draft);
+        self.log = log;
+        self.steps.iter().map(|step| step.count as usize).sum()
+    }
+
+    fn refuse(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+        shortage: Shortage,
+    ) -> Refusal {
+        let mut refusal = self.explain(cluster, demand, keep_off, shortage);
+        if !keep_off.is_empty() {
+            let no_nodes = std::mem::take(&mut self.no_nodes);
+            if let Room::Enough = self.find_room(cluster, demand, &no_nodes) {
+                refusal.cause = Cause::KeptForAnother;
+            }
+            self.no_nodes = no_nodes;
+        }
+        refusal
+    }
+
+    /// Says why the next member has no room beside those in `self.steps`.
+    fn explain(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+        shortage: Shortage,
+    ) -> Refusal {
+        let mut log = std::mem::take(&mut self.log);
+        let mut draft = Draft::open(cluster, &mut log);
+        for step in &self.steps {
+            draft.place(*step);
+        }
+        let seated = |ask| -> usize {
+            self.steps.iter().filter(|step| step.ask == ask).map(|step| step.count as usize).sum()
+        };
+        let unplaced = demand.roles.iter().filter(|role| seated(role.ask) < role.members.len());
+        let hardest = unplaced.min_by_key(|role| hardness(draft.cluster(), role.ask));
+        let ask = hardest.expect("the demand is larger than what fits").ask;
+        let interned = draft.cluster().interned(ask);
+        let verdict = self.verdicts.get(interned.constraint);
+        let wanted = Wanted { cluster: draft.cluster(), ask: interned, verdict, keep_off };
+        let gang = (demand.members() > 1).then_some(GangShortfall {
+            needed: demand.minimum,
+            fitting: shortage.fitting,
+            certainty: shortage.certainty,
+        });
+        let refusal = diagnose::unschedulable(&wanted, gang, shortage.search);
+        drop(draft);
+        self.log = log;
+        refusal
+    }
+}
+
+fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
+    let nodes = cluster.node_count();
+    demand.roles.iter().find_map(|role| diagnose::unsupported(cluster.ask(role.ask), nodes))
+}
+
+/// Orders asks by how hard they are to seat: those for scarce kinds first, of these the biggest first.
+fn hardness(cluster: &Cluster, ask: AskId) -> impl Ord + use<> {
+    let interned = cluster.interned(ask);
+    let class = cluster.resources().class(interned.packed_by);
+    let rest: i128 = interned.requests.iter().map(|(_, amount)| i128::from(*amount)).sum();
+    (class, -interned.request(interned.packed_by), -rest, ask)
+}
+
+fn free_without(cluster: &Cluster, name: &str, own: &[PodId]) -> i128 {
+    let Some(resource) = cluster.resources().known(name) else { return 0 };
+    let counts =
+        |pod: &&PodId| cluster.node_of(**pod).is_some_and(|node| cluster.is_schedulable(node));
+    let held_by_own = own.iter().filter(counts).flat_map(|pod| cluster.holding(*pod));
+    let returned: i128 =
+        held_by_own.filter(|(id, _)| *id == resource).map(|(_, amount)| i128::from(*amount)).sum();
+    cluster.schedulable_free(resource) + returned
+}
+
+/// Names the members for the seats that were found, role by role, each role's members in their order.
+fn plan_of(demand: &Demand, steps: &[Step]) -> Plan {
+    let mut seats = SmallVec::new();
+    for role in &demand.roles {
+        let nodes = steps.iter().filter(|step| step.ask == role.ask);
+        let nodes = nodes.flat_map(|step| std::iter::repeat_n(step.node, step.count as usize));
+        seats.extend(
+            role.members
+                .iter()
+                .zip(nodes)
+                .map(|(pod, node): (&PodId, NodeId)| Seat { pod: *pod, node }),
+        );
+    }
+    Plan { seats }
+}

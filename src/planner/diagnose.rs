@@ -1,0 +1,103 @@
+//! Builds refusals: counts reasons over all nodes for one member that did not fit, on the draft that
+//! holds those that did. Counts come from sets and the load index, not from visiting nodes.
+
+use super::refusal::{Cause, GangShortfall, NearestMiss, Reason, Refusal, SearchEnd};
+use crate::base::names::Name;
+use crate::cluster::Cluster;
+use crate::cluster::asks::InternedAsk;
+use crate::cluster::ids::NodeId;
+use crate::cluster::load::Band;
+use crate::cluster::node_set::NodeSet;
+use crate::planner::walk::Wanted;
+use crate::plugins::cures::Cures;
+use crate::plugins::node_resources_fit;
+use crate::plugins::verdict::Verdict;
+use crate::plugins::{Filter, REGISTRY};
+use crate::workload::ask::Ask;
+
+/// Why nodes of a kept place are not available.
+const KEPT: &str = "node(s) were kept for a gang that stands before it";
+
+/// The refusal of an ask that wants what no rule honours, if it does.
+pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
+    let faults = REGISTRY.iter().find_map(|rule| match rule.filter {
+        Filter::Ask(faults) => Some(faults(ask)).filter(|faults| !faults.is_empty()),
+        Filter::Nothing | Filter::Objects { .. } | Filter::Load { .. } => None,
+    })?;
+    Some(Refusal {
+        cause: Cause::Unsupported,
+        nodes,
+        reasons: faults.iter().map(|text| Reason { count: 0, text: text.clone() }).collect(),
+        gang: None,
+        nearest: None,
+        search: SearchEnd::Exhausted,
+        cured_by: Cures::NONE,
+    })
+}
+
+/// The refusal for the member that is `wanted` and found no room.
+pub(super) fn unschedulable(
+    wanted: &Wanted<'_>,
+    gang: Option<GangShortfall>,
+    search: SearchEnd,
+) -> Refusal {
+    let Wanted { cluster, ask, verdict, keep_off } = *wanted;
+    let mut reasons = Vec::new();
+    let mut cured_by = Cures::NODE_ADDED;
+    let mut add = |count: usize, text: Name, cures: Cures| {
+        reasons.push(Reason { count, text });
+        cured_by = cured_by | cures;
+    };
+    for rejected in &verdict.rejected {
+        add(rejected.count, rejected.reason.into(), rejected.cured_by);
+    }
+    let mut open = verdict.allowed.clone();
+    open.subtract(keep_off);
+    if open.len() < verdict.allowed.len() {
+        add(verdict.allowed.len() - open.len(), KEPT.into(), Cures::PLACE_FREED);
+    }
+    for (resource, count) in node_resources_fit::count_lacking(ask, cluster, &open) {
+        let text = node_resources_fit::reason(cluster, resource);
+        add(count, text.into(), node_resources_fit::RULE.cured_by);
+    }
+    reasons.sort_by_cached_key(Reason::to_string);
+    let nearest = nearest(cluster, ask, &open);
+    let nodes = cluster.node_count();
+    Refusal { cause: Cause::Unschedulable, nodes, reasons, gang, nearest, search, cured_by }
+}
+
+/// The open node that has most left of the resource by which the ask is packed.
+fn nearest(cluster: &Cluster, ask: &InternedAsk, open: &NodeSet) -> Option<NearestMiss> {
+    let index = cluster.load().bands(ask.packed_by);
+    let with_most =
+        index.bands_from(Band::of(1)).filter_map(|(_, nodes)| nodes.common(open).next()).last();
+    let node = with_most.or_else(|| open.first())?;
+    Some(NearestMiss {
+        node: cluster.node_name(node).clone(),
+        lacking: lacking(cluster, ask, node),
+    })
+}
+
+fn lacking(cluster: &Cluster, ask: &InternedAsk, node: NodeId) -> Vec<(Name, i64)> {
+    let short = |(resource, amount): &(_, i64)| {
+        let short = amount.saturating_sub(cluster.load().free(node, *resource));
+        (short > 0).then(|| (cluster.resources().name(*resource).clone(), short))
+    };
+    ask.requests.iter().filter_map(short).collect()
+}
+
+/// True if rules on node objects allow the ask on `node`; `verdict` is used where it is current.
+pub(super) fn admits(
+    cluster: &Cluster,
+    ask: &Ask,
+    verdict: Option<&Verdict>,
+    node: NodeId,
+) -> bool {
+    match verdict {
+        Some(verdict) => verdict.allowed.contains(node),
+        None => {
+            let fact = cluster.nodes().get(node).fact.as_deref();
+            fact.is_some_and(|fact| crate::plugins::admits(ask, fact))
+        }
+    }
+}

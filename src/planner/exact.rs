@@ -1,0 +1,362 @@
+//! The complete search for gangs whose members differ: depth first over nodes, each taking one of the
+//! fullest combinations of members that it can hold, until enough are placed or nothing is left to try.
+//! Works on numbers copied from the cluster; knows no index and edits nothing.
+//!
+//! Why only fullest combinations: a member placed on a later node, or nowhere, may move to an earlier node
+//! with room for it without loss. Why a state is tried once: what the nodes from here on can add depends
+//! only on which members are left; so permutations among equal nodes meet in one state.
+
+use std::cmp::Reverse;
+
+use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
+
+use crate::cluster::Cluster;
+use crate::cluster::ids::{AskId, NodeId, ResourceId};
+
+/// How many members of each role, in the problem's order of roles.
+type Counts = SmallVec<[u32; 8]>;
+
+/// Node, ask, how many.
+pub(super) type Seats = Vec<(NodeId, AskId, u32)>;
+
+/// A role as the search sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    /// What each member asks for.
+    pub(super) ask: AskId,
+    /// How many members are to be placed.
+    pub(super) count: u32,
+}
+
+/// How the search ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Enough members placed.
+    Found(Seats),
+    /// There is no placement of as many members.
+    Impossible {
+        /// The most members that were placed on the way.
+        best: usize,
+    },
+    /// The bound ended it.
+    Bound {
+        /// The most members that were placed on the way.
+        best: usize,
+    },
+}
+
+/// A packing problem in plain numbers.
+#[derive(Debug)]
+pub(super) struct Problem {
+    needs: Vec<Need>,
+    /// Requests of one member, role by role, in the order of `kinds`.
+    requests: Vec<Vec<i64>>,
+    nodes: Vec<Candidate>,
+    /// For each kind the roles by what they request of it, least first.
+    cheapest: Vec<Vec<usize>>,
+    /// Of the nodes from a position on: seats for each role if it were alone, and free amounts.
+    seats_from: Vec<Vec<u64>>,
+    free_from: Vec<Vec<i128>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    /// Seats for each role if it were alone; 0 where rules forbid the node.
+    seats: Vec<u32>,
+    /// What is left of each kind, as far as the gang could use it.
+    free: Vec<i64>,
+    node: NodeId,
+}
+
+/// A node on the path, and the combination that it holds now.
+#[derive(Debug)]
+struct Frame {
+    position: usize,
+    counts: Option<Counts>,
+}
+
+/// Steps that may still be done.
+#[derive(Debug)]
+struct Steps(u64);
+
+/// The bound on work was reached.
+#[derive(Debug)]
+struct OutOfSteps;
+
+impl Steps {
+    fn spend(&mut self) -> Result<(), OutOfSteps> {
+        self.0 = self.0.checked_sub(1).ok_or(OutOfSteps)?;
+        Ok(())
+    }
+}
+
+impl Problem {
+    /// Copies what matters from the cluster. `allowed` says whether rules let a role on a node.
+    pub(super) fn new(
+        cluster: &Cluster,
+        mut needs: Vec<Need>,
+        allowed: impl Fn(AskId, NodeId) -> bool,
+    ) -> Self {
+        let mut kinds: Vec<ResourceId> = needs
+            .iter()
+            .flat_map(|need| &cluster.interned(need.ask).requests)
+            .map(|(id, _)| *id)
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let requests_of =
+            |ask| kinds.iter().map(|kind| cluster.interned(ask).request(*kind)).collect();
+        // Members that need much of the scarce kinds first: kinds seen later are the devices.
+        needs.sort_by_cached_key(|need| {
+            let mut amounts: Vec<i64> = requests_of(need.ask);
+            amounts.reverse();
+            (Reverse(amounts), need.ask)
+        });
+        let requests: Vec<Vec<i64>> = needs.iter().map(|need| requests_of(need.ask)).collect();
+        let cheapest = (0..kinds.len())
+            .map(|kind| {
+                let mut roles: Vec<usize> = (0..needs.len()).collect();
+                roles.sort_by_key(|role| requests[*role][kind]);
+                roles
+            })
+            .collect();
+        let mut problem = Self {
+            needs,
+            requests,
+            nodes: Vec::new(),
+            cheapest,
+            seats_from: Vec::new(),
+            free_from: Vec::new(),
+        };
+        problem.take_nodes(cluster, &kinds, allowed);
+        problem.sum_suffixes(kinds.len());
+        problem
+    }
+
+    fn take_nodes(
+        &mut self,
+        cluster: &Cluster,
+        kinds: &[ResourceId],
+        allowed: impl Fn(AskId, NodeId) -> bool,
+    ) {
+        let usable: Vec<i64> = (0..kinds.len())
+            .map(|kind| {
+                let all = self.needs.iter().zip(&self.requests);
+                all.fold(0_i64, |sum, (need, requests)| {
+                    sum.saturating_add(requests[kind].saturating_mul(i64::from(need.count)))
+                })
+            })
+            .collect();
+        for node in cluster.nodes().present() {
+            let free = |kind: usize| cluster.load().free(node, kinds[kind]);
+            let seats_of = |role: usize| {
+                if !allowed(self.needs[role].ask, node) {
+                    return 0;
+                }
+                let asked =
+                    self.requests[role].iter().enumerate().filter(|(_, amount)| **amount > 0);
+                let seats = asked.map(|(kind, amount)| free(kind).max(0) / amount).min();
+                seats.map_or(0, |seats| seats.min(i64::from(self.needs[role].count)) as u32)
+            };
+            let seats: Vec<u32> = (0..self.needs.len()).map(seats_of).collect();
+            if seats.iter().any(|seats| *seats > 0) {
+                let free = (0..kinds.len()).map(|kind| free(kind).clamp(0, usable[kind])).collect();
+                self.nodes.push(Candidate { seats, free, node });
+            }
+        }
+        // Equal nodes side by side, and of each kind no more than there are members.
+        self.nodes.sort_unstable();
+        let members: usize = self.needs.iter().map(|need| need.count as usize).sum();
+        let mut run = 0;
+        let mut previous: Option<(Vec<u32>, Vec<i64>)> = None;
+        self.nodes.retain(|candidate| {
+            let kind = (&candidate.seats, &candidate.free);
+            if previous.as_ref().is_some_and(|(seats, free)| (seats, free) == kind) {
+                run += 1;
+            } else {
+                run = 1;
+                previous = Some((candidate.seats.clone(), candidate.free.clone()));
+            }
+            run <= members
+        });
+    }
+
+    fn sum_suffixes(&mut self, kinds: usize) {
+        let mut seats = vec![0_u64; self.needs.len()];
+        let mut free = vec![0_i128; kinds];
+        self.seats_from.push(seats.clone());
+        self.free_from.push(free.clone());
+        for candidate in self.nodes.iter().rev() {
+            for (sum, more) in seats.iter_mut().zip(&candidate.seats) {
+                *sum += u64::from(*more);
+            }
+            for (sum, more) in free.iter_mut().zip(&candidate.free) {
+                *sum += i128::from(*more);
+            }
+            self.seats_from.push(seats.clone());
+            self.free_from.push(free.clone());
+        }
+        self.seats_from.reverse();
+        self.free_from.reverse();
+    }
+
+    /// Looks for a placement of at least `minimum` members with at most `steps_max` combinations tried.
+    pub(super) fn solve(&self, minimum: usize, steps_max: u64) -> Outcome {
+        let mut best = 0;
+        match self.descend(minimum, &mut Steps(steps_max), &mut best) {
+            Ok(Some(seats)) => Outcome::Found(seats),
+            Ok(None) => Outcome::Impossible { best },
+            Err(OutOfSteps) => Outcome::Bound { best },
+        }
+    }
+
+    fn descend(
+        &self,
+        minimum: usize,
+        steps: &mut Steps,
+        best: &mut usize,
+    ) -> Result<Option<Seats>, OutOfSteps> {
+        let mut left: Counts = self.needs.iter().map(|need| need.count).collect();
+        let mut placed = 0;
+        let mut dead: FxHashSet<(usize, Counts)> = FxHashSet::default();
+        let mut path = Vec::new();
+        if self.most_from(0, &left) >= minimum as u64 {
+            path.push(Frame { position: 0, counts: None });
+        }
+        while let Some(frame) = path.last_mut() {
+            steps.spend()?;
+            if let Some(counts) = &frame.counts {
+                placed -= put_back(&mut left, counts);
+            }
+            let Some(counts) =
+                self.next_fullest(frame.position, &left, frame.counts.take(), steps)?
+            else {
+                dead.insert((frame.position, left.clone()));
+                path.pop();
+                continue;
+            };
+            placed += take_out(&mut left, &counts);
+            frame.counts = Some(counts);
+            *best = placed.max(*best);
+            if placed >= minimum {
+                return Ok(Some(self.seats(&path)));
+            }
+            let position = frame.position + 1;
+            let reachable = placed as u64 + self.most_from(position, &left) >= minimum as u64;
+            if reachable && !dead.contains(&(position, left.clone())) {
+                path.push(Frame { position, counts: None });
+            }
+        }
+        Ok(None)
+    }
+
+    /// No more members than this can be placed on the nodes from `position` on.
+    fn most_from(&self, position: usize, left: &Counts) -> u64 {
+        let by_seats: u64 = left
+            .iter()
+            .zip(&self.seats_from[position])
+            .map(|(left, seats)| u64::from(*left).min(*seats))
+            .sum();
+        let mut most = by_seats;
+        for (kind, roles) in self.cheapest.iter().enumerate() {
+            let mut free = self.free_from[position][kind];
+            let mut members = 0;
+            for &role in roles {
+                let request = i128::from(self.requests[role][kind]);
+                let count = i128::from(left[role]);
+                let fitting = if request == 0 { count } else { count.min(free / request) };
+                members += fitting as u64;
+                free -= fitting * request;
+            }
+            most = most.min(members);
+        }
+        most
+    }
+
+    /// The next combination that leaves no room for any member that is left: the one after `previous` in
+    /// descending order, or the first.
+    fn next_fullest(
+        &self,
+        position: usize,
+        left: &Counts,
+        previous: Option<Counts>,
+        steps: &mut Steps,
+    ) -> Result<Option<Counts>, OutOfSteps> {
+        let Some(node) = self.nodes.get(position) else { return Ok(None) };
+        let mut counts = match previous {
+            None => {
+                let mut counts = Counts::from_elem(0, left.len());
+                self.fill(node, left, &mut counts, 0);
+                return Ok(Some(counts));
+            }
+            Some(previous) => previous,
+        };
+        loop {
+            // The last role always takes all it can; the ones before it count down like an odometer.
+            let Some(role) = (0..counts.len() - 1).rev().find(|role| counts[*role] > 0) else {
+                return Ok(None);
+            };
+            counts[role] -= 1;
+            steps.spend()?;
+            self.fill(node, left, &mut counts, role + 1);
+            let room = |role: usize| self.room(node, left, &counts, role) > 0;
+            if !(0..=role).any(room) {
+                return Ok(Some(counts));
+            }
+        }
+    }
+
+    /// Gives each role from `first` on as many seats as are left, one role after the other.
+    fn fill(&self, node: &Candidate, left: &Counts, counts: &mut Counts, first: usize) {
+        counts[first..].fill(0);
+        for role in first..counts.len() {
+            counts[role] = self.room(node, left, counts, role);
+        }
+    }
+
+    /// How many members of `role` fit beside `counts`, of those that are left.
+    fn room(&self, node: &Candidate, left: &Counts, counts: &Counts, role: usize) -> u32 {
+        let most =
+            left[role].min(node.seats[role]) - counts[role].min(left[role].min(node.seats[role]));
+        if most == 0 {
+            return 0;
+        }
+        let mut room = i64::from(most);
+        for (kind, request) in
+            self.requests[role].iter().enumerate().filter(|(_, request)| **request > 0)
+        {
+            let used: i64 =
+                (0..counts.len()).map(|r| self.requests[r][kind] * i64::from(counts[r])).sum();
+            room = room.min((node.free[kind] - used) / request);
+        }
+        u32::try_from(room.max(0)).expect("no more than members are left")
+    }
+
+    fn seats(&self, path: &[Frame]) -> Seats {
+        let mut seats = Vec::new();
+        for frame in path {
+            let Some(counts) = &frame.counts else { continue };
+            for (need, count) in self.needs.iter().zip(counts) {
+                if *count > 0 {
+                    seats.push((self.nodes[frame.position].node, need.ask, *count));
+                }
+            }
+        }
+        seats
+    }
+}
+
+fn take_out(left: &mut Counts, counts: &Counts) -> usize {
+    for (left, count) in left.iter_mut().zip(counts) {
+        *left -= count;
+    }
+    counts.iter().map(|count| *count as usize).sum()
+}
+
+fn put_back(left: &mut Counts, counts: &Counts) -> usize {
+    for (left, count) in left.iter_mut().zip(counts) {
+        *left += count;
+    }
+    counts.iter().map(|count| *count as usize).sum()
+}

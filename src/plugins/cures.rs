@@ -1,0 +1,68 @@
+//! Which kinds of change may turn a rule's rejection. A refused gang sleeps until one of them comes.
+
+use std::ops::BitOr;
+
+/// A set of kinds of change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cures(u8);
+
+impl Cures {
+    /// No change to the cluster helps; only the pod's author can.
+    pub const NONE: Self = Self(0);
+    /// A node that comes into being.
+    pub const NODE_ADDED: Self = Self(1);
+    /// A node that is uncordoned.
+    pub const UNCORDONED: Self = Self(2);
+    /// A node whose taints change.
+    pub const TAINTS: Self = Self(4);
+    /// A node whose labels change.
+    pub const LABELS: Self = Self(8);
+    /// Pods that leave or shrink, or a node that offers more.
+    pub const CAPACITY: Self = Self(16);
+    /// A place kept for another gang that is used or given up.
+    pub const PLACE_FREED: Self = Self(32);
+
+    /// True if all of `kinds` are in the set.
+    pub const fn contains(self, kinds: Self) -> bool {
+        self.0 & kinds.0 == kinds.0
+    }
+
+    /// Both sets together; usable in constants.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The kinds in words, in a fixed order.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        const WORDS: [(Cures, &str); 6] = [
+            (Cures::NODE_ADDED, "a new node"),
+            (Cures::UNCORDONED, "an uncordoned node"),
+            (Cures::TAINTS, "a changed taint"),
+            (Cures::LABELS, "a changed node label"),
+            (Cures::CAPACITY, "freed capacity"),
+            (Cures::PLACE_FREED, "the kept place being used or given up"),
+        ];
+        WORDS.into_iter().filter(move |(kind, _)| self.contains(*kind)).map(|(_, word)| word)
+    }
+}
+
+impl BitOr for Cures {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        self.and(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cures;
+
+    #[test]
+    fn sets_hold_what_was_put_in() {
+        let both = Cures::TAINTS | Cures::NODE_ADDED;
+        assert!(both.contains(Cures::TAINTS) && both.contains(Cures::NODE_ADDED));
+        assert!(!both.contains(Cures::CAPACITY) && !both.contains(Cures::TAINTS | Cures::LABELS));
+        assert!(both.words().eq(["a new node", "a changed taint"]));
+        assert_eq!(Cures::NONE.words().count(), 0);
+    }
+}

@@ -1,0 +1,87 @@
+//! Small clusters for the rules' tests. Every verdict is asked of both forms of a rule, sets and single nodes.
+
+use std::sync::Arc;
+
+use super::points::Points;
+use super::{Filter, Rule};
+use crate::base::names::Name;
+use crate::cluster::Cluster;
+use crate::cluster::facts::NodeFact;
+use crate::workload::ask::Ask;
+use crate::workload::constraints::{Taint, TaintEffect, Toleration, TolerationOperator};
+
+/// A node without labels and taints, with room for 110 pods.
+pub(super) fn node(name: &str) -> NodeFact {
+    NodeFact {
+        name: name.into(),
+        uid: name.into(),
+        labels: vec![],
+        taints: vec![],
+        unschedulable: false,
+        allocatable: vec![("pods".into(), 110)],
+    }
+}
+
+pub(super) fn taint(key: &str, value: &str, effect: TaintEffect) -> Taint {
+    Taint { key: key.into(), value: value.into(), effect }
+}
+
+pub(super) fn toleration(
+    key: &str,
+    operator: TolerationOperator,
+    value: &str,
+    effect: Option<TaintEffect>,
+) -> Toleration {
+    Toleration { key: key.into(), operator, value: value.into(), effect }
+}
+
+/// Some nodes.
+pub(super) struct Fixture {
+    pub(super) cluster: Cluster,
+    facts: Vec<NodeFact>,
+}
+
+impl Fixture {
+    pub(super) fn new(facts: impl IntoIterator<Item = NodeFact>) -> Self {
+        let facts: Vec<_> = facts.into_iter().collect();
+        let mut cluster = Cluster::new();
+        for fact in &facts {
+            cluster.observe_node(fact);
+        }
+        Self { cluster, facts }
+    }
+
+    /// The names of the nodes that the rule lets pass, in the order in which they were given.
+    pub(super) fn passing(&self, rule: &Rule, ask: &Ask) -> Vec<&str> {
+        let Filter::Objects { retain, admits, .. } = rule.filter else {
+            panic!("{} does not judge node objects", rule.name)
+        };
+        let nodes = self.cluster.nodes();
+        let mut passing = nodes.present().clone();
+        retain(ask, nodes, &mut passing);
+        let names: Vec<&str> = passing.iter().map(|id| &**self.cluster.node_name(id)).collect();
+        let one_by_one: Vec<&str> =
+            self.facts.iter().filter(|fact| admits(ask, fact)).map(|fact| &*fact.name).collect();
+        assert_eq!(names, one_by_one, "both forms of {} agree", rule.name);
+        names
+    }
+
+    /// The points that the rule gives, node by node.
+    pub(super) fn points(&self, rule: &Rule, ask: &Ask) -> Vec<i64> {
+        let score = rule.score.expect("the rule scores");
+        let mut classes = Vec::new();
+        let mut points = Points::begin(self.cluster.nodes().present(), &mut classes);
+        score(ask, self.cluster.nodes(), &mut points);
+        let of = |name: &Name| {
+            let id = self.cluster.node(name).expect("all nodes are known");
+            classes.iter().find(|class| class.nodes.contains(id)).expect("in a class").points
+        };
+        self.facts.iter().map(|fact| of(&fact.name)).collect()
+    }
+
+    /// The id of an ask for these amounts.
+    pub(super) fn ask(&mut self, requests: &[(&str, i64)]) -> crate::cluster::ids::AskId {
+        let requests = requests.iter().map(|(name, amount)| ((*name).into(), *amount)).collect();
+        self.cluster.intern(&Arc::new(Ask { requests, ..Ask::default() }))
+    }
+}

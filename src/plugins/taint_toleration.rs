@@ -1,0 +1,109 @@
+//! Taints keep pods away that do not tolerate them; taints of effect PreferNoSchedule make a node the
+//! worse choice, by their number. Follows kube-scheduler's TaintToleration.
+
+use super::cures::Cures;
+use super::points::{Points, TAINT_SCALE};
+use super::{Filter, Rule};
+use crate::cluster::facts::NodeFact;
+use crate::cluster::node_set::NodeSet;
+use crate::cluster::nodes::Nodes;
+use crate::workload::ask::Ask;
+use crate::workload::constraints::{Taint, TaintEffect};
+
+/// The row.
+pub const RULE: Rule = Rule {
+    name: "TaintToleration",
+    filter: Filter::Objects { retain, admits, reason: "node(s) had untolerated taint(s)" },
+    score: Some(score),
+    cured_by: Cures::TAINTS.and(Cures::NODE_ADDED),
+};
+
+fn tolerated(ask: &Ask, taint: &Taint) -> bool {
+    ask.tolerations.iter().any(|toleration| toleration.tolerates(taint))
+}
+
+const fn keeps_away(taint: &Taint) -> bool {
+    match taint.effect {
+        TaintEffect::NoSchedule | TaintEffect::NoExecute => true,
+        TaintEffect::PreferNoSchedule => false,
+    }
+}
+
+fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
+    for (taint, tainted) in nodes.taints() {
+        if keeps_away(taint) && !tolerated(ask, taint) {
+            passing.subtract(tainted);
+        }
+    }
+}
+
+fn admits(ask: &Ask, fact: &NodeFact) -> bool {
+    fact.taints.iter().all(|taint| !keeps_away(taint) || tolerated(ask, taint))
+}
+
+/// A point less for each distinct PreferNoSchedule taint that is not tolerated.
+fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
+    for (taint, tainted) in nodes.taints() {
+        if !keeps_away(taint) && !tolerated(ask, taint) {
+            points.add(tainted, -TAINT_SCALE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, node, taint, toleration};
+    use super::{Ask, NodeFact, RULE, TAINT_SCALE, TaintEffect};
+    use crate::workload::constraints::TolerationOperator::{Equal, Exists, Never};
+
+    fn tainted(name: &str, effect: TaintEffect) -> NodeFact {
+        NodeFact { taints: vec![taint("gpu", "present", effect)], ..node(name) }
+    }
+
+    #[test]
+    fn only_tolerated_taints_let_a_pod_in() {
+        let fixture = Fixture::new([
+            node("clean"),
+            tainted("no-schedule", TaintEffect::NoSchedule),
+            tainted("no-execute", TaintEffect::NoExecute),
+            tainted("prefer", TaintEffect::PreferNoSchedule),
+        ]);
+        let cases = [
+            (vec![], vec!["clean", "prefer"]),
+            (
+                vec![toleration("gpu", Equal, "present", Some(TaintEffect::NoSchedule))],
+                vec!["clean", "no-schedule", "prefer"],
+            ),
+            (vec![toleration("gpu", Equal, "absent", None)], vec!["clean", "prefer"]),
+            (vec![toleration("gpu", Never, "present", None)], vec!["clean", "prefer"]),
+            (
+                vec![toleration("gpu", Exists, "", None)],
+                vec!["clean", "no-schedule", "no-execute", "prefer"],
+            ),
+            (
+                vec![toleration("", Exists, "", Some(TaintEffect::NoExecute))],
+                vec!["clean", "no-execute", "prefer"],
+            ),
+        ];
+        for (tolerations, expected) in cases {
+            let ask = Ask { tolerations, ..Ask::default() };
+            assert_eq!(fixture.passing(&RULE, &ask), expected, "{:?}", ask.tolerations);
+        }
+    }
+
+    #[test]
+    fn each_soft_taint_that_is_not_tolerated_costs() {
+        let twice = NodeFact {
+            taints: vec![
+                taint("gpu", "present", TaintEffect::PreferNoSchedule),
+                taint("old", "", TaintEffect::PreferNoSchedule),
+            ],
+            ..node("twice")
+        };
+        let fixture =
+            Fixture::new([node("clean"), tainted("prefer", TaintEffect::PreferNoSchedule), twice]);
+        let points = |tolerations| fixture.points(&RULE, &Ask { tolerations, ..Ask::default() });
+        assert_eq!(points(vec![]), [0, -TAINT_SCALE, -2 * TAINT_SCALE]);
+        assert_eq!(points(vec![toleration("gpu", Exists, "", None)]), [0, 0, -TAINT_SCALE]);
+    }
+}
