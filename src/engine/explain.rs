@@ -15,7 +15,7 @@ use crate::base::names::{Name, ObjectName};
 use crate::base::time::Time;
 use crate::cluster::facts::{GroupName, GroupSource};
 use crate::planner::order::Turn;
-use crate::planner::refusal::{Cures, Refusal};
+use crate::planner::refusal::Refusal;
 
 /// Members of one gang that wait for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +169,9 @@ impl Engine {
             reason: sentence.as_ref().map(|sentence| sentence.reason.as_str()),
             message: sentence.map(|sentence| sentence.message),
             nearest_miss: refusal.and_then(nearest_miss),
-            cured_by: refusal.map(|refusal| cures(&refusal.cured_by)).unwrap_or_default(),
+            cured_by: refusal
+                .map(|refusal| refusal.cured_by.words().map(str::to_owned).collect())
+                .unwrap_or_default(),
             place_in_turn: place,
             place_is_kept: self.kept_places.kept().is_some_and(|kept| kept.gang == id),
             epoch: gang.epoch,
@@ -262,18 +264,6 @@ fn nearest_miss(refusal: &Refusal) -> Option<String> {
 /// The unit in which amounts of a resource are counted, as Kubernetes writes it.
 pub(super) fn unit(resource: &str) -> &'static str {
     if resource == "cpu" { "m" } else { "" }
-}
-
-fn cures(cures: &Cures) -> Vec<String> {
-    let all = [
-        (cures.capacity, "pods that leave, or nodes that offer more"),
-        (cures.node_added, "a node that is added"),
-        (cures.uncordoned, "a node that is uncordoned"),
-        (cures.taints, "a taint that goes"),
-        (cures.labels, "a node label that changes"),
-        (cures.place_given_up, "the kept place when it is used or given up"),
-    ];
-    all.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text.to_owned()).collect()
 }
 
 impl fmt::Display for Explanation {

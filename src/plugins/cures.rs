@@ -35,12 +35,12 @@ impl Cures {
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         const WORDS: [(Cures, &str); 6] = [
-            (Cures::NODE_ADDED, "a new node"),
-            (Cures::UNCORDONED, "an uncordoned node"),
-            (Cures::TAINTS, "a changed taint"),
-            (Cures::LABELS, "a changed node label"),
-            (Cures::CAPACITY, "freed capacity"),
-            (Cures::PLACE_FREED, "the kept place being used or given up"),
+            (Cures::NODE_ADDED, "a node that is added"),
+            (Cures::UNCORDONED, "a node that is uncordoned"),
+            (Cures::TAINTS, "a taint that goes"),
+            (Cures::LABELS, "a node label that changes"),
+            (Cures::CAPACITY, "pods that leave, or nodes that offer more"),
+            (Cures::PLACE_FREED, "the kept place when it is used or given up"),
         ];
         WORDS.into_iter().filter(move |(kind, _)| self.contains(*kind)).map(|(_, word)| word)
     }
@@ -62,7 +62,7 @@ mod tests {
         let both = Cures::TAINTS | Cures::NODE_ADDED;
         assert!(both.contains(Cures::TAINTS) && both.contains(Cures::NODE_ADDED));
         assert!(!both.contains(Cures::CAPACITY) && !both.contains(Cures::TAINTS | Cures::LABELS));
-        assert!(both.words().eq(["a new node", "a changed taint"]));
+        assert!(both.words().eq(["a node that is added", "a taint that goes"]));
         assert_eq!(Cures::NONE.words().count(), 0);
     }
 }
