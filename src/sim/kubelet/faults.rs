@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Due;
 use super::Kubelet;
+use super::admission::Rejection;
 use crate::base::names::Name;
 use crate::base::time::Span;
 use crate::base::time::Time;
@@ -119,6 +120,19 @@ pub(super) struct Faults {
     annotation: Option<String>,
     /// When a device plugin that restarts is back.
     devices_return: Option<Appointment>,
+}
+
+impl Faults {
+    /// Turns the next pod away, or every one, where that is asked for.
+    pub(super) fn admit(&mut self) -> Result<(), Rejection> {
+        match self.rejects {
+            Rejects::None => return Ok(()),
+            Rejects::Next => self.rejects = Rejects::None,
+            Rejects::All => {}
+        }
+        let message = "Allocate failed due to a fault of this simulated node, which is unexpected";
+        Err(Rejection::unexpected(message.to_owned()))
+    }
 }
 
 impl Kubelet {

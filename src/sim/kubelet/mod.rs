@@ -8,6 +8,7 @@
 //!    └──rejected──▶ ended          any of them, once deletion is seen: ──grace──▶ deleted
 //! ```
 
+mod admission;
 mod faults;
 mod node;
 mod pod;
@@ -37,6 +38,7 @@ use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupName;
+use crate::kubernetes::translate::Translator;
 
 /// Which nodes the kubelet answers for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +133,7 @@ pub struct Kubelet {
     groups: BTreeMap<GroupName, Wishes>,
     /// Pods bound here that are members of a group.
     members: BTreeMap<GroupName, BTreeSet<ObjectName>>,
+    translator: Translator,
     timetable: Timetable<Due>,
     outbox: Vec<Write>,
     complaints: Vec<String>,
@@ -139,13 +142,14 @@ pub struct Kubelet {
 
 impl Kubelet {
     /// A kubelet without nodes.
-    pub const fn new(settings: KubeletSettings) -> Self {
+    pub fn new(settings: KubeletSettings) -> Self {
         Self {
             settings,
             nodes: BTreeMap::new(),
             pods: BTreeMap::new(),
             groups: BTreeMap::new(),
             members: BTreeMap::new(),
+            translator: Translator::new(),
             timetable: Timetable::new(),
             outbox: Vec::new(),
             complaints: Vec::new(),

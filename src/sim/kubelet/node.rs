@@ -10,12 +10,15 @@ use serde_json::json;
 use super::Due;
 use super::Kubelet;
 use super::Serves;
+use super::admission::Room;
 use super::faults::Devices;
 use super::faults::Faults;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
+use crate::engine::event::Event;
+use crate::kubernetes::translate;
 use crate::sim::object::Object;
 use crate::sim::object::micro_timestamp;
 use crate::sim::object::timestamp;
@@ -50,6 +53,8 @@ pub(super) struct Node {
     pub(super) faults: Faults,
     /// The node's internal address.
     pub(super) address: String,
+    /// What there is and what pods hold.
+    pub(super) room: Room,
     /// Every pod bound here whose object exists.
     pub(super) pods: BTreeSet<ObjectName>,
     /// Bound pods that wait for the node to be in contact, in order of arrival.
@@ -133,6 +138,11 @@ impl Kubelet {
             return;
         }
         let node = self.nodes.entry(name.clone()).or_default();
+        for event in self.translator.applied(translate::Kind::Node, value).events {
+            if let Event::Node(fact) = event {
+                node.room.observe(*fact);
+            }
+        }
         node.view = View::of(value);
         node.address = internal_address(value);
         if node.contact == Contact::NoObject {

@@ -7,6 +7,7 @@ use super::Due;
 use super::Kubelet;
 use super::Serves;
 use super::Stopping;
+use super::admission::Rejection;
 use super::node::Contact;
 use super::status;
 use super::status::Address;
@@ -20,9 +21,13 @@ use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupName;
+use crate::engine::event::Event;
+use crate::kubernetes::translate;
 use crate::sim::object::Object;
 use crate::sim::timetable::Appointment;
 use crate::sim::write::Write;
+use crate::workload::ask::Amounts;
+use crate::workload::ask::SharedAsk;
 
 /// Grace period of a deletion that names none, in seconds.
 const GRACE_SECONDS_DEFAULT: i64 = 30;
@@ -68,6 +73,10 @@ pub(super) struct Pod {
     scheduled: ScheduledCondition,
     wishes: Wishes,
     pub(super) group: Option<GroupName>,
+    /// What it asks of its node.
+    ask: SharedAsk,
+    /// What it holds of its node, while it holds anything.
+    held: Option<Amounts>,
     /// The next step of its life: start or end.
     next: Option<Appointment>,
     /// When its containers have stopped, once it is being deleted.
@@ -77,7 +86,7 @@ pub(super) struct Pod {
 
 impl Pod {
     /// Reads a bound pod that was not known before.
-    fn read(object: Object<'_>, node: Name) -> Self {
+    fn read(object: Object<'_>, node: Name, ask: SharedAsk) -> Self {
         let scheduled = match object.condition("PodScheduled") {
             "True" => ScheduledCondition::Present,
             _ => ScheduledCondition::Missing,
@@ -90,6 +99,8 @@ impl Pod {
             scheduled,
             wishes: Wishes::of(object),
             group: group_of(object),
+            ask,
+            held: None,
             next: None,
             stopping: None,
             unconfirmed: None,
@@ -137,7 +148,8 @@ impl Kubelet {
         let node_name: Name = node.into();
         let node = self.nodes.entry(node_name.clone()).or_default();
         node.pods.insert(name.clone());
-        let mut pod = Pod::read(object, node_name);
+        let (ask, held) = self.ask_of(name, object.0);
+        let mut pod = Pod::read(object, node_name, ask);
         let phase = object.0["status"]["phase"].as_str().unwrap_or("Pending");
         if let Some(group) = &pod.group {
             self.members.entry(group.clone()).or_default().insert(name.clone());
@@ -148,6 +160,8 @@ impl Kubelet {
                 let started = object.0["status"]["startTime"].as_str().and_then(Time::from_rfc3339);
                 let since = started.or(object.created()).unwrap_or(now);
                 pod.stage = Stage::Running { since };
+                self.nodes.entry(pod.node.clone()).or_default().room.occupy(&held);
+                pod.held = Some(held);
             }
             _ => {}
         }
@@ -158,6 +172,19 @@ impl Kubelet {
             Stage::Running { .. } => self.plan_end(name),
             Stage::Starting | Stage::Ended => {}
         }
+    }
+
+    /// What a pod asks of its node, and what it holds there if that differs (resized in place).
+    fn ask_of(&mut self, name: &ObjectName, value: &Value) -> (SharedAsk, Amounts) {
+        for event in self.translator.applied(translate::Kind::Pod, value).events {
+            if let Event::Pod(fact) = event
+                && fact.name == *name
+            {
+                let held = fact.held.unwrap_or_else(|| fact.ask.requests.clone());
+                return (fact.ask, held);
+            }
+        }
+        (SharedAsk::default(), Amounts::new())
     }
 
     /// Lets a bound pod start, if its node is there to do it.
@@ -173,11 +200,17 @@ impl Kubelet {
         }
         let group = pod.group.as_ref().and_then(|group| self.groups.get(group));
         let malformed = pod.wishes.malformed.as_ref();
-        if let Some(problem) = malformed.or(group.and_then(|group| group.malformed.as_ref())) {
-            let problem = problem.clone();
-            self.reject_pod(now, name, "UnexpectedAdmissionError", &problem);
+        let malformed = malformed.or(group.and_then(|group| group.malformed.as_ref()));
+        let verdict = match malformed {
+            Some(problem) => Err(Rejection::unexpected(problem.clone())),
+            None => node.faults.admit().and_then(|()| node.room.judge(&pod.ask)),
+        };
+        if let Err(rejection) = verdict {
+            self.reject_pod(now, name, &rejection);
             return;
         }
+        node.room.occupy(&pod.ask.requests);
+        pod.held = Some(pod.ask.requests.clone());
         pod.stage = Stage::Starting;
         if self.settings.start_latency == Span::ZERO {
             self.start_pod(now, name);
@@ -188,9 +221,9 @@ impl Kubelet {
     }
 
     /// The node does not take the pod: it has failed.
-    fn reject_pod(&mut self, now: Time, name: &ObjectName, reason: &str, message: &str) {
+    fn reject_pod(&mut self, now: Time, name: &ObjectName, rejection: &Rejection) {
         let Some(pod) = self.pods.get(name) else { return };
-        let body = status::rejected(&pod.uid, reason, message, now);
+        let body = status::rejected(&pod.uid, &rejection.reason, &rejection.message, now);
         self.finish(name);
         self.send_status(now, name, body, "Failed");
     }
@@ -292,6 +325,11 @@ impl Kubelet {
     fn finish(&mut self, name: &ObjectName) {
         let Some(pod) = self.pods.get_mut(name) else { return };
         pod.stage = Stage::Ended;
+        if let Some(held) = pod.held.take()
+            && let Some(node) = self.nodes.get_mut(&pod.node)
+        {
+            node.room.release(&held);
+        }
         if let Some(planned) = pod.next.take() {
             self.timetable.cancel(planned);
         }
@@ -309,6 +347,7 @@ impl Kubelet {
         self.finish(name);
         self.settle(name);
         let Some(pod) = self.pods.remove(name) else { return };
+        self.translator.gone(translate::Kind::Pod, name, &pod.uid);
         if let Some((_, appointment)) = pod.stopping {
             self.timetable.cancel(appointment);
         }
