@@ -215,3 +215,6 @@ impl Kubelet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use super::faults::Devices;
 use super::faults::Faults;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
+use crate::base::random::Random;
 use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::engine::event::Event;
@@ -219,9 +220,11 @@ impl Kubelet {
     fn begin_heartbeats(&mut self, now: Time, name: &Name) {
         let Some(interval) = self.settings.lease_interval else { return };
         self.renew(now, name);
-        let offset = name.bytes().fold(0_i64, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(i64::from(byte)).rem_euclid(interval.0.max(1))
-        });
+        let seed = name
+            .bytes()
+            .fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        let span = u64::try_from(interval.0).unwrap_or(0).max(1);
+        let offset = i64::try_from(Random::new(seed).below(span)).expect("less than the interval");
         self.plan_renewal(now + Span(offset.max(1)), name);
     }
 

@@ -284,6 +284,9 @@ impl Kubelet {
         let grace = grace.unwrap_or(GRACE_SECONDS_DEFAULT);
         if grace <= 0 {
             // Force-deleted: only finalizers of others keep the object.
+            if let Some((_, appointment)) = pod.stopping.take() {
+                self.timetable.cancel(appointment);
+            }
             self.finish(name);
             self.settle(name);
             return;
