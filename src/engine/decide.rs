@@ -4,7 +4,7 @@
 use super::backlog::{LineId, Shape};
 use super::commitment::{Commitment, State, Step};
 use super::gangs::{Gang, GangId};
-use super::order::{Action, Order, OrderId, PodRef};
+use super::order::{Action, Order, OrderId, PodRef, WaitReason};
 use super::pods::{Answer, Place, Seat, Standing};
 use super::verdict::{Verdict, judge};
 use super::{Cycle, Engine};
@@ -45,6 +45,18 @@ impl No {
         match self {
             Self::Refused { refusal, .. } => refusal.cause == Cause::KeptForAnother,
             Self::BelowFloor { .. } => false,
+        }
+    }
+
+    /// The word for it.
+    pub(super) const fn reason(&self) -> WaitReason {
+        match self {
+            Self::BelowFloor { .. } => WaitReason::Unschedulable,
+            Self::Refused { refusal, .. } => match refusal.cause {
+                Cause::Unschedulable => WaitReason::Unschedulable,
+                Cause::Unsupported => WaitReason::Unsupported,
+                Cause::KeptForAnother => WaitReason::WaitingForTurn,
+            },
         }
     }
 
@@ -89,7 +101,10 @@ impl Engine {
             self.backing_off.first().copied().filter(|(until, _)| *until <= self.now)
         {
             self.backing_off.remove(&(until, id));
-            self.mark(id);
+            // The wait may have been forgotten, and the gang be gone since.
+            if self.gangs.known(id).is_some() {
+                self.mark(id);
+            }
         }
     }
 
@@ -214,14 +229,18 @@ impl Engine {
             }
             Err(no) => {
                 self.count_refusal(&no);
-                let fresh = self.backlog.park(line, no);
-                for gang in fresh {
-                    self.start_clock_if_in(line, gang);
-                }
+                self.park(line, no);
                 self.choose_place_again(id);
-                self.line_has_something_to_tell(line);
             }
         }
+    }
+
+    /// Parks a line that was refused.
+    pub(super) fn park(&mut self, line: LineId, no: No) {
+        for gang in self.backlog.park(line, no) {
+            self.start_clock_if_in(line, gang);
+        }
+        self.line_has_something_to_tell(line);
     }
 
     /// Plans for the head of a line. Nothing is changed.
@@ -348,9 +367,9 @@ impl Gang {
     /// Takes in how many members arrived, which may seal its commitment or end its story.
     fn count_arrivals(&mut self) {
         let arrived = self.tally.arrived();
-        self.commitment =
-            self.commitment.map(|commitment| commitment.after(Step::Arrived(arrived)));
         let minimum = self.minimum();
+        let step = Step::Arrived { arrived, minimum };
+        self.commitment = self.commitment.map(|commitment| commitment.after(step));
         if self.tally.of(Standing::Bound) + self.tally.of(Standing::Assumed) == 0 {
             self.reached = 0;
             self.commitment = None;

@@ -119,13 +119,9 @@ impl Engine {
     pub fn gangs_waiting(&self) -> Vec<(WaitReason, usize)> {
         let mut counts: Vec<(WaitReason, usize)> = Vec::new();
         for (id, gang) in self.gangs.iter() {
-            let reason = match self.sentence(id, self.now) {
-                Some(sentence) => sentence.reason,
-                None if gang.tally.unplaced() > 0 && self.is_ours(gang) => {
-                    WaitReason::SchedulingGated
-                }
-                None => continue,
-            };
+            let Some(reason) = self.reason(id, self.now) else { continue };
+            let gated = gang.tally.of(Standing::Waiting) == 0;
+            let reason = if gated { WaitReason::SchedulingGated } else { reason };
             match counts.binary_search_by_key(&reason, |(known, _)| *known) {
                 Ok(at) => counts[at].1 += 1,
                 Err(at) => counts.insert(at, (reason, 1)),
@@ -149,11 +145,9 @@ impl Engine {
     fn explain_gang(&self, id: GangId, now: Time) -> Explanation {
         let gang = self.gangs.get(id);
         let sentence = self.sentence(id, now);
-        let refusal = gang.queued.as_ref().and_then(|queued| {
-            match self.backlog.line(queued.line).parked.as_ref()? {
-                No::Refused { refusal, .. } => Some(refusal),
-                No::BelowFloor { .. } => None,
-            }
+        let refusal = self.refusal(gang).and_then(|no| match no {
+            No::Refused { refusal, .. } => Some(refusal),
+            No::BelowFloor { .. } => None,
         });
         let turns = self.turns();
         let place =

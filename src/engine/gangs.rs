@@ -12,7 +12,7 @@ use super::notices::Told;
 use super::pods::{Pod, Pods, Standing};
 use crate::base::names::{Name, ObjectName, compare_naturally};
 use crate::base::slab::Slab;
-use crate::base::time::Time;
+use crate::base::time::{Span, Time};
 use crate::cluster::facts::{GroupFact, GroupName, PodPhase};
 use crate::cluster::ids::{AskId, PodId};
 use crate::id_type;
@@ -52,8 +52,6 @@ pub(super) struct Gang {
     pub(super) members: SmallVec<[PodId; 1]>,
     /// What the members count as.
     pub(super) tally: Tally,
-    /// When the engine first saw one of its pods.
-    pub(super) first_seen: Option<Time>,
     /// The earliest creation of a pod that it ever had: its age if no group has one.
     pub(super) first_created: Time,
     /// Epoch of its latest plan; 0 before the first.
@@ -83,6 +81,8 @@ pub(super) struct Setback {
     pub(super) failures: u32,
     /// No attempt before this.
     pub(super) until: Time,
+    /// How long that was from the failure on.
+    pub(super) wait: Span,
     /// What the API said.
     pub(super) cause: Name,
     /// Whether a newer version of the pods ends the wait early.
@@ -200,7 +200,6 @@ impl Gang {
             fact: None,
             members: SmallVec::new(),
             tally: Tally::default(),
-            first_seen: None,
             first_created: Time::FAR_FUTURE,
             epoch: 0,
             commitment: None,

@@ -125,9 +125,16 @@ impl Engine {
             return;
         }
         self.kept_places.reconsider = false;
-        let candidates: Vec<_> =
-            self.kept_places.overdue.iter().map(|(turn, id)| (turn.clone(), *id)).collect();
-        for (turn, gang) in candidates {
+        let candidates: Vec<_> = self.kept_places.overdue.values().copied().collect();
+        for gang in candidates {
+            let queued =
+                self.gangs.get(gang).queued.as_ref().expect("only queued gangs are overdue");
+            if self.backlog.line(queued.line).parked.is_none() {
+                // It is about to be tried once more; after that is time enough.
+                self.kept_places.reconsider = true;
+                continue;
+            }
+            let turn = queued.turn.clone();
             if let Some(nodes) = self.place_worth_keeping(gang) {
                 self.counters.places_kept += 1;
                 self.kept_places.kept = Some(KeptPlace { gang, turn, nodes });

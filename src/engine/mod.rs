@@ -10,6 +10,7 @@ pub mod settings;
 pub mod counters;
 pub mod explain;
 
+mod audit;
 mod backlog;
 mod commitment;
 mod decide;
@@ -134,6 +135,16 @@ impl Engine {
     /// Plain numbers about what was done so far.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How many pods are known, of every scheduler.
+    pub fn pods_known(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// How many lines of equal gangs stand in the backlog.
+    pub fn backlog_lines(&self) -> usize {
+        self.backlog.lines()
     }
 
     /// The believed cluster, for reports about capacity.

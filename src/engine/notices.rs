@@ -2,13 +2,14 @@
 //! Texts are made when they are due, from the truth of that moment; nothing unchanged is repeated,
 //! and a cycle tells a bounded number. Decides nothing about placement.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
 use super::Engine;
 use super::backlog::LineId;
+use super::decide::No;
 use super::gangs::{Gang, GangId, Identity};
 use super::order::{Notice, PodRef, Subject, WaitReason};
 use super::pods::{Pod, Standing};
@@ -52,7 +53,9 @@ pub(super) struct Pump {
     status_due: BTreeSet<(Time, GangId)>,
     /// Lines that were refused anew: a word to each who stands there.
     lines_due: BTreeSet<(Time, LineId)>,
-    lines_listed: BTreeSet<LineId>,
+    lines_listed: BTreeMap<LineId, Time>,
+    /// When the people of a line were told last, and for which reason.
+    lines_told: BTreeMap<LineId, (Time, WaitReason)>,
     /// Notices that are ready.
     ready: VecDeque<Notice>,
     /// Nothing is told before this.
@@ -105,11 +108,27 @@ impl Engine {
         }
     }
 
-    /// A line was refused: there may be something to tell to all who stand there.
+    /// A line was refused: there may be something to tell to all who stand there. Soon, if the
+    /// reason is new to them; if only the text may have changed, once in a while.
     pub(super) fn line_has_something_to_tell(&mut self, line: LineId) {
-        if self.settings.notices == Notices::Told && self.pump.lines_listed.insert(line) {
-            self.pump.lines_due.insert((self.now + self.settings.notice_after, line));
+        if self.settings.notices == Notices::Silent {
+            return;
         }
+        let row = self.backlog.line(line);
+        let reason = row.parked.as_ref().map(No::reason);
+        let soon = self.now + self.settings.notice_after;
+        let due = match self.pump.lines_told.get(&line) {
+            Some((when, before)) if Some(*before) == reason => {
+                soon.max(*when + self.settings.notice_again_after)
+            }
+            Some(_) | None => soon,
+        };
+        let listed = self.pump.lines_listed.entry(line).or_insert(due);
+        if *listed > due {
+            self.pump.lines_due.remove(&(*listed, line));
+            *listed = due;
+        }
+        self.pump.lines_due.insert((*listed, line));
     }
 
     /// A pod that had a seat is bound.
@@ -146,29 +165,34 @@ impl Engine {
             return;
         }
         let bound = self.settings.notices_per_cycle;
+        let mut looks = 0;
         while notices.len() < bound
             && let Some(notice) = self.pump.ready.pop_front()
         {
             notices.push(notice);
         }
         self.list_lines();
-        while notices.len() < bound
+        while notices.len() + looks < bound
             && let Some((due, id)) =
                 self.pump.due.first().copied().filter(|(due, _)| *due <= self.now)
         {
             self.pump.due.remove(&(due, id));
             self.gangs.get_mut(id).told.due = None;
+            let before = notices.len();
             self.tell_gang(id, notices);
+            looks += usize::from(notices.len() == before);
         }
-        while notices.len() < bound
+        while notices.len() + looks < bound
             && let Some((due, id)) =
                 self.pump.status_due.first().copied().filter(|(due, _)| *due <= self.now)
         {
             self.pump.status_due.remove(&(due, id));
             self.gangs.get_mut(id).told.status_due = None;
+            let before = notices.len();
             self.tell_status(id, notices);
+            looks += usize::from(notices.len() == before);
         }
-        if notices.len() >= bound {
+        if notices.len() + looks >= bound {
             self.pump.rest_until = self.now + self.settings.notice_pause;
         }
         self.counters.notices += notices.len() as u64;
@@ -204,7 +228,12 @@ impl Engine {
         {
             self.pump.lines_due.remove(&(due, line));
             self.pump.lines_listed.remove(&line);
-            let Some(row) = self.backlog.known(line) else { continue };
+            let Some(row) = self.backlog.known(line) else {
+                self.pump.lines_told.remove(&line);
+                continue;
+            };
+            let Some(reason) = row.parked.as_ref().map(No::reason) else { continue };
+            self.pump.lines_told.insert(line, (self.now, reason));
             let gangs: Vec<_> = row.gangs.values().copied().collect();
             for id in gangs {
                 let since = self.gangs.get(id).told.waits_since.unwrap_or(self.now);
@@ -265,44 +294,23 @@ impl Engine {
 
     /// Says why a gang waits, to each of its members that was not told so yet.
     fn tell_gang(&mut self, id: GangId, notices: &mut Vec<Notice>) {
-        self.refresh(id);
-        let Some(sentence) = self
-            .sentence(id, self.now)
-            .filter(|sentence| sentence.reason != WaitReason::SchedulingGated)
-        else {
+        if let Freshness::ToBeTried = self.refresh(id) {
             return;
-        };
-        let now = self.now;
-        let gang = self.gangs.get_mut(id);
-        let (first, most) = (self.settings.notice_again_after, self.settings.notice_again_max);
-        match &gang.told.last {
-            Some((_, last)) if *last == sentence => {}
-            Some((when, last)) if last.reason == sentence.reason => {
-                let next = *when + gang.told.patience;
-                if now < next {
-                    self.word_is_due(id, next);
-                    return;
-                }
-                gang.told.patience = Span(gang.told.patience.0.saturating_mul(2).min(most.0));
-                gang.told.last = Some((now, sentence.clone()));
-            }
-            Some(_) | None => {
-                gang.told.patience = first;
-                gang.told.last = Some((now, sentence.clone()));
-            }
+        }
+        let Some(sentence) = self.sentence(id, self.now) else { return };
+        if sentence.reason == WaitReason::SchedulingGated || !self.may_say(id, &sentence) {
+            return;
         }
         let print = fingerprint(&sentence);
         for at in 0..self.gangs.get(id).members.len() {
             let member = self.gangs.get(id).members[at];
             let pod = self.pods.get_mut(member);
-            if pod.standing() != Standing::Waiting
-                || pod.told == print
-                || !self.settings.answers_to(&pod.fact.scheduler)
-            {
+            let ours = self.settings.answers_to(&pod.fact.scheduler);
+            if pod.standing() != Standing::Waiting || pod.told == print || !ours {
                 continue;
             }
             if notices.len() >= self.settings.notices_per_cycle {
-                self.word_is_due(id, now);
+                self.word_is_due(id, self.now);
                 return;
             }
             pod.told = print;
@@ -311,29 +319,46 @@ impl Engine {
         self.status_is_due(id);
     }
 
-    /// Tries a parked line once more if what it was refused for may have changed since, without the help
-    /// of any cure, so that no old count is told.
-    fn refresh(&mut self, id: GangId) {
-        let Some(queued) = &self.gangs.get(id).queued else { return };
+    /// True if a sentence may be said now: it is the last one, or of another reason, or the last one
+    /// is old enough. Notes that it is said, or when it may be.
+    fn may_say(&mut self, id: GangId, sentence: &Sentence) -> bool {
+        let now = self.now;
+        let told = &mut self.gangs.get_mut(id).told;
+        match &told.last {
+            Some((_, last)) if last == sentence => return true,
+            Some((when, last)) if last.reason == sentence.reason => {
+                let next = *when + told.patience;
+                if now < next {
+                    self.word_is_due(id, next);
+                    return false;
+                }
+                let longest = self.settings.notice_again_max;
+                told.patience = Span(told.patience.0.saturating_mul(2)).min(longest);
+            }
+            Some(_) | None => told.patience = self.settings.notice_again_after,
+        }
+        told.last = Some((now, sentence.clone()));
+        true
+    }
+
+    /// Plans once more for a parked line if the cluster changed in ways that could not cure it,
+    /// so that no old count is told.
+    fn refresh(&mut self, id: GangId) -> Freshness {
+        let Some(queued) = &self.gangs.get(id).queued else { return Freshness::Current };
         let line = queued.line;
-        let stale = self
-            .backlog
-            .line(line)
-            .parked
-            .as_ref()
-            .is_some_and(|no| no.version() != self.cluster.version());
-        if !stale {
-            return;
+        let Some(no) = &self.backlog.line(line).parked else { return Freshness::ToBeTried };
+        if no.version() == self.cluster.version() {
+            return Freshness::Current;
         }
         match self.attempt(line) {
-            // It fits: the next cycle places it.
             Ok(_) => {
+                // It fits after all: the next cycle places it.
                 self.backlog.activate(line);
+                Freshness::ToBeTried
             }
             Err(no) => {
-                for gang in self.backlog.park(line, no) {
-                    self.start_clock_if_in(line, gang);
-                }
+                self.park(line, no);
+                Freshness::Current
             }
         }
     }
@@ -363,6 +388,14 @@ impl Engine {
         let now = self.now;
         self.gangs.get_mut(id).told.status = Some((now, status, version));
     }
+}
+
+/// Whether what is known of a gang's refusal may be told.
+enum Freshness {
+    /// It speaks of the cluster as it is.
+    Current,
+    /// The gang is about to be tried; what comes of that will be told.
+    ToBeTried,
 }
 
 /// The condition of a waiting pod, and the event that goes with it.

@@ -19,14 +19,16 @@ impl Engine {
         self.now = self.now.max(now);
         match event {
             Event::Node(fact) => {
+                let before = self.cluster.nodes().version();
                 let changes = self.cluster.observe_node(&fact);
                 self.note(changes);
-                self.kept_places.reconsider();
+                self.nodes_changed_since(before);
             }
             Event::NodeGone(name) => {
+                let before = self.cluster.nodes().version();
                 let changes = self.cluster.remove_node(&name);
                 self.note(changes);
-                self.kept_places.reconsider();
+                self.nodes_changed_since(before);
             }
             Event::Pod(fact) => self.observe_pod(fact),
             Event::PodGone { name, uid } => self.observe_pod_gone(&name, &uid),
@@ -34,6 +36,13 @@ impl Engine {
             Event::GroupGone { name, uid } => self.observe_group_gone(&name, &uid),
             Event::Settled { order, outcome } => self.settle(order, outcome),
             Event::Synced => self.synced = true,
+        }
+    }
+
+    /// Heartbeats of nodes change nothing; other changes may make a gang worth a place.
+    fn nodes_changed_since(&mut self, version: u64) {
+        if self.cluster.nodes().version() != version {
+            self.kept_places.reconsider();
         }
     }
 

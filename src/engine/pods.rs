@@ -115,11 +115,6 @@ impl Pod {
         }
     }
 
-    /// True if it is unbound, alive, and has no seat: somebody asks why.
-    pub(super) fn waits(&self) -> bool {
-        matches!(self.standing(), Standing::Waiting | Standing::Gated)
-    }
-
     /// The seat that is held for it.
     pub(super) fn seat(&self) -> Option<Seat> {
         match self.place {

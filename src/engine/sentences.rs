@@ -32,42 +32,50 @@ pub(super) const GATED: &str = "Scheduling is blocked due to non-empty schedulin
 const NAMES_LISTED: usize = 3;
 
 impl Engine {
-    /// Why the members of a gang wait that have no scheduling gates; `None` if none of them does.
-    pub(super) fn sentence(&self, id: GangId, now: Time) -> Option<Sentence> {
+    /// The word for why the members of a gang wait that have no scheduling gates; `None` if nothing
+    /// of it waits for this scheduler. Cheaper than the sentence.
+    pub(super) fn reason(&self, id: GangId, now: Time) -> Option<WaitReason> {
         let gang = self.gangs.get(id);
-        let (reason, message) = match judge(gang, &self.settings, now) {
+        match judge(gang, &self.settings, now) {
+            Verdict::Idle => None,
+            Verdict::Blocked(block) => Some(block.reason(gang, &self.pods)),
+            Verdict::Binding => Some(WaitReason::WaitingForTurn),
+            Verdict::BackingOff(_) => Some(WaitReason::GangAborted),
+            Verdict::Ready { .. } => {
+                Some(self.refusal(gang).map_or(WaitReason::WaitingForTurn, No::reason))
+            }
+        }
+    }
+
+    /// Why the members of a gang wait that have no scheduling gates; `None` if nothing of it waits
+    /// for this scheduler.
+    pub(super) fn sentence(&self, id: GangId, now: Time) -> Option<Sentence> {
+        let reason = self.reason(id, now)?;
+        let gang = self.gangs.get(id);
+        let message = match judge(gang, &self.settings, now) {
             Verdict::Idle => return None,
-            Verdict::Blocked(block) => {
-                (block.reason(gang, &self.pods), self.block_text(gang, block))
-            }
-            Verdict::Binding => (WaitReason::WaitingForTurn, binding_text(gang)),
-            Verdict::BackingOff(until) => {
+            Verdict::Blocked(block) => self.block_text(gang, block),
+            Verdict::Binding => binding_text(gang),
+            Verdict::BackingOff(_) => {
                 let setback = gang.setback.as_ref().expect("who backs off was set back");
-                let wait = until - now;
-                let text =
-                    format!("binding failed: {}; the next attempt is in {wait}", setback.cause);
-                (WaitReason::GangAborted, text)
+                format!("binding failed: {}; tried again after {}", setback.cause, setback.wait)
             }
-            Verdict::Ready { .. } => self.standing_text(gang),
+            Verdict::Ready { .. } => match self.refusal(gang) {
+                None => "waiting for its turn to be tried".to_owned(),
+                Some(No::BelowFloor { short, .. }) => self.floor_text(short),
+                Some(No::Refused { refusal, .. }) => match refusal.cause {
+                    Cause::Unschedulable | Cause::Unsupported => refusal.to_string(),
+                    Cause::KeptForAnother => self.turn_text(),
+                },
+            },
         };
         Some(Sentence { reason, message })
     }
 
-    /// Why a gang that may be placed is not.
-    fn standing_text(&self, gang: &Gang) -> (WaitReason, String) {
-        let parked =
-            gang.queued.as_ref().and_then(|queued| self.backlog.line(queued.line).parked.as_ref());
-        match parked {
-            None => (WaitReason::WaitingForTurn, "waiting for its turn to be tried".to_owned()),
-            Some(No::BelowFloor { short, .. }) => {
-                (WaitReason::Unschedulable, self.floor_text(short))
-            }
-            Some(No::Refused { refusal, .. }) => match refusal.cause {
-                Cause::Unschedulable => (WaitReason::Unschedulable, refusal.to_string()),
-                Cause::Unsupported => (WaitReason::Unsupported, refusal.to_string()),
-                Cause::KeptForAnother => (WaitReason::WaitingForTurn, self.turn_text()),
-            },
-        }
+    /// Why the line is parked in which a gang stands.
+    pub(super) fn refusal(&self, gang: &Gang) -> Option<&No> {
+        let queued = gang.queued.as_ref()?;
+        self.backlog.line(queued.line).parked.as_ref()
     }
 
     fn turn_text(&self) -> String {

@@ -135,21 +135,23 @@ impl Engine {
     /// Makes a gang wait before its next attempt: longer with each failure in a row.
     fn set_back(&mut self, id: GangId, cause: Name, cure: SetbackCure) {
         let now = self.now;
-        let gang = self.gangs.get_mut(id);
-        let before = gang.setback.take();
-        // Binds that fail together are one failure.
-        let (failures, until) = match &before {
-            Some(before) if before.until > now => (before.failures, before.until),
-            Some(before) => (before.failures + 1, now + self.wait_after(before.failures + 1)),
-            None => (1, now + self.wait_after(1)),
+        let before = self.gangs.get_mut(id).setback.take();
+        // Binds that fail together are one failure, and who must wait for time waits.
+        let setback = match before {
+            Some(before) if before.until > now => Setback {
+                cure: if before.cure == SetbackCure::Time { before.cure } else { cure },
+                cause,
+                ..before
+            },
+            Some(Setback { failures, .. }) => self.new_setback(failures + 1, cause, cure),
+            None => self.new_setback(1, cause, cure),
         };
-        let cure = match (&before, cure) {
-            (Some(before), _) if before.until > now && before.cure == SetbackCure::Time => {
-                SetbackCure::Time
-            }
-            (_, cure) => cure,
-        };
-        self.gangs.get_mut(id).setback = Some(Setback { failures, until, cause, cure });
+        self.gangs.get_mut(id).setback = Some(setback);
+    }
+
+    fn new_setback(&self, failures: u32, cause: Name, cure: SetbackCure) -> Setback {
+        let wait = self.wait_after(failures);
+        Setback { failures, until: self.now + wait, wait, cause, cure }
     }
 
     /// The wait after so many failures in a row.

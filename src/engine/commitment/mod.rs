@@ -44,8 +44,14 @@ pub(super) enum Step {
     Published,
     /// Members that could not be bound got other seats, which are held.
     Repaired,
-    /// So many members are bound and alive, or have finished well.
-    Arrived(u32),
+    /// What has become of the members by now.
+    Arrived {
+        /// How many are bound and alive, or have finished well.
+        arrived: u32,
+        /// The gang's minimum as it is now. A lower one than the plan's is enough for the seal;
+        /// a higher one is another matter, after it.
+        minimum: u32,
+    },
 }
 
 impl Commitment {
@@ -73,12 +79,14 @@ impl Commitment {
             (State::Publishing, Step::Repaired) => {
                 Self { epoch: epoch + 1, minimum, state: State::Holding }
             }
-            (State::Publishing, Step::Arrived(count)) if count >= minimum => {
+            (State::Publishing, Step::Arrived { arrived, minimum: now })
+                if arrived >= minimum || arrived >= now =>
+            {
                 Self { epoch, minimum, state: State::Sealed }
             }
-            (State::Holding, Step::Repaired | Step::Arrived(_))
-            | (State::Publishing, Step::Published | Step::Arrived(_))
-            | (State::Sealed, Step::Published | Step::Repaired | Step::Arrived(_)) => self,
+            (State::Holding, Step::Repaired | Step::Arrived { .. })
+            | (State::Publishing, Step::Published | Step::Arrived { .. })
+            | (State::Sealed, Step::Published | Step::Repaired | Step::Arrived { .. }) => self,
         }
     }
 }
@@ -98,14 +106,32 @@ impl State {
 mod tests {
     use super::{Commitment, State, Step};
 
+    fn arrived(arrived: u32) -> Step {
+        Step::Arrived { arrived, minimum: 2 }
+    }
+
     #[test]
     fn a_commitment_is_sealed_when_its_minimum_has_arrived_and_not_before() {
         let held = Commitment::hold(1, 2);
-        assert_eq!(held.after(Step::Arrived(2)).state(), State::Holding, "nothing was sent yet");
+        assert_eq!(held.after(arrived(2)).state(), State::Holding, "nothing was sent yet");
         let published = held.after(Step::Published);
         assert_eq!(published.state(), State::Publishing);
-        assert_eq!(published.after(Step::Arrived(1)), published);
-        assert_eq!(published.after(Step::Arrived(2)).state(), State::Sealed);
+        assert_eq!(published.after(arrived(1)), published);
+        assert_eq!(published.after(arrived(2)).state(), State::Sealed);
+    }
+
+    #[test]
+    fn a_minimum_lowered_meanwhile_seals_and_a_raised_one_does_not_hinder() {
+        let published = Commitment::hold(1, 3).after(Step::Published);
+        assert_eq!(
+            published.after(Step::Arrived { arrived: 2, minimum: 2 }).state(),
+            State::Sealed
+        );
+        assert_eq!(published.after(Step::Arrived { arrived: 2, minimum: 5 }), published);
+        assert_eq!(
+            published.after(Step::Arrived { arrived: 3, minimum: 5 }).state(),
+            State::Sealed
+        );
     }
 
     #[test]
@@ -117,8 +143,8 @@ mod tests {
 
     #[test]
     fn steps_after_the_seal_change_nothing() {
-        let sealed = Commitment::hold(1, 1).after(Step::Published).after(Step::Arrived(1));
-        for step in [Step::Published, Step::Repaired, Step::Arrived(0), Step::Arrived(9)] {
+        let sealed = Commitment::hold(1, 2).after(Step::Published).after(arrived(2));
+        for step in [Step::Published, Step::Repaired, arrived(0), arrived(9)] {
             assert_eq!(sealed.after(step), sealed);
         }
     }

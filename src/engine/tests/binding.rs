@@ -59,9 +59,7 @@ fn a_failed_bind_gives_its_seat_back_and_is_tried_again_later() {
     stage.settle();
     assert_eq!(
         stage.waiting(),
-        [
-            "first GangAborted: binding failed: denied by a webhook; the next attempt is in 1s (first)"
-        ]
+        ["first GangAborted: binding failed: denied by a webhook; tried again after 1s (first)"]
     );
     assert!(stage.binds.is_empty());
     stage.wait(Span::seconds(1));
