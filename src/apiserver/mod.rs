@@ -1,1 +1,7 @@
 //! Floor 8: an in-memory Kubernetes API: a pure store and its HTTP face. Knows no scheduling and no scheduler.
+
+pub mod server;
+pub mod store;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! `pods/binding`: gives a pod its node, once. Refusals and effects as in kube-apiserver's
+//! `registry/core/pod/storage`: uid and resourceVersion are preconditions, annotations and labels of
+//! the Binding are copied onto the pod, the node itself is not looked at.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::apiserver::store::failure::Failure;
+use crate::apiserver::store::failure::FieldError;
+use crate::apiserver::store::failure::Subject;
+use crate::apiserver::store::json;
+use crate::apiserver::store::shelf::Object;
+use crate::apiserver::store::shelf::meta;
+use crate::apiserver::store::state::Call;
+use crate::apiserver::store::state::Effect;
+use crate::apiserver::store::state::Payload;
+use crate::apiserver::store::state::State;
+use crate::apiserver::store::state::Written;
+use crate::apiserver::store::state::whole_seconds;
+use crate::base::time::Time;
+
+const BINDING: Subject<'static> = Subject { group: "", resource: "pods/binding", kind: "Binding" };
+
+impl State {
+    /// Binds the pod that the call names (or, for `POST bindings`, that the Binding names) to the
+    /// node in `payload`. `Written::object` is the pod.
+    ///
+    /// # Errors
+    /// 400 for a body that is no Binding, 404 if there is no such pod, 409 if the pod is bound, going,
+    /// or gated, or a precondition does not hold, 422 for a target that is no node.
+    pub fn bind(&mut self, call: &Call<'_>, payload: Payload<'_>) -> Result<Written, Failure> {
+        let binding = read_binding(payload)?;
+        let request = call.request;
+        let named = meta(&binding, "name");
+        let name = if request.name.is_empty() { named } else { request.name.as_str() };
+        if !named.is_empty() && named != name {
+            return Err(Failure::bad_request("name in URL does not match name in Binding object"));
+        }
+        check_namespace(&binding, &request.namespace)?;
+        let node = target(&binding, name)?;
+        let pods = self.builtin("", "v1", "pods");
+        let pod = self.find(&pods, &request.namespace, name)?;
+        check_preconditions(&binding, &pod)?;
+        check_bindable(&pod)?;
+        let bound = bound(&pod, &binding, node, call.now);
+        // A Binding may come through its own collection; the pod is what is kept.
+        let request =
+            crate::apiserver::store::request::Request { resource: pods, ..request.clone() };
+        let object = self.keep(&Call { request: &request, ..*call }, bound, Some(&pod));
+        Ok(Written { object, effect: Effect::Created, warnings: Vec::new() })
+    }
+}
+
+fn read_binding(payload: Payload<'_>) -> Result<Value, Failure> {
+    let binding = match payload {
+        Payload::Empty => Value::Null,
+        Payload::Json(value) => value,
+        Payload::Text(text) => json::parse(text).map_err(Failure::bad_request)?.0,
+    };
+    let kind = binding.get("kind").and_then(Value::as_str).unwrap_or("Binding");
+    if !binding.is_object() || kind != "Binding" {
+        return Err(Failure::bad_request("not a Binding object"));
+    }
+    Ok(binding)
+}
+
+fn check_namespace(binding: &Value, namespace: &str) -> Result<(), Failure> {
+    let given = meta(binding, "namespace");
+    if given.is_empty() || given == namespace {
+        return Ok(());
+    }
+    Err(Failure::bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request",
+    ))
+}
+
+fn target<'a>(binding: &'a Value, name: &str) -> Result<&'a str, Failure> {
+    let text = |field: &str| {
+        binding.pointer(&format!("/target/{field}")).and_then(Value::as_str).unwrap_or_default()
+    };
+    let mut errors = Vec::new();
+    if !matches!(text("kind"), "" | "Node") {
+        errors.push(FieldError::not_supported("target.kind", text("kind"), &["Node", "<empty>"]));
+    }
+    if text("name").is_empty() {
+        errors.push(FieldError::required("target.name", ""));
+    }
+    let binding = Subject { resource: "bindings", ..BINDING };
+    if errors.is_empty() { Ok(text("name")) } else { Err(binding.invalid(name, &errors)) }
+}
+
+fn check_preconditions(binding: &Value, pod: &Object) -> Result<(), Failure> {
+    for (field, shown) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
+        let (asked, found) = (meta(binding, field), pod.meta(field));
+        if !asked.is_empty() && asked != found {
+            let why = format!(
+                "Precondition failed: {shown} in precondition: {asked}, {shown} in object meta: {found}"
+            );
+            return Err(BINDING.conflict(pod.meta("name"), &why));
+        }
+    }
+    Ok(())
+}
+
+fn check_bindable(pod: &Object) -> Result<(), Failure> {
+    let name = pod.meta("name");
+    let text =
+        |pointer: &str| pod.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let gates = pod.value.pointer("/spec/schedulingGates").and_then(Value::as_array);
+    let why = if pod.is_terminating() {
+        format!("pod {name} is being deleted, cannot be assigned to a host")
+    } else if !text("/spec/nodeName").is_empty() {
+        format!("pod {name} is already assigned to node \"{}\"", text("/spec/nodeName"))
+    } else if gates.is_some_and(|gates| !gates.is_empty()) {
+        format!("pod {name} has non-empty .spec.schedulingGates")
+    } else {
+        return Ok(());
+    };
+    Err(BINDING.conflict(name, &why))
+}
+
+fn bound(pod: &Object, binding: &Value, node: &str, now: Time) -> Value {
+    let mut bound = pod.value.clone();
+    bound["spec"]["nodeName"] = node.into();
+    for part in ["annotations", "labels"] {
+        let Some(given) = binding.pointer(&format!("/metadata/{part}")).and_then(Value::as_object)
+        else {
+            continue;
+        };
+        let kept = &mut bound["metadata"][part];
+        if !kept.is_object() {
+            *kept = Value::Object(Map::new());
+        }
+        for (key, value) in given {
+            kept[key.as_str()] = value.clone();
+        }
+    }
+    if let Some(status) = bound["status"].as_object_mut() {
+        status.shift_remove("nominatedNodeName");
+    }
+    set_condition(&mut bound, json!({"type": "PodScheduled", "status": "True"}), now);
+    bound
+}
+
+/// Sets a condition of a pod: replaces the one of its type, with a transition time that moves only
+/// with the status.
+pub(super) fn set_condition(pod: &mut Value, mut condition: Value, now: Time) {
+    let generation = pod.pointer("/metadata/generation").cloned();
+    let status = &mut pod["status"];
+    if !status.is_object() {
+        *status = json!({});
+    }
+    let conditions = &mut status["conditions"];
+    if !conditions.is_array() {
+        *conditions = json!([]);
+    }
+    let Some(conditions) = conditions.as_array_mut() else { return };
+    let place = conditions.iter().position(|known| known.get("type") == condition.get("type"));
+    let same = place
+        .map(|place| &conditions[place])
+        .filter(|known| known.get("status") == condition.get("status"));
+    let since = same.and_then(|known| known.get("lastTransitionTime").cloned());
+    condition["lastProbeTime"] = Value::Null;
+    condition["lastTransitionTime"] = since.unwrap_or_else(|| whole_seconds(now).into());
+    if let Some(generation) = generation {
+        condition["observedGeneration"] = generation;
+    }
+    match place {
+        Some(place) => conditions[place] = condition,
+        None => conditions.push(condition),
+    }
+}

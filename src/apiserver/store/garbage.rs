@@ -1,0 +1,276 @@
+//! What a cluster's controllers do to objects that nothing holds any more: dependents of owners that
+//! are gone, the content of namespaces under deletion, protected pod groups without live pods, events
+//! that are too old. One step, [`State::settle`], is run after every write, so clients see it as done.
+//! Invariant: after a step, nothing waits that could go.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::apiserver::store::removal::DeleteOptions;
+use crate::apiserver::store::removal::FOREGROUND;
+use crate::apiserver::store::request::FieldValidation;
+use crate::apiserver::store::request::Parameters;
+use crate::apiserver::store::request::Persistence;
+use crate::apiserver::store::request::Request;
+use crate::apiserver::store::request::Verb;
+use crate::apiserver::store::resource::Resource;
+use crate::apiserver::store::resource::Scope;
+use crate::apiserver::store::resource::ShelfId;
+use crate::apiserver::store::resource::Verbs;
+use crate::apiserver::store::resource::View;
+use crate::apiserver::store::shelf::Object;
+use crate::apiserver::store::shelf::owners;
+use crate::apiserver::store::state::Call;
+use crate::apiserver::store::state::State;
+use crate::apiserver::store::update::deletion_is_complete;
+use crate::base::names::Name;
+use crate::base::names::ObjectName;
+use crate::base::time::Time;
+
+/// The finalizer that keeps a native PodGroup while it has live pods.
+pub const POD_GROUP_PROTECTION: &str = "scheduling.k8s.io/podgroup-protection";
+
+impl State {
+    /// Collects what nothing holds any more. Cheap when nothing was deleted.
+    pub fn settle(&mut self, now: Time) {
+        // Each round can free what the next one takes; what terminates gracefully ends the rounds.
+        loop {
+            let before = self.shelves.version();
+            self.collect_dependents(now);
+            self.collect_dangling(now);
+            self.empty_namespaces(now);
+            self.end_waiting_deletions(now);
+            if self.shelves.version() == before {
+                break;
+            }
+        }
+    }
+
+    /// Removes events that have been kept for their lifetime.
+    pub fn expire_events(&mut self, now: Time) {
+        let events = self.builtin("", "v1", "events");
+        let lifetime = self.settings.event_lifetime;
+        let old: Vec<Object> = self
+            .shelves
+            .shelf(events.shelf)
+            .iter(None)
+            .filter(|event| last_seen(event).is_some_and(|seen| seen + lifetime < now))
+            .cloned()
+            .collect();
+        for event in old {
+            self.remove(&events, &event);
+        }
+    }
+
+    fn collect_dependents(&mut self, now: Time) {
+        for owner in std::mem::take(&mut self.gone_owners) {
+            for (shelf, name) in self.shelves.dependents(&owner) {
+                self.collect_if_unowned(shelf, &name, &owner, now);
+            }
+        }
+    }
+
+    fn collect_if_unowned(&mut self, shelf: ShelfId, name: &ObjectName, gone: &str, now: Time) {
+        let Some(object) = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned()
+        else {
+            return;
+        };
+        let held = owners(&object.value)
+            .into_iter()
+            .any(|owner| owner != gone && self.shelves.has_uid(owner));
+        if !held && !object.is_terminating() {
+            self.delete_in_background(shelf, &object, now);
+        }
+    }
+
+    fn collect_dangling(&mut self, now: Time) {
+        for (shelf, name) in std::mem::take(&mut self.maybe_dangling) {
+            let Some(object) = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned()
+            else {
+                continue;
+            };
+            let owners = owners(&object.value);
+            let unowned =
+                !owners.is_empty() && !owners.into_iter().any(|owner| self.shelves.has_uid(owner));
+            if unowned && !object.is_terminating() {
+                self.delete_in_background(shelf, &object, now);
+            }
+        }
+    }
+
+    fn delete_in_background(&mut self, shelf: ShelfId, object: &Object, now: Time) {
+        let Some(resource) = self.keeper(shelf) else { return };
+        let request = Request {
+            verb: Verb::Delete,
+            resource,
+            namespace: object.meta("namespace").to_owned(),
+            name: object.meta("name").to_owned(),
+            subresource: None,
+            parameters: Parameters::default(),
+        };
+        let call = Call {
+            now,
+            request: &request,
+            persistence: Persistence::Kept,
+            validation: FieldValidation::Ignore,
+        };
+        let options =
+            DeleteOptions { uid: object.meta("uid").to_owned(), ..DeleteOptions::default() };
+        let deleted = self.delete(&call, &options);
+        debug_assert!(deleted.is_ok(), "the object was just read: {deleted:?}");
+    }
+
+    /// The resource under which a shelf's objects are kept.
+    fn keeper(&self, shelf: ShelfId) -> Option<Arc<Resource>> {
+        self.catalog
+            .all()
+            .iter()
+            .find(|resource| resource.shelf == shelf && resource.view == View::AsKept)
+            .cloned()
+    }
+
+    /// True if an object names `owner` as one that must outlive it.
+    pub(super) fn has_blocking_dependents(&self, owner: &str) -> bool {
+        !self.shelves.dependents(owner).is_empty()
+    }
+
+    /// Takes the reference to `owner` out of its dependents.
+    pub(super) fn orphan_dependents(&mut self, call: &Call<'_>, owner: &Object) {
+        match call.persistence {
+            Persistence::DryRun => return,
+            Persistence::Kept => {}
+        }
+        for (shelf, name) in self.shelves.dependents(owner.meta("uid")) {
+            let Some(dependent) = self.shelves.shelf(shelf).get(&name.namespace, &name.name) else {
+                continue;
+            };
+            let mut value = dependent.value.clone();
+            if let Some(references) =
+                value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut)
+            {
+                references.retain(|reference| {
+                    reference.get("uid").and_then(Value::as_str) != Some(owner.meta("uid"))
+                });
+                if references.is_empty()
+                    && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+                {
+                    metadata.shift_remove("ownerReferences");
+                }
+            }
+            self.shelves.put(shelf, value);
+        }
+    }
+
+    fn empty_namespaces(&mut self, now: Time) {
+        let leaving: Vec<Name> = self.leaving_namespaces.iter().cloned().collect();
+        for namespace in leaving {
+            let mut left = false;
+            for resource in self.namespaced_kinds() {
+                let objects: Vec<Object> =
+                    self.shelves.shelf(resource.shelf).iter(Some(&namespace)).cloned().collect();
+                for object in objects {
+                    if !object.is_terminating() {
+                        self.delete_in_background(resource.shelf, &object, now);
+                    }
+                }
+                left |= self.shelves.shelf(resource.shelf).iter(Some(&namespace)).next().is_some();
+            }
+            if !left {
+                self.leaving_namespaces.remove(&namespace);
+                let namespaces = self.builtin("", "v1", "namespaces");
+                if let Some(object) =
+                    self.shelves.shelf(namespaces.shelf).get("", &namespace).cloned()
+                {
+                    self.remove(&namespaces, &object);
+                }
+            }
+        }
+    }
+
+    fn namespaced_kinds(&self) -> Vec<Arc<Resource>> {
+        let kept = |resource: &&Arc<Resource>| {
+            resource.scope == Scope::Namespaced
+                && resource.verbs == Verbs::All
+                && resource.view == View::AsKept
+        };
+        let mut seen = BTreeSet::new();
+        let once = |resource: &&Arc<Resource>| seen.insert(resource.shelf);
+        self.catalog.all().iter().filter(kept).filter(once).cloned().collect()
+    }
+
+    /// Ends deletions that waited for dependents or for a group's pods.
+    fn end_waiting_deletions(&mut self, now: Time) {
+        let waiting: Vec<(ShelfId, ObjectName)> = self.waiting_deletions.iter().cloned().collect();
+        for (shelf, name) in waiting {
+            let found = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned();
+            let Some(object) = found.filter(|object| object.is_terminating()) else {
+                self.waiting_deletions.remove(&(shelf, name));
+                continue;
+            };
+            let finalizers = object.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+            if finalizers.into_iter().flatten().any(|finalizer| finalizer == FOREGROUND) {
+                self.delete_dependents(object.meta("uid"), now);
+            }
+            let held: Vec<Value> = finalizers
+                .into_iter()
+                .flatten()
+                .filter(|held| self.still_holds(held, &object))
+                .cloned()
+                .collect();
+            if finalizers.map_or(0, Vec::len) == held.len() {
+                continue;
+            }
+            let mut value = object.value.clone();
+            value["metadata"]["finalizers"] = Value::Array(held);
+            let Some(resource) = self.keeper(shelf) else { continue };
+            if deletion_is_complete(&value) {
+                self.remove(&resource, &object);
+            } else {
+                self.shelves.put(shelf, value);
+            }
+        }
+    }
+
+    fn delete_dependents(&mut self, owner: &str, now: Time) {
+        for (shelf, name) in self.shelves.dependents(owner) {
+            let found = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned();
+            if let Some(dependent) = found.filter(|dependent| !dependent.is_terminating()) {
+                self.delete_in_background(shelf, &dependent, now);
+            }
+        }
+    }
+
+    /// True if a finalizer is another's, or what it waits for is still there.
+    fn still_holds(&self, finalizer: &Value, object: &Object) -> bool {
+        match finalizer.as_str() {
+            Some(FOREGROUND) => !self.shelves.dependents(object.meta("uid")).is_empty(),
+            Some(POD_GROUP_PROTECTION) => self.has_live_members(object),
+            Some(_) | None => true,
+        }
+    }
+
+    fn has_live_members(&self, group: &Object) -> bool {
+        let pods = self.builtin("", "v1", "pods");
+        let member = |pod: &&Object| {
+            let named =
+                pod.value.pointer("/spec/schedulingGroup/podGroupName").and_then(Value::as_str);
+            let phase = pod.value.pointer("/status/phase").and_then(Value::as_str);
+            named == Some(group.meta("name")) && !matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        self.shelves.shelf(pods.shelf).iter(Some(group.meta("namespace"))).any(|pod| member(&pod))
+    }
+}
+
+/// When an event was last seen.
+fn last_seen(event: &Object) -> Option<Time> {
+    let text = |pointer: &str| event.value.pointer(pointer).and_then(Value::as_str);
+    let times = [
+        text("/series/lastObservedTime"),
+        text("/lastTimestamp"),
+        text("/eventTime"),
+        text("/metadata/creationTimestamp"),
+    ];
+    times.into_iter().flatten().find_map(Time::from_rfc3339)
+}

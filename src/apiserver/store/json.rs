@@ -1,0 +1,139 @@
+//! Reads JSON text and notes keys that occur twice in one object, which `fieldValidation=Strict`
+//! refuses and plain parsers hide. The last value wins, as in Go. Depth is bounded by the parser.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::DeserializeSeed;
+use serde::de::Deserializer;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+use serde_json::Map;
+use serde_json::Number;
+use serde_json::Value;
+
+use crate::apiserver::store::decode::Place;
+use crate::apiserver::store::decode::Step;
+
+/// Parses `text`; gives the value and the places of keys that occurred more than once.
+///
+/// # Errors
+/// When the text is not JSON; the parser's words.
+pub fn parse(text: &[u8]) -> Result<(Value, Vec<Place>), String> {
+    let notes = Notes::default();
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let value =
+        Reader { notes: &notes }.deserialize(&mut reader).map_err(|error| error.to_string())?;
+    reader.end().map_err(|error| error.to_string())?;
+    Ok((value, notes.repeated.into_inner()))
+}
+
+#[derive(Default)]
+struct Notes {
+    here: RefCell<Vec<Step>>,
+    repeated: RefCell<Vec<Place>>,
+}
+
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    notes: &'a Notes,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        self.notes.here.borrow_mut().push(Step::Index(0));
+        while let Some(item) = access.next_element_seed(self)? {
+            items.push(item);
+            if let Some(Step::Index(index)) = self.notes.here.borrow_mut().last_mut() {
+                *index = items.len();
+            }
+        }
+        self.notes.here.borrow_mut().pop();
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(key) = access.next_key::<String>()? {
+            self.notes.here.borrow_mut().push(Step::Key(key.clone()));
+            let value = access.next_value_seed(self)?;
+            if fields.insert(key, value).is_some() {
+                let place = Place(self.notes.here.borrow().clone());
+                let mut repeated = self.notes.repeated.borrow_mut();
+                if !repeated.contains(&place) {
+                    repeated.push(place);
+                }
+            }
+            self.notes.here.borrow_mut().pop();
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::parse;
+
+    #[test]
+    fn repeated_keys_are_noted_with_their_place_and_the_last_wins() {
+        let (value, repeated) =
+            parse(br#"{"a": 1, "b": [{"c": 1}, {"c": 1, "c": 2, "c": 3}], "a": {"x": null}}"#)
+                .expect("is JSON");
+        assert_eq!(value, json!({"a": {"x": null}, "b": [{"c": 1}, {"c": 3}]}));
+        let shown: Vec<String> = repeated.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["b[1].c", "a"]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in ["", "{", "{} x", "[1,]", "nul"] {
+            assert!(parse(text.as_bytes()).is_err(), "{text:?} is not JSON");
+        }
+    }
+}

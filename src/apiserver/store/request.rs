@@ -1,0 +1,384 @@
+//! Requests as values: which verb, on what, with which options. Read from method, path, and query of
+//! an HTTP request, by the rules of Kubernetes paths. Knows no object.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::apiserver::store::failure::Failure;
+use crate::apiserver::store::failure::FieldError;
+use crate::apiserver::store::listing::ListQuery;
+use crate::apiserver::store::listing::VersionMatch;
+use crate::apiserver::store::listing::options_invalid;
+use crate::apiserver::store::resource::Catalog;
+use crate::apiserver::store::resource::Resource;
+use crate::apiserver::store::resource::Scope;
+use crate::apiserver::store::resource::Subresource;
+use crate::apiserver::store::selection::Selection;
+use crate::apiserver::store::watch::Bookmarks;
+use crate::apiserver::store::watch::InitialEvents;
+use crate::apiserver::store::watch::WatchQuery;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Read one object.
+    Get,
+    /// Read many.
+    List,
+    /// Follow changes.
+    Watch,
+    /// Make one.
+    Create,
+    /// Replace one.
+    Update,
+    /// Change parts of one.
+    Patch,
+    /// Delete one.
+    Delete,
+    /// Delete many.
+    DeleteCollection,
+}
+
+impl Verb {
+    /// The verb as authorization and audit name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+        }
+    }
+
+    /// True if it can change objects.
+    pub const fn writes(self) -> bool {
+        match self {
+            Self::Get | Self::List | Self::Watch => false,
+            Self::Create | Self::Update | Self::Patch | Self::Delete | Self::DeleteCollection => {
+                true
+            }
+        }
+    }
+}
+
+/// What to do about fields that the server does not know, or sees twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FieldValidation {
+    /// Drop them without a word.
+    Ignore,
+    /// Drop them and warn; the default.
+    #[default]
+    Warn,
+    /// Refuse the request.
+    Strict,
+}
+
+/// Whether a write is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// It is.
+    #[default]
+    Kept,
+    /// `dryRun=All`: judged and answered, but not kept.
+    DryRun,
+}
+
+/// Query parameters of a request, decoded. Later values of a repeated key win.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    /// Reads a query string, without its `?`.
+    pub fn parse(query: &str) -> Self {
+        let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(key), decoded(value))
+        });
+        Self(pairs.collect())
+    }
+
+    /// A parameter; empty if it was not given.
+    pub fn get(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    /// True for `true`, `1`, and the other spellings of Go's `ParseBool`.
+    pub fn flag(&self, key: &str) -> bool {
+        matches!(self.get(key), "1" | "t" | "T" | "true" | "TRUE" | "True")
+    }
+}
+
+/// Undoes the percent-encoding of a query; what is not UTF-8 becomes replacement characters.
+fn decoded(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
+
+fn percent_decoded(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// A request to a resource.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The verb.
+    pub verb: Verb,
+    /// The resource.
+    pub resource: Arc<Resource>,
+    /// The namespace; empty for cluster-scoped resources and for all namespaces.
+    pub namespace: String,
+    /// The object's name; empty for a collection.
+    pub name: String,
+    /// The subresource, if the path names one.
+    pub subresource: Option<Subresource>,
+    /// The query.
+    pub parameters: Parameters,
+}
+
+/// The parts of a path below `/api` or `/apis`.
+struct Parts<'a> {
+    group: &'a str,
+    version: &'a str,
+    rest: &'a [&'a str],
+}
+
+impl Request {
+    /// Reads method, path, and query.
+    ///
+    /// # Errors
+    /// 404 for a path that is not served, 405 for a method that it does not have.
+    pub fn route(
+        catalog: &Catalog,
+        method: &str,
+        path: &str,
+        query: &str,
+    ) -> Result<Self, Failure> {
+        let decoded: Vec<String> =
+            path.split('/').filter(|segment| !segment.is_empty()).map(percent_decoded).collect();
+        let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+        let parts = match segments.as_slice() {
+            ["api", version, rest @ ..] => Parts { group: "", version, rest },
+            ["apis", group, version, rest @ ..] => Parts { group, version, rest },
+            _ => return Err(Failure::no_such_path()),
+        };
+        let (namespace, rest) = match parts.rest {
+            // A namespace's own path, not one below it.
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize"]
+                if parts.group.is_empty() =>
+            {
+                ("", parts.rest)
+            }
+            ["namespaces", namespace, rest @ ..] => (*namespace, rest),
+            rest => ("", rest),
+        };
+        let (plural, name, below) = match rest {
+            [plural] => (*plural, "", None),
+            [plural, name] => (*plural, *name, None),
+            [plural, name, below] => (*plural, *name, Some(*below)),
+            _ => return Err(Failure::no_such_path()),
+        };
+        let resource =
+            catalog.find(parts.group, parts.version, plural).ok_or_else(Failure::no_such_path)?;
+        let parameters = Parameters::parse(query);
+        let subresource = below.map(|below| subresource(resource, below)).transpose()?;
+        let verb = verb(method, name, subresource, &parameters)?;
+        let request = Self {
+            verb,
+            resource: Arc::clone(resource),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource,
+            parameters,
+        };
+        request.check_scope()?;
+        Ok(request)
+    }
+
+    fn check_scope(&self) -> Result<(), Failure> {
+        match self.resource.scope {
+            Scope::Cluster if !self.namespace.is_empty() => Err(Failure::no_such_path()),
+            Scope::Namespaced if self.namespace.is_empty() => match self.verb {
+                Verb::List | Verb::Watch if self.name.is_empty() => Ok(()),
+                Verb::Create if self.name.is_empty() => Err(Failure::method_not_allowed()),
+                Verb::DeleteCollection => Err(Failure::method_not_allowed()),
+                Verb::Get
+                | Verb::List
+                | Verb::Watch
+                | Verb::Create
+                | Verb::Update
+                | Verb::Patch
+                | Verb::Delete => Err(Failure::no_such_path()),
+            },
+            Scope::Cluster | Scope::Namespaced => Ok(()),
+        }
+    }
+
+    /// `dryRun`.
+    ///
+    /// # Errors
+    /// 422 for a value other than `All`.
+    pub fn persistence(&self) -> Result<Persistence, Failure> {
+        match self.parameters.get("dryRun") {
+            "" => Ok(Persistence::Kept),
+            "All" => Ok(Persistence::DryRun),
+            other => Err(options_invalid(&[FieldError::not_supported("dryRun", other, &["All"])])),
+        }
+    }
+
+    /// `fieldValidation`.
+    ///
+    /// # Errors
+    /// 422 for a value that is none.
+    pub fn field_validation(&self) -> Result<FieldValidation, Failure> {
+        match self.parameters.get("fieldValidation") {
+            "" | "Warn" => Ok(FieldValidation::Warn),
+            "Ignore" => Ok(FieldValidation::Ignore),
+            "Strict" => Ok(FieldValidation::Strict),
+            other => {
+                let known = ["Ignore", "Warn", "Strict"];
+                Err(options_invalid(&[FieldError::not_supported("fieldValidation", other, &known)]))
+            }
+        }
+    }
+
+    /// The selectors, with the name in the path as one of them.
+    ///
+    /// # Errors
+    /// 400 when a selector cannot be read.
+    pub fn selection(&self) -> Result<Selection, Failure> {
+        let mut fields = self.parameters.get("fieldSelector").to_owned();
+        if !self.name.is_empty() {
+            fields = format!(
+                "metadata.name={}{}{fields}",
+                self.name,
+                if fields.is_empty() { "" } else { "," }
+            );
+        }
+        Selection::parse(&self.resource, self.parameters.get("labelSelector"), &fields)
+    }
+
+    /// The query of a list.
+    ///
+    /// # Errors
+    /// 400 or 422 for options that cannot be read.
+    pub fn list_query(&self) -> Result<ListQuery, Failure> {
+        let limit = self.parameters.get("limit");
+        let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
+        Ok(ListQuery {
+            namespace: self.one_namespace(),
+            selection: self.selection()?,
+            limit: limit.map_err(|_| {
+                Failure::bad_request("limit: must be a whole number that is not negative")
+            })?,
+            continue_token: self.parameters.get("continue").to_owned(),
+            version: self.parameters.get("resourceVersion").to_owned(),
+            version_match: self.version_match()?,
+        })
+    }
+
+    /// The query of a watch.
+    ///
+    /// # Errors
+    /// 400 or 422 for options that cannot be read.
+    pub fn watch_query(&self) -> Result<WatchQuery, Failure> {
+        Ok(WatchQuery {
+            namespace: self.one_namespace(),
+            selection: self.selection()?,
+            version: self.parameters.get("resourceVersion").to_owned(),
+            version_match: self.version_match()?,
+            initial: match self.parameters.get("sendInitialEvents") {
+                "" => InitialEvents::Unsaid,
+                _ if self.parameters.flag("sendInitialEvents") => InitialEvents::Send,
+                _ => InitialEvents::Skip,
+            },
+            bookmarks: if self.parameters.flag("allowWatchBookmarks") {
+                Bookmarks::Allowed
+            } else {
+                Bookmarks::Unwanted
+            },
+        })
+    }
+
+    /// The namespace to look in: `None` for all. Cluster-scoped objects are kept under the empty one.
+    fn one_namespace(&self) -> Option<String> {
+        let all = self.resource.scope == Scope::Namespaced && self.namespace.is_empty();
+        (!all).then(|| self.namespace.clone())
+    }
+
+    fn version_match(&self) -> Result<Option<VersionMatch>, Failure> {
+        match self.parameters.get("resourceVersionMatch") {
+            "" => Ok(None),
+            "NotOlderThan" => Ok(Some(VersionMatch::NotOlderThan)),
+            "Exact" => Ok(Some(VersionMatch::Exact)),
+            other => {
+                let known = ["Exact", "NotOlderThan"];
+                Err(options_invalid(&[FieldError::not_supported(
+                    "resourceVersionMatch",
+                    other,
+                    &known,
+                )]))
+            }
+        }
+    }
+}
+
+fn subresource(resource: &Resource, name: &str) -> Result<Subresource, Failure> {
+    resource
+        .subresources
+        .iter()
+        .copied()
+        .find(|known| known.name() == name)
+        .ok_or_else(Failure::no_such_path)
+}
+
+fn verb(
+    method: &str,
+    name: &str,
+    subresource: Option<Subresource>,
+    parameters: &Parameters,
+) -> Result<Verb, Failure> {
+    let verb = match (method, name.is_empty()) {
+        ("GET" | "HEAD", _) if parameters.flag("watch") && subresource.is_none() => Verb::Watch,
+        ("GET" | "HEAD", true) => Verb::List,
+        ("GET" | "HEAD", false) => Verb::Get,
+        ("POST", true) => Verb::Create,
+        ("PUT", false) => Verb::Update,
+        ("PATCH", false) => Verb::Patch,
+        ("DELETE", true) => Verb::DeleteCollection,
+        ("DELETE", false) => Verb::Delete,
+        ("POST", false) if subresource.is_some() => Verb::Create,
+        _ => return Err(Failure::method_not_allowed()),
+    };
+    let served = match subresource {
+        None => true,
+        Some(Subresource::Status | Subresource::Scale) => {
+            matches!(verb, Verb::Get | Verb::Update | Verb::Patch)
+        }
+        Some(Subresource::Binding) => verb == Verb::Create,
+        Some(Subresource::Finalize) => verb == Verb::Update,
+        Some(Subresource::Eviction) => return Err(Failure::no_such_path()),
+    };
+    if served { Ok(verb) } else { Err(Failure::method_not_allowed()) }
+}

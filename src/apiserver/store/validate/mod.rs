@@ -1,0 +1,26 @@
+//! Judges objects before they are stored: what types alone cannot say. Each kind's rules are a
+//! function from the new object and the old one to the wrong fields, worded as upstream words them.
+//! Knows only the object itself; what depends on others is admission's.
+
+mod metadata;
+
+use serde_json::Value;
+
+use crate::apiserver::store::failure::FieldError;
+use crate::apiserver::store::resource::Form;
+use crate::apiserver::store::resource::Resource;
+
+/// Kinds without rules of their own.
+pub(crate) fn nothing(_: &Value, _: Option<&Value>) -> Vec<FieldError> {
+    Vec::new()
+}
+
+/// Everything that is wrong with `new`, as the successor of `old` if there is one.
+pub(crate) fn object(resource: &Resource, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = metadata::check(resource, new, old);
+    match &resource.form {
+        Form::BuiltIn(rules) => errors.extend((rules.validate)(new, old)),
+        Form::Custom(_) => {}
+    }
+    errors
+}
