@@ -1,0 +1,162 @@
+//! Whether a node's object lets a pod in, load left aside: cordon, taints, selector, and required affinity.
+//!
+//! Written for the checkers alone, from the objects alone; shares nothing with the rules that it checks.
+
+use serde_json::Value;
+
+use super::request::list;
+
+/// Why `node` must not take `pod`; `None` if it may.
+pub(super) fn refusal(pod: &Value, node: &Value) -> Option<String> {
+    let spec = &pod["spec"];
+    if node["spec"]["unschedulable"] == true
+        && !tolerates(spec, "node.kubernetes.io/unschedulable", "", "NoSchedule")
+    {
+        return Some("it is cordoned".to_owned());
+    }
+    for taint in list(&node["spec"]["taints"]) {
+        let text = |field: &str| taint[field].as_str().unwrap_or_default();
+        if text("effect") != "PreferNoSchedule"
+            && !tolerates(spec, text("key"), text("value"), text("effect"))
+        {
+            return Some(format!("taint {} is not tolerated", text("key")));
+        }
+    }
+    let labels = &node["metadata"]["labels"];
+    if let Some(selector) = spec["nodeSelector"].as_object() {
+        for (key, value) in selector {
+            if labels[key] != *value {
+                return Some(format!("label {key} is not {value}"));
+            }
+        }
+    }
+    let required =
+        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    if let Some(terms) = required["nodeSelectorTerms"].as_array()
+        && !terms.iter().any(|term| term_matches(term, node))
+    {
+        return Some("no term of the required node affinity matches".to_owned());
+    }
+    None
+}
+
+/// True if one of the pod's tolerations covers the taint.
+fn tolerates(spec: &Value, key: &str, value: &str, effect: &str) -> bool {
+    list(&spec["tolerations"]).any(|toleration| {
+        let text = |field: &str| toleration[field].as_str().unwrap_or_default();
+        let same = |field: &str, wanted: &str| text(field).is_empty() || text(field) == wanted;
+        let covers_value = match text("operator") {
+            "Exists" => true,
+            "" | "Equal" => text("value") == value,
+            _ => false,
+        };
+        same("effect", effect) && same("key", key) && covers_value
+    })
+}
+
+/// True if the term has requirements and all of them hold.
+fn term_matches(term: &Value, node: &Value) -> bool {
+    let mut requirements = 0;
+    for requirement in list(&term["matchExpressions"]) {
+        requirements += 1;
+        let key = requirement["key"].as_str().unwrap_or_default();
+        if !holds(requirement, node["metadata"]["labels"][key].as_str()) {
+            return false;
+        }
+    }
+    for requirement in list(&term["matchFields"]) {
+        requirements += 1;
+        if requirement["key"] != "metadata.name"
+            || !holds(requirement, node["metadata"]["name"].as_str())
+        {
+            return false;
+        }
+    }
+    requirements > 0
+}
+
+/// True if the requirement holds for a label with this value (`None`: the label is missing).
+fn holds(requirement: &Value, value: Option<&str>) -> bool {
+    let listed = || list(&requirement["values"]).any(|wanted| wanted.as_str() == value);
+    let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
+    let bound = || number(requirement["values"][0].as_str());
+    match requirement["operator"].as_str().unwrap_or_default() {
+        "In" => value.is_some() && listed(),
+        "NotIn" => value.is_none() || !listed(),
+        "Exists" => value.is_some(),
+        "DoesNotExist" => value.is_none(),
+        "Gt" => matches!((number(value), bound()), (Some(value), Some(bound)) if value > bound),
+        "Lt" => matches!((number(value), bound()), (Some(value), Some(bound)) if value < bound),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A node in zone a with 8 fast disks and a GPU taint.
+    fn node() -> Value {
+        json!({
+            "metadata": {"name": "n1", "labels": {"zone": "a", "disks": "8"}},
+            "spec": {"taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]},
+        })
+    }
+
+    #[test]
+    fn tolerations_cover_by_key_value_and_effect() {
+        let cases = [
+            (json!([]), false),
+            (json!([{"operator": "Exists"}]), true),
+            (json!([{"key": "gpu", "operator": "Exists", "effect": "NoExecute"}]), false),
+            (json!([{"key": "gpu", "value": "yes"}]), true),
+            (json!([{"key": "gpu", "value": "no"}]), false),
+        ];
+        for (tolerations, lets_in) in cases {
+            let pod = json!({"spec": {"tolerations": tolerations}});
+            assert_eq!(refusal(&pod, &node()).is_none(), lets_in, "{pod}");
+        }
+    }
+
+    #[test]
+    fn affinity_operators_read_labels_and_the_name() {
+        let cases = [
+            (
+                json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}),
+                true,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}),
+                false,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "none", "operator": "NotIn", "values": ["a"]}]}),
+                true,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "disks", "operator": "Gt", "values": ["7"]}]}),
+                true,
+            ),
+            (
+                json!({"matchExpressions": [{"key": "disks", "operator": "Lt", "values": ["8"]}]}),
+                false,
+            ),
+            (
+                json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}),
+                true,
+            ),
+            (json!({}), false),
+        ];
+        for (term, lets_in) in cases {
+            let required = json!({"nodeSelectorTerms": [term]});
+            let affinity = json!({"requiredDuringSchedulingIgnoredDuringExecution": required});
+            let pod = json!({"spec": {
+                "tolerations": [{"operator": "Exists"}],
+                "affinity": {"nodeAffinity": affinity},
+            }});
+            assert_eq!(refusal(&pod, &node()).is_none(), lets_in, "{pod}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! A whole cluster in virtual time.
+
+pub mod chronicle;
