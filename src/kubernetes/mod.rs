@@ -1,4 +1,11 @@
 //! Floor 8: the rim towards a Kubernetes API: watches become events, orders become requests. Decides nothing.
 
+pub mod apis;
+pub mod clock;
+pub mod execute;
+pub mod noticeboard;
 pub mod requests;
+pub mod traffic;
 pub mod translate;
+pub mod views;
+pub mod watch;

@@ -63,6 +63,16 @@ pub struct Translator {
 }
 
 impl Kind {
+    /// For logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pod => "pods",
+            Self::Node => "nodes",
+            Self::Group(GroupSource::Coscheduling) => "podgroups.scheduling.x-k8s.io",
+            Self::Group(GroupSource::Native) => "podgroups.scheduling.k8s.io",
+        }
+    }
+
     /// The kind of an object by its `apiVersion` and `kind`; `None` for kinds that scheduling does not read.
     /// Items of a typed list carry neither: there the list tells.
     pub fn of(object: &Value) -> Option<Self> {

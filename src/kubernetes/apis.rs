@@ -1,0 +1,68 @@
+//! Which PodGroup APIs a server has. CRDs come and go while Muster runs, so this is asked again and again.
+
+use axum::http::Request;
+use axum::http::StatusCode;
+use kube::core::ApiResource;
+use serde_json::Value;
+
+use super::execute::Wire;
+use super::requests::NativeVersion;
+use super::requests::Reply;
+use super::traffic::Purpose;
+
+/// The PodGroup APIs that are served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupApis {
+    /// The CRD `scheduling.x-k8s.io/v1alpha1`.
+    pub coscheduling: bool,
+    /// The newest native version that Muster speaks.
+    pub native: Option<NativeVersion>,
+}
+
+impl GroupApis {
+    /// Asks the server.
+    ///
+    /// # Errors
+    /// When the server does not answer, or not with a list of resources; the text says what it did.
+    pub async fn discover(wire: &Wire) -> Result<Self, String> {
+        let native = if serves(wire, "scheduling.k8s.io/v1beta1").await? {
+            Some(NativeVersion::V1Beta1)
+        } else if serves(wire, "scheduling.k8s.io/v1alpha2").await? {
+            Some(NativeVersion::V1Alpha2)
+        } else {
+            None
+        };
+        Ok(Self { coscheduling: serves(wire, "scheduling.x-k8s.io/v1alpha1").await?, native })
+    }
+}
+
+/// Whether `group_version` has PodGroups; a server that does not know it answers 404.
+async fn serves(wire: &Wire, group_version: &str) -> Result<bool, String> {
+    let path = format!("/apis/{group_version}");
+    let request = Request::get(&path).body(Vec::new()).expect("the path is constant");
+    match wire.read(Purpose::Discovery, request).await {
+        Reply::Answered { status: StatusCode::NOT_FOUND, .. } => Ok(false),
+        Reply::Answered { status, body } if status.is_success() => {
+            let resources = body.get("resources").and_then(Value::as_array);
+            let is_group = |resource: &Value| {
+                resource.get("name").and_then(Value::as_str) == Some("podgroups")
+            };
+            Ok(resources.is_some_and(|resources| resources.iter().any(is_group)))
+        }
+        Reply::Answered { status, .. } => Err(format!("GET {path} answers HTTP {status}")),
+        Reply::Lost(why) => Err(format!("GET {path}: {why}")),
+    }
+}
+
+/// A kind as kube addresses it.
+pub fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    let api_version =
+        if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        api_version,
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
+}

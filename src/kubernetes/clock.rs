@@ -1,0 +1,42 @@
+//! The one file that reads a clock. Wall time at start, and from there by the monotonic clock,
+//! so that time never goes back inside one process, whatever happens to the machine's calendar.
+
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use tokio::time::Instant;
+
+use crate::base::time::Time;
+
+/// Tells the time. Follows tokio's clock, also a paused one.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    wall_at_start: Time,
+}
+
+impl Clock {
+    /// A clock that agrees with the wall clock now.
+    pub fn start() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            wall_at_start: Time(i64::try_from(wall.as_nanos()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Time {
+        let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        Time(self.wall_at_start.0.saturating_add(elapsed))
+    }
+
+    /// When the monotonic clock will show `time`; now, where that has passed.
+    pub fn instant(&self, time: Time) -> Instant {
+        let ahead = u64::try_from(time.0.saturating_sub(self.wall_at_start.0)).unwrap_or(0);
+        // A century: farther wake-ups are never waited for, and must not overflow.
+        self.started
+            + std::time::Duration::from_nanos(ahead)
+                .min(std::time::Duration::from_secs(3_155_760_000))
+    }
+}

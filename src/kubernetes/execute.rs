@@ -1,0 +1,199 @@
+//! Orders carried out: each bind is sent until its outcome is known or its time is over. Decides nothing.
+//! Concurrency is bounded here, since kube's connection pool is not; the write client must not retry by itself.
+//! Invariant: every order comes back with exactly one outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Request;
+use axum::http::header::RETRY_AFTER;
+use futures::StreamExt;
+use http_body_util::BodyExt;
+use http_body_util::Limited;
+use kube::Client;
+use kube::client::Body;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use super::requests;
+use super::requests::AfterBind;
+use super::requests::Reply;
+use super::traffic::Purpose;
+use super::traffic::Traffic;
+use crate::base::names::Name;
+use crate::engine::event::Outcome;
+use crate::engine::order::Action;
+use crate::engine::order::Order;
+use crate::engine::order::OrderId;
+use crate::engine::order::PodRef;
+
+/// Replies longer than this are no replies to our requests (etcd holds objects of 1.5 MiB at most).
+const REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// Pause before a bind is sent again; it doubles with each further time.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// Longest pause between attempts, also where the server asks for more.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// How long one bind is tried before it is left to the facts.
+const BIND_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Requests to the API server by a client that does not retry, each with a limit of its own.
+#[derive(Clone)]
+pub struct Wire {
+    client: Client,
+    write_timeout: Duration,
+    read_timeout: Duration,
+    traffic: Arc<Traffic>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("write_timeout", &self.write_timeout).finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    /// Requests through `client`.
+    pub fn new(
+        client: Client,
+        write_timeout: Duration,
+        read_timeout: Duration,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        Self { client, write_timeout, read_timeout, traffic }
+    }
+
+    /// Sends a write.
+    pub async fn write(
+        &self,
+        purpose: Purpose,
+        request: Request<Vec<u8>>,
+    ) -> (Reply, Option<Duration>) {
+        self.send(purpose, request, self.write_timeout).await
+    }
+
+    /// Sends a read.
+    pub async fn read(&self, purpose: Purpose, request: Request<Vec<u8>>) -> Reply {
+        self.send(purpose, request, self.read_timeout).await.0
+    }
+
+    /// The reply, and how long the server asks to be left alone.
+    async fn send(
+        &self,
+        purpose: Purpose,
+        request: Request<Vec<u8>>,
+        limit: Duration,
+    ) -> (Reply, Option<Duration>) {
+        let exchange = async {
+            let response = self
+                .client
+                .send(request.map(Body::from))
+                .await
+                .map_err(|error| error.to_string())?;
+            let (head, body) = response.into_parts();
+            let bytes = Limited::new(body, REPLY_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| error.to_string())?;
+            let retry_after =
+                head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let body = serde_json::from_slice(&bytes.to_bytes()).unwrap_or(Value::Null);
+            Ok::<_, String>((
+                Reply::Answered { status: head.status, body },
+                retry_after.map(Duration::from_secs),
+            ))
+        };
+        let (reply, retry_after) = match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) => (Reply::Lost(error), None),
+            Err(_) => (Reply::Lost(format!("no answer within {} s", limit.as_secs_f32())), None),
+        };
+        let status = match &reply {
+            Reply::Answered { status, .. } => status.as_u16(),
+            Reply::Lost(_) => 0,
+        };
+        self.traffic.request(purpose, status);
+        (reply, retry_after)
+    }
+}
+
+/// An order that has come back.
+#[derive(Debug)]
+pub struct Settled {
+    /// Which order.
+    pub order: OrderId,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Carries out orders as they come, at most `concurrent` at once, until the sender is gone and all have come back.
+pub async fn carry_out(
+    wire: Wire,
+    orders: mpsc::UnboundedReceiver<Order>,
+    settled: mpsc::UnboundedSender<Settled>,
+    concurrent: usize,
+) {
+    let incoming = futures::stream::unfold(orders, |mut orders| async move {
+        let order = orders.recv().await?;
+        Some((order, orders))
+    });
+    let (wire, settled) = (&wire, &settled);
+    incoming
+        .for_each_concurrent(concurrent, |order| async move {
+            let Action::Bind { pod, node, gang, epoch } = order.action;
+            let outcome = bind(wire, &pod, &node, epoch).await;
+            match &outcome {
+                Outcome::Done => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "bound"),
+                Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
+                    warn!(pod = %pod.name, gang = %gang, node = %node, epoch, why = %why, "not bound");
+                }
+                Outcome::Gone => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "not bound: the pod is gone"),
+            }
+            // The driver is gone only when the process ends; then nobody asks for outcomes.
+            let _ = settled.send(Settled { order: order.id, outcome });
+        })
+        .await;
+}
+
+/// Binds `pod` to `node`: sends, and where the reply tells nothing reads the pod, and sends again while that is safe.
+async fn bind(wire: &Wire, pod: &PodRef, node: &Name, epoch: u32) -> Outcome {
+    let deadline = Instant::now() + BIND_TIME_MAX;
+    let mut pause = PAUSE_MIN;
+    loop {
+        let (reply, retry_after) =
+            wire.write(Purpose::Bind, requests::bind(pod, node, epoch)).await;
+        let mut judged = requests::after_bind(&reply);
+        while let AfterBind::ReadPod(why) = judged {
+            debug!(pod = %pod.name, node = %node, why = %why, "bind in doubt; reading the pod");
+            let reply = wire.read(Purpose::ReadPod, requests::read_pod(&pod.name)).await;
+            judged = requests::after_read(&reply, pod, node, &why);
+            if let AfterBind::ReadPod(why) = &judged {
+                if Instant::now() >= deadline {
+                    return Outcome::Unknown(why.clone());
+                }
+                rest(&mut pause, None).await;
+            }
+        }
+        match judged {
+            AfterBind::Known(outcome) => return outcome,
+            AfterBind::SendAgain(why) | AfterBind::ReadPod(why) => {
+                if Instant::now() >= deadline {
+                    return Outcome::Unknown(why);
+                }
+                rest(&mut pause, retry_after).await;
+            }
+        }
+    }
+}
+
+/// Waits, longer each time, and at least as long as the server asked within reason.
+async fn rest(pause: &mut Duration, asked: Option<Duration>) {
+    tokio::time::sleep(asked.unwrap_or(*pause).max(*pause).min(PAUSE_MAX)).await;
+    *pause = (*pause * 2).min(PAUSE_MAX);
+}

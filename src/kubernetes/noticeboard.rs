@@ -1,0 +1,398 @@
+//! Notices on their way to the API: the latest of each subject, in order of arrival, bounded. Pure.
+//! People can do without any of these, so they wait while binds wait, and the oldest events are dropped first.
+//! Invariants: at most one write about a subject is under way; what has been overtaken is never written.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+
+use axum::http::Request;
+
+use super::requests::ConditionStamp;
+use super::requests::EventText;
+use super::requests::NativeVersion;
+use super::requests::Reporter;
+use super::requests::create_event;
+use super::requests::event_name;
+use super::requests::group_status;
+use super::requests::pod_condition;
+use super::requests::repeat_event;
+use super::views::View;
+use crate::base::names::Name;
+use crate::base::names::ObjectName;
+use crate::base::time::Span;
+use crate::base::time::Time;
+use crate::engine::order::Notice;
+use crate::engine::order::Subject;
+
+/// Conditions and statuses that may wait; beyond it the oldest are dropped.
+const STATES_MAX: usize = 200_000;
+
+/// Events that may wait; beyond it the oldest are dropped.
+const EVENTS_MAX: usize = 20_000;
+
+/// Events that are remembered for their repeats.
+const SERIES_MAX: usize = 10_000;
+
+/// A repeat within this time counts into the series of the first, as in kube-scheduler's clients.
+const SERIES_SPAN: Span = Span::seconds(360);
+
+/// A changed note about the same subject and reason is a new event at most this often.
+const NOTE_CHANGE_SPAN: Span = Span::seconds(60);
+
+/// Names a write about a state; a newer one about the same replaces it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateKey {
+    /// Condition of the pod with this uid.
+    Pod(Name),
+    /// Status of the PodGroup with this uid.
+    Group(Name),
+}
+
+/// A write that was taken off the board.
+#[derive(Debug)]
+pub struct Posting {
+    /// What to send.
+    pub request: Request<Vec<u8>>,
+    /// Set for states, which are put back where the write failed for a passing reason.
+    pub state: Option<(StateKey, Notice)>,
+}
+
+/// The board.
+#[derive(Debug)]
+pub struct Noticeboard {
+    reporter: Reporter,
+    states: BTreeMap<StateKey, Notice>,
+    state_order: VecDeque<StateKey>,
+    under_way: BTreeSet<StateKey>,
+    events: VecDeque<(Subject, EventText)>,
+    series: Series,
+    stamps: u64,
+    dropped: u64,
+}
+
+impl Noticeboard {
+    /// An empty board.
+    pub fn new(reporter: Reporter) -> Self {
+        Self {
+            reporter,
+            states: BTreeMap::new(),
+            state_order: VecDeque::new(),
+            under_way: BTreeSet::new(),
+            events: VecDeque::new(),
+            series: Series::default(),
+            stamps: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Puts a notice up.
+    pub fn post(&mut self, notice: Notice) {
+        match notice {
+            Notice::Waiting { ref pod, .. } => self.put(StateKey::Pod(pod.uid.clone()), notice),
+            Notice::Group { ref uid, .. } => self.put(StateKey::Group(uid.clone()), notice),
+            Notice::Event { about, warning, reason, action, note } => {
+                self.events.push_back((about, EventText { warning, reason, action, note }));
+                if self.events.len() > EVENTS_MAX {
+                    self.events.pop_front();
+                    self.dropped += 1;
+                }
+            }
+        }
+    }
+
+    /// The pod is bound or gone: it no longer waits, so nothing may say so.
+    pub fn withdraw_pod(&mut self, uid: &Name) {
+        self.states.remove(&StateKey::Pod(uid.clone()));
+    }
+
+    /// Takes the next write off the board: states before events.
+    pub fn take(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
+        for _ in 0..self.state_order.len() {
+            let key = self.state_order.pop_front()?;
+            if self.under_way.contains(&key) {
+                self.state_order.push_back(key);
+                continue;
+            }
+            let Some(notice) = self.states.remove(&key) else { continue };
+            let Some(request) = state_request(&notice, now, pods, native) else { continue };
+            self.under_way.insert(key.clone());
+            return Some(Posting { request, state: Some((key, notice)) });
+        }
+        while let Some((about, text)) = self.events.pop_front() {
+            if let Some(request) = self.event_request(&about, text, now) {
+                return Some(Posting { request, state: None });
+            }
+        }
+        None
+    }
+
+    /// A write about a state has ended. `again` puts it back, unless something newer is up.
+    pub fn settled(&mut self, key: StateKey, again: Option<Notice>) {
+        self.under_way.remove(&key);
+        if let Some(notice) = again
+            && !self.states.contains_key(&key)
+        {
+            self.put(key, notice);
+        }
+    }
+
+    /// Writes that wait.
+    pub fn len(&self) -> usize {
+        self.states.len() + self.events.len()
+    }
+
+    /// True if nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Notices that were dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn put(&mut self, key: StateKey, notice: Notice) {
+        if self.states.insert(key.clone(), notice).is_none() {
+            self.state_order.push_back(key);
+        }
+        while self.states.len() > STATES_MAX {
+            let Some(oldest) = self.state_order.pop_front() else { break };
+            self.dropped += u64::from(self.states.remove(&oldest).is_some());
+        }
+    }
+
+    fn event_request(
+        &mut self,
+        about: &Subject,
+        text: EventText,
+        now: Time,
+    ) -> Option<Request<Vec<u8>>> {
+        let (subject, uid) = match about {
+            Subject::Pod { name, uid } => (name, uid),
+            Subject::Group { name, uid } => (&name.name, uid),
+        };
+        // Only complaints repeat; what went well happens once.
+        if !text.warning {
+            return Some(create_event(&self.name(subject, now), about, &text, &self.reporter, now));
+        }
+        let key = (uid.clone(), text.reason);
+        if let Some(told) = self.series.repeat(&key, &text.note, now) {
+            return Some(repeat_event(&told.name, told.count, now));
+        }
+        let name = self.name(subject, now);
+        let request = create_event(&name, about, &text, &self.reporter, now);
+        self.series.begin(key, Told { name, note: text.note, count: 1, at: now });
+        Some(request)
+    }
+
+    /// A name that no other event of this process has, also within one instant.
+    fn name(&mut self, subject: &ObjectName, now: Time) -> ObjectName {
+        self.stamps = self.stamps.wrapping_add(1).max(now.0.unsigned_abs());
+        event_name(subject, self.stamps)
+    }
+}
+
+fn state_request(
+    notice: &Notice,
+    now: Time,
+    pods: &mut View,
+    native: NativeVersion,
+) -> Option<Request<Vec<u8>>> {
+    match notice {
+        Notice::Waiting { pod, reason, message } => {
+            // A pod that is not known any more is gone, and its condition with it.
+            let known = pods.get_mut(&pod.uid)?;
+            let transition = (!known.said_to_wait).then_some(now);
+            known.said_to_wait = true;
+            let stamp = ConditionStamp { transition, observed_generation: known.generation };
+            Some(pod_condition(pod, *reason, message, stamp))
+        }
+        Notice::Group { name, uid, status } => group_status(name, uid, status, native, now),
+        Notice::Event { .. } => None,
+    }
+}
+
+/// Events that may repeat, by subject and reason.
+#[derive(Debug, Default)]
+struct Series {
+    told: BTreeMap<(Name, &'static str), Told>,
+    order: VecDeque<(Name, &'static str)>,
+}
+
+/// An event that was created, and how often it has happened.
+#[derive(Clone, Debug)]
+struct Told {
+    name: ObjectName,
+    note: String,
+    count: u32,
+    at: Time,
+}
+
+impl Series {
+    /// Counts a repeat, where the event is one.
+    fn repeat(&mut self, key: &(Name, &'static str), note: &str, now: Time) -> Option<Told> {
+        let told = self.told.get_mut(key)?;
+        let limit = if told.note == note { SERIES_SPAN } else { NOTE_CHANGE_SPAN };
+        if now - told.at > limit {
+            return None;
+        }
+        told.count += 1;
+        Some(told.clone())
+    }
+
+    fn begin(&mut self, key: (Name, &'static str), told: Told) {
+        if self.told.insert(key.clone(), told).is_none() {
+            self.order.push_back(key);
+        }
+        if self.order.len() > SERIES_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::facts::GroupName;
+    use crate::cluster::facts::GroupSource;
+    use crate::cluster::facts::GroupStatus;
+    use crate::engine::order::PodRef;
+    use crate::engine::order::WaitReason;
+
+    fn board() -> Noticeboard {
+        Noticeboard::new(Reporter { controller: "muster".into(), instance: "m".into() })
+    }
+
+    fn waiting(pod: &str, message: &str) -> Notice {
+        let pod = PodRef { name: ObjectName::new("d", pod), uid: pod.into(), resource_version: 1 };
+        Notice::Waiting { pod, reason: WaitReason::Unschedulable, message: message.to_owned() }
+    }
+
+    fn failed(pod: &str, note: &str) -> Notice {
+        let about = Subject::Pod { name: ObjectName::new("d", pod), uid: pod.into() };
+        Notice::Event {
+            about,
+            warning: true,
+            reason: "FailedScheduling",
+            action: "Scheduling",
+            note: note.to_owned(),
+        }
+    }
+
+    fn pods(names: &[&str]) -> View {
+        let mut view = View::default();
+        for name in names {
+            view.remember(&(*name).into(), &ObjectName::new("d", name), 1);
+        }
+        view
+    }
+
+    fn taken(
+        board: &mut Noticeboard,
+        pods: &mut View,
+        at: i64,
+    ) -> Option<(String, Option<StateKey>)> {
+        let posting = board.take(Time(at), pods, NativeVersion::V1Beta1)?;
+        let body = String::from_utf8(posting.request.body().clone()).expect("JSON is text");
+        Some((
+            format!("{} {} {body}", posting.request.method(), posting.request.uri()),
+            posting.state.map(|(key, _)| key),
+        ))
+    }
+
+    #[test]
+    fn only_the_latest_word_about_a_pod_is_written() {
+        let (mut board, mut view) = (board(), pods(&["a", "b"]));
+        board.post(waiting("a", "first"));
+        board.post(waiting("b", "other"));
+        board.post(waiting("a", "second"));
+        let (text, key) = taken(&mut board, &mut view, 0).expect("two wait");
+        assert!(text.contains("second") && text.contains("/pods/a/status"), "{text}");
+        // While that one is under way, nothing else is written about the same pod.
+        board.post(waiting("a", "third"));
+        assert!(taken(&mut board, &mut view, 0).expect("b waits").0.contains("/pods/b/"));
+        assert!(taken(&mut board, &mut view, 0).is_none());
+        board.settled(key.expect("a state"), None);
+        assert!(taken(&mut board, &mut view, 0).expect("the third").0.contains("third"));
+    }
+
+    #[test]
+    fn what_no_longer_holds_is_not_written() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        board.post(waiting("a", "m"));
+        board.withdraw_pod(&"a".into());
+        board.post(waiting("gone", "m"));
+        assert!(taken(&mut board, &mut view, 0).is_none());
+        assert!(board.is_empty());
+    }
+
+    #[test]
+    fn a_failed_write_is_put_back_unless_it_was_overtaken() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        board.post(waiting("a", "first"));
+        let posting = board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("one waits");
+        let (key, notice) = posting.state.expect("a state");
+        board.settled(key.clone(), Some(notice.clone()));
+        assert_eq!(board.len(), 1);
+        board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("it is back");
+        board.post(waiting("a", "second"));
+        board.settled(key, Some(notice));
+        assert!(taken(&mut board, &mut view, 0).expect("the newer one").0.contains("second"));
+    }
+
+    #[test]
+    fn the_first_write_says_since_when_and_later_ones_leave_that_alone() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        for expected in [true, false] {
+            board.post(waiting("a", "m"));
+            let (text, key) = taken(&mut board, &mut view, 0).expect("one waits");
+            assert_eq!(text.contains("lastTransitionTime"), expected, "{text}");
+            board.settled(key.expect("a state"), None);
+        }
+    }
+
+    #[test]
+    fn repeats_become_a_series_and_changed_notes_are_throttled() {
+        let second = 1_000_000_000;
+        let (mut board, mut view) = (board(), pods(&[]));
+        let mut told = |note: &str, at: i64| {
+            board.post(failed("a", note));
+            taken(&mut board, &mut view, at * second).expect("one waits").0
+        };
+        assert!(told("x", 0).starts_with("POST"));
+        let repeat = told("x", 100);
+        assert!(repeat.starts_with("PATCH") && repeat.contains("\"count\":2"), "{repeat}");
+        assert!(told("y", 50).contains("\"count\":3"));
+        assert!(told("y", 61).starts_with("POST"));
+        assert!(told("y", 500).starts_with("POST"));
+    }
+
+    #[test]
+    fn too_many_events_drop_the_oldest() {
+        let (mut board, mut view) = (board(), pods(&[]));
+        for index in 0..EVENTS_MAX + 5 {
+            board.post(failed(&format!("p{index}"), "n"));
+        }
+        assert_eq!((board.len(), board.dropped()), (EVENTS_MAX, 5));
+        assert!(taken(&mut board, &mut view, 0).expect("many wait").0.contains("p5."));
+    }
+
+    #[test]
+    fn events_of_one_instant_have_names_of_their_own_and_states_go_first() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        board.post(failed("a", "n"));
+        board.post(failed("b", "n"));
+        let name = GroupName { name: ObjectName::new("d", "g"), source: GroupSource::Coscheduling };
+        board.post(Notice::Group { name, uid: "g".into(), status: GroupStatus::default() });
+        let texts: Vec<String> =
+            (0..3).map(|_| taken(&mut board, &mut view, 7).expect("three wait").0).collect();
+        assert!(texts[0].contains("podgroups/g/status"));
+        assert!(
+            texts[1].contains("a.0000000000000007") && texts[2].contains("b.0000000000000008"),
+            "{texts:?}"
+        );
+    }
+}

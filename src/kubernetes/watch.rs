@@ -1,0 +1,262 @@
+//! Watches: kube's paged list-and-watch per kind, with our own back-off and our own lean structs.
+//! Each object is read once, here, beside the driver; what does not parse becomes a malformed object, never a
+//! broken list. Decides nothing: every message goes to the driver in order.
+
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::Resource;
+use kube::core::ApiResource;
+use kube::core::DynamicResourceScope;
+use kube::runtime::watcher;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use super::traffic::Traffic;
+use super::translate::Kind;
+use super::translate::Read;
+use super::translate::objects::GroupObject;
+use super::translate::objects::NodeObject;
+use super::translate::objects::PodObject;
+use super::translate::read;
+use crate::base::random::Random;
+use crate::cluster::facts::GroupSource;
+
+/// Pause after the first error; it doubles with each further one.
+const PAUSE_MIN: Duration = Duration::from_millis(800);
+
+/// Longest pause between attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// After so many failures in a row to start a watch, everything is listed anew: the version may be of the past.
+const START_FAILURES_MAX: u32 = 5;
+
+/// What a watch says to the driver.
+#[derive(Debug)]
+pub enum Message {
+    /// A list begins.
+    Began(Kind),
+    /// An object of a list.
+    Listed(Object),
+    /// The list is complete.
+    Ended(Kind),
+    /// An object was added or changed.
+    Applied(Object),
+    /// An object is gone.
+    Deleted(Object),
+    /// The API no longer serves this kind: all its objects are gone.
+    Unserved(Kind),
+}
+
+/// An object as read.
+#[derive(Debug)]
+pub enum Object {
+    /// A pod.
+    Pod(Box<Read<PodObject>>),
+    /// A node.
+    Node(Box<Read<NodeObject>>),
+    /// A PodGroup.
+    Group(GroupSource, Box<Read<GroupObject>>),
+}
+
+/// An object as kube's watcher wants it: it looks at `metadata.resourceVersion` and nothing else.
+#[derive(Clone, Debug)]
+pub struct Watched<T> {
+    metadata: ObjectMeta,
+    read: Read<T>,
+}
+
+impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Watched<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Through a tree, since only that can be read again without the field that does not parse.
+        let value = Value::deserialize(deserializer)?;
+        let version = value.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        let metadata =
+            ObjectMeta { resource_version: version.map(str::to_owned), ..ObjectMeta::default() };
+        Ok(Self { metadata, read: read(&value) })
+    }
+}
+
+impl<T> Resource for Watched<T> {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(of: &ApiResource) -> Cow<'_, str> {
+        of.kind.as_str().into()
+    }
+    fn group(of: &ApiResource) -> Cow<'_, str> {
+        of.group.as_str().into()
+    }
+    fn version(of: &ApiResource) -> Cow<'_, str> {
+        of.version.as_str().into()
+    }
+    fn api_version(of: &ApiResource) -> Cow<'_, str> {
+        of.api_version.as_str().into()
+    }
+    fn plural(of: &ApiResource) -> Cow<'_, str> {
+        of.plural.as_str().into()
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// One kind to watch.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Which.
+    pub kind: Kind,
+    /// How long one watch request lasts.
+    pub timeout: Duration,
+    /// Where messages go; waits while the driver is behind.
+    pub messages: mpsc::Sender<Message>,
+    /// Counters.
+    pub traffic: Arc<Traffic>,
+}
+
+impl Watch {
+    /// Watches until the driver is gone.
+    pub async fn run<T>(self, api: Api<Watched<T>>, object: fn(Box<Read<T>>) -> Object)
+    where
+        T: DeserializeOwned + Default + Clone + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let seconds = u32::try_from(self.timeout.as_secs()).unwrap_or(u32::MAX);
+        let config = watcher::Config::default().timeout(seconds);
+        let mut pause = Pause::new(self.kind);
+        // Each turn is a watcher of its own, which lists before it watches.
+        while !self.messages.is_closed() {
+            let mut stream = pin!(watcher(api.clone(), config.clone()));
+            let mut start_failures = 0;
+            while let Some(event) = stream.next().await {
+                match event {
+                    Ok(event) => {
+                        // A list that only begins proves nothing; one that ends, or an object, does.
+                        if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                            pause.reset();
+                            start_failures = 0;
+                        }
+                        if self.messages.send(self.message(event, object)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => {
+                        self.count_error(&error);
+                        start_failures +=
+                            u32::from(matches!(error, watcher::Error::WatchStartFailed(_)));
+                        let gone = is_gone(&error);
+                        tokio::time::sleep(pause.next()).await;
+                        // kube keeps the version when starting a watch fails, even where the answer is 410 Gone.
+                        if gone || start_failures >= START_FAILURES_MAX {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn message<T>(
+        &self,
+        event: watcher::Event<Watched<T>>,
+        object: fn(Box<Read<T>>) -> Object,
+    ) -> Message {
+        let object = |watched: Watched<T>| object(Box::new(watched.read));
+        match event {
+            watcher::Event::Init => {
+                self.traffic.count(|counts| *counts.lists.entry(self.kind).or_default() += 1);
+                Message::Began(self.kind)
+            }
+            watcher::Event::InitApply(watched) => Message::Listed(object(watched)),
+            watcher::Event::InitDone => Message::Ended(self.kind),
+            watcher::Event::Apply(watched) => Message::Applied(object(watched)),
+            watcher::Event::Delete(watched) => Message::Deleted(object(watched)),
+        }
+    }
+
+    fn count_error(&self, error: &watcher::Error) {
+        warn!(kind = self.kind.as_str(), %error, "watch failed; it will be tried again");
+        self.traffic.count(|counts| *counts.watch_errors.entry(self.kind).or_default() += 1);
+    }
+}
+
+fn is_gone(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+/// Doubling pauses with a little seeded spread, so that the watches of one process do not knock in step.
+#[derive(Debug)]
+struct Pause {
+    next: Duration,
+    spread: Random,
+}
+
+impl Pause {
+    fn new(kind: Kind) -> Self {
+        let seed = match kind {
+            Kind::Pod => 1,
+            Kind::Node => 2,
+            Kind::Group(GroupSource::Coscheduling) => 3,
+            Kind::Group(GroupSource::Native) => 4,
+        };
+        Self { next: PAUSE_MIN, spread: Random::new(seed) }
+    }
+
+    fn reset(&mut self) {
+        self.next = PAUSE_MIN;
+    }
+
+    fn next(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(PAUSE_MAX);
+        let spread = u32::try_from(self.spread.below(25)).unwrap_or(0);
+        pause + pause * spread / 100
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::{PAUSE_MAX, Pause, Watched};
+    use crate::kubernetes::translate::Kind;
+    use crate::kubernetes::translate::objects::PodObject;
+
+    #[test]
+    fn an_object_that_does_not_parse_does_not_break_its_list() {
+        let list = json!([
+            {"metadata": {"name": "a", "resourceVersion": "1"}, "spec": {"priority": "high"}},
+            {"metadata": {"name": "b", "resourceVersion": "2"}},
+        ]);
+        let watched: Vec<Watched<PodObject>> = serde_json::from_value(list).expect("it is a list");
+        assert_eq!(watched[0].read.problems.len(), 1);
+        assert_eq!(watched[1].metadata.resource_version.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_begin_anew() {
+        let mut pause = Pause::new(Kind::Pod);
+        let first = pause.next();
+        assert!(
+            first >= Duration::from_millis(800) && first < Duration::from_millis(1000),
+            "{first:?}"
+        );
+        let last = (0..20).map(|_| pause.next()).last().expect("twenty pauses");
+        assert!(last >= PAUSE_MAX && last <= PAUSE_MAX * 5 / 4, "{last:?}");
+        pause.reset();
+        assert!(pause.next() < Duration::from_secs(1));
+    }
+}
