@@ -2,9 +2,12 @@
 
 pub mod apis;
 pub mod clock;
+pub mod driver;
+pub mod durations;
 pub mod execute;
 pub mod noticeboard;
 pub mod requests;
+pub mod rim;
 pub mod traffic;
 pub mod translate;
 pub mod views;

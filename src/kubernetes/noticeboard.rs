@@ -285,7 +285,7 @@ mod tests {
     fn pods(names: &[&str]) -> View {
         let mut view = View::default();
         for name in names {
-            view.remember(&(*name).into(), &ObjectName::new("d", name), 1);
+            view.remember(&(*name).into(), &ObjectName::new("d", name), 1, Time::EPOCH);
         }
         view
     }

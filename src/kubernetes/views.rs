@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
+use crate::base::time::Time;
 
 /// The objects of one kind.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub struct Known {
     pub version: u64,
     /// Pods: `metadata.generation`.
     pub generation: i64,
+    /// When it was first seen.
+    pub seen: Time,
     /// Pods: whether the condition `PodScheduled` is `False` already.
     pub said_to_wait: bool,
     round: u32,
@@ -68,13 +71,20 @@ impl View {
         }
     }
 
-    /// Remembers an object that was told.
-    pub fn remember(&mut self, uid: &Name, name: &ObjectName, version: u64) -> &mut Known {
+    /// Remembers an object that was told at `now`.
+    pub fn remember(
+        &mut self,
+        uid: &Name,
+        name: &ObjectName,
+        version: u64,
+        now: Time,
+    ) -> &mut Known {
         let round = self.round;
         let known = self.known.entry(uid.clone()).or_insert_with(|| Known {
             name: name.clone(),
             version,
             generation: 0,
+            seen: now,
             said_to_wait: false,
             round,
         });
@@ -144,11 +154,12 @@ impl View {
 mod tests {
     use super::{Freshness, Origin, View};
     use crate::base::names::ObjectName;
+    use crate::base::time::Time;
 
     fn told(view: &mut View, uid: &str, name: &str, version: u64, origin: Origin) -> Freshness {
         let freshness = view.judge(uid, version, origin);
         if freshness == Freshness::New {
-            view.remember(&uid.into(), &ObjectName::new("d", name), version);
+            view.remember(&uid.into(), &ObjectName::new("d", name), version, Time::EPOCH);
         }
         freshness
     }

@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::apis::GroupApis;
 use super::traffic::Traffic;
 use super::translate::Kind;
 use super::translate::Read;
@@ -53,8 +54,9 @@ pub enum Message {
     Applied(Object),
     /// An object is gone.
     Deleted(Object),
-    /// The API no longer serves this kind: all its objects are gone.
-    Unserved(Kind),
+    /// Which PodGroup APIs are served. Comes first, and again when that changes;
+    /// the objects of an API that is not served any more are gone.
+    Served(GroupApis),
 }
 
 /// An object as read.

@@ -1,0 +1,495 @@
+//! The one task that owns the engine: takes in what watches and binds report, lets the engine decide, and hands
+//! orders and notices on. Many observes, one decide. Decides nothing itself.
+//! Invariants: nothing is decided before every kind was listed; what is older than what is known is never told;
+//! notices wait while binds do.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::debug;
+use tracing::info;
+use tracing::warn;
+
+use super::apis::GroupApis;
+use super::clock::Clock;
+use super::durations::Durations;
+use super::execute::Settled;
+use super::noticeboard::Noticeboard;
+use super::noticeboard::Posting;
+use super::noticeboard::StateKey;
+use super::requests::NativeVersion;
+use super::traffic::Traffic;
+use super::traffic::TrafficCounts;
+use super::translate::Kind;
+use super::translate::Translated;
+use super::translate::Translator;
+use super::translate::objects::Condition;
+use super::translate::objects::Metadata;
+use super::views::Freshness;
+use super::views::Origin;
+use super::views::View;
+use super::watch::Message;
+use super::watch::Object;
+use crate::base::names::Name;
+use crate::base::names::ObjectName;
+use crate::base::time::Span;
+use crate::base::time::Time;
+use crate::cluster::facts::GroupSource;
+use crate::engine::Engine;
+use crate::engine::counters::Counters;
+use crate::engine::event::Event;
+use crate::engine::event::Outcome;
+use crate::engine::explain::Explanation;
+use crate::engine::order::Action;
+use crate::engine::order::Notice;
+use crate::engine::order::Order;
+use crate::engine::order::OrderId;
+use crate::engine::order::WaitReason;
+
+/// Messages taken in before the engine decides again.
+const MESSAGES_PER_TURN: usize = 2048;
+
+/// Why the driver stops although nobody asked it to. The process ends; a restart begins from listings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A listing shows an older version of an object than was seen before: the server's store was set back.
+    WentBack {
+        /// Which kind.
+        kind: Kind,
+        /// Which object.
+        name: ObjectName,
+    },
+    /// A task of the rim has ended, which it never does by itself.
+    TaskEnded,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WentBack { kind, name } => write!(
+                f,
+                "the API server lists an older version of {name} ({}) than it showed before: \
+                 its store was set back, so everything that is believed has to be read anew",
+                kind.as_str()
+            ),
+            Self::TaskEnded => {
+                f.write_str("a task of the connection to the API server has ended unexpectedly")
+            }
+        }
+    }
+}
+
+/// Something that people ask the driver.
+#[derive(Debug)]
+pub enum Question {
+    /// Why the gang or pod of that name waits.
+    Explain(ObjectName, oneshot::Sender<Option<Explanation>>),
+    /// How everything stands.
+    Report(oneshot::Sender<Report>),
+}
+
+/// How everything stands, in plain numbers.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Whether every kind was listed, so that decisions are made.
+    pub synced: bool,
+    /// What the engine did.
+    pub engine: Counters,
+    /// What went over the wire.
+    pub traffic: TrafficCounts,
+    /// Gangs that wait, by reason.
+    pub waiting: Vec<(WaitReason, usize)>,
+    /// Nodes that are known.
+    pub nodes: usize,
+    /// Pods that are known.
+    pub pods: usize,
+    /// PodGroups that are known.
+    pub groups: usize,
+    /// Binds ordered and not settled.
+    pub orders_under_way: usize,
+    /// Notices not written yet.
+    pub notices_waiting: usize,
+    /// How long cycles took.
+    pub cycles: Durations,
+    /// From a pod's first sight to its bind.
+    pub scheduling: Durations,
+}
+
+/// The other ends of the driver's channels.
+#[derive(Debug)]
+pub struct Channels {
+    /// From the watches.
+    pub messages: mpsc::Receiver<Message>,
+    /// To the executor.
+    pub orders: mpsc::UnboundedSender<Order>,
+    /// From the executor.
+    pub settled: mpsc::UnboundedReceiver<Settled>,
+    /// To the writer of notices.
+    pub postings: mpsc::Sender<Posting>,
+    /// From the writer of notices: the state that was written, and the notice where it is to be tried again.
+    pub posted: mpsc::UnboundedReceiver<(StateKey, Option<Notice>)>,
+    /// From people.
+    pub questions: mpsc::Receiver<Question>,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Driver {
+    engine: Engine,
+    translator: Translator,
+    clock: Clock,
+    views: BTreeMap<Kind, View>,
+    /// Kinds whose first list is not complete. `None` until it is known which kinds there are.
+    unlisted: Option<BTreeSet<Kind>>,
+    synced: bool,
+    native: NativeVersion,
+    board: Noticeboard,
+    /// Pods that are being bound, by order.
+    binding: HashMap<OrderId, Name>,
+    /// What was last said about each node that cannot be used as it stands.
+    complaints: BTreeMap<ObjectName, String>,
+    /// Binds that may be under way while notices are written.
+    binds_beside_notices: usize,
+    channels: Channels,
+    traffic: Arc<Traffic>,
+    cycles: Durations,
+    scheduling: Durations,
+}
+
+impl Driver {
+    /// A driver that knows nothing yet.
+    pub fn new(
+        engine: Engine,
+        board: Noticeboard,
+        clock: Clock,
+        channels: Channels,
+        traffic: Arc<Traffic>,
+    ) -> Self {
+        let kinds = [
+            Kind::Pod,
+            Kind::Node,
+            Kind::Group(GroupSource::Coscheduling),
+            Kind::Group(GroupSource::Native),
+        ];
+        Self {
+            engine,
+            translator: Translator::new(),
+            clock,
+            views: kinds.into_iter().map(|kind| (kind, View::default())).collect(),
+            unlisted: None,
+            synced: false,
+            native: NativeVersion::V1Beta1,
+            board,
+            binding: HashMap::new(),
+            complaints: BTreeMap::new(),
+            binds_beside_notices: 4,
+            channels,
+            traffic,
+            cycles: Durations::new(Span::milliseconds(1)),
+            scheduling: Durations::new(Span::milliseconds(10)),
+        }
+    }
+
+    /// Runs until `stop` says so. Binds that are under way are the executor's to finish.
+    ///
+    /// # Errors
+    /// When what is believed can no longer be trusted.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), Fault> {
+        let mut inbox = Vec::with_capacity(MESSAGES_PER_TURN);
+        loop {
+            let wakeup = self.wakeup();
+            tokio::select! {
+                biased;
+                _ = &mut stop => return Ok(()),
+                Some(settled) = self.channels.settled.recv() => self.settle(settled),
+                Some(question) = self.channels.questions.recv() => self.answer(question),
+                Some((key, again)) = self.channels.posted.recv() => self.board.settled(key, again),
+                received = self.channels.messages.recv_many(&mut inbox, MESSAGES_PER_TURN) => {
+                    if received == 0 {
+                        return Err(Fault::TaskEnded);
+                    }
+                }
+                () = tokio::time::sleep_until(wakeup) => {}
+            }
+            while let Ok(settled) = self.channels.settled.try_recv() {
+                self.settle(settled);
+            }
+            while let Ok((key, again)) = self.channels.posted.try_recv() {
+                self.board.settled(key, again);
+            }
+            while inbox.len() < MESSAGES_PER_TURN
+                && let Ok(message) = self.channels.messages.try_recv()
+            {
+                inbox.push(message);
+            }
+            for message in inbox.drain(..) {
+                self.take(message)?;
+            }
+            self.decide();
+            self.post_notices();
+        }
+    }
+
+    /// When the engine wants to be called, in the time of the runtime.
+    fn wakeup(&self) -> Instant {
+        let due = self.engine.wakeup().map_or(Time::FAR_FUTURE, |(due, _)| due);
+        self.clock.instant(due)
+    }
+
+    fn decide(&mut self) {
+        let now = self.clock.now();
+        if !self.synced || self.engine.wakeup().is_none_or(|(due, _)| due > now) {
+            return;
+        }
+        let cycle = self.engine.decide(now);
+        self.cycles.count(self.clock.now() - now);
+        if !cycle.orders.is_empty() {
+            debug!(orders = cycle.orders.len(), "cycle");
+        }
+        for order in cycle.orders {
+            let Action::Bind { pod, .. } = &order.action;
+            self.binding.insert(order.id, pod.uid.clone());
+            // The executor ends only after this sender.
+            let _ = self.channels.orders.send(order);
+        }
+        for notice in cycle.notices {
+            self.board.post(notice);
+        }
+    }
+
+    /// Hands notices on while binds leave room for them.
+    fn post_notices(&mut self) {
+        while self.binding.len() <= self.binds_beside_notices && !self.board.is_empty() {
+            let Ok(permit) = self.channels.postings.try_reserve() else { break };
+            let pods = self.views.get_mut(&Kind::Pod).expect("every kind has a view");
+            match self.board.take(self.clock.now(), pods, self.native) {
+                Some(posting) => permit.send(posting),
+                None => break,
+            }
+        }
+        let dropped = self.board.dropped();
+        self.traffic.count(|counts| counts.notices_dropped = dropped);
+    }
+
+    fn settle(&mut self, settled: Settled) {
+        let now = self.clock.now();
+        if let Some(uid) = self.binding.remove(&settled.order)
+            && settled.outcome == Outcome::Done
+        {
+            self.board.withdraw_pod(&uid);
+            if let Some(known) = self.views[&Kind::Pod].get(&uid) {
+                self.scheduling.count(now - known.seen);
+            }
+        }
+        self.engine.observe(now, Event::Settled { order: settled.order, outcome: settled.outcome });
+    }
+
+    fn answer(&mut self, question: Question) {
+        // Whoever asked may have gone away meanwhile.
+        match question {
+            Question::Explain(name, reply) => {
+                let _ = reply.send(self.engine.explain(self.clock.now(), &name));
+            }
+            Question::Report(reply) => {
+                let _ = reply.send(self.report());
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let groups = [GroupSource::Coscheduling, GroupSource::Native];
+        Report {
+            synced: self.synced,
+            engine: self.engine.counters().clone(),
+            traffic: self.traffic.counts(),
+            waiting: self.engine.gangs_waiting(),
+            nodes: self.views[&Kind::Node].len(),
+            pods: self.views[&Kind::Pod].len(),
+            groups: groups.into_iter().map(|source| self.views[&Kind::Group(source)].len()).sum(),
+            orders_under_way: self.binding.len(),
+            notices_waiting: self.board.len(),
+            cycles: self.cycles.clone(),
+            scheduling: self.scheduling.clone(),
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Fault> {
+        match message {
+            Message::Served(apis) => self.served(apis),
+            Message::Began(kind) => self.view(kind).begin(),
+            Message::Listed(object) => self.applied(object, Origin::List)?,
+            Message::Applied(object) => self.applied(object, Origin::Watch)?,
+            Message::Deleted(object) => self.deleted(&object),
+            Message::Ended(kind) => self.ended(kind),
+        }
+        Ok(())
+    }
+
+    fn view(&mut self, kind: Kind) -> &mut View {
+        self.views.get_mut(&kind).expect("every kind has a view")
+    }
+
+    /// Learns which PodGroup APIs there are, and forgets the objects of those that are gone.
+    fn served(&mut self, apis: GroupApis) {
+        if let Some(native) = apis.native {
+            self.native = native;
+        }
+        let served = [
+            (Kind::Group(GroupSource::Coscheduling), apis.coscheduling),
+            (Kind::Group(GroupSource::Native), apis.native.is_some()),
+        ];
+        for (kind, _) in served.iter().filter(|(_, served)| !served) {
+            let gone = self.view(*kind).clear();
+            self.tell_gone(*kind, gone);
+        }
+        let mut unlisted =
+            self.unlisted.take().unwrap_or_else(|| BTreeSet::from([Kind::Pod, Kind::Node]));
+        if !self.synced {
+            for (kind, served) in served {
+                if served && self.view(kind).is_empty() {
+                    unlisted.insert(kind);
+                } else if !served {
+                    unlisted.remove(&kind);
+                }
+            }
+        }
+        self.unlisted = Some(unlisted);
+        self.check_synced();
+    }
+
+    fn applied(&mut self, object: Object, origin: Origin) -> Result<(), Fault> {
+        let (kind, metadata) = identity(&object);
+        let version = metadata.resource_version.parse().unwrap_or(0);
+        match self.view(kind).judge(&metadata.uid, version, origin) {
+            Freshness::New => {}
+            Freshness::Stale => {
+                self.traffic.count(|counts| counts.stale_objects += 1);
+                return Ok(());
+            }
+            Freshness::WentBack => {
+                let name = ObjectName::new(&metadata.namespace, &metadata.name);
+                return Err(Fault::WentBack { kind, name });
+            }
+        }
+        let translated = match &object {
+            Object::Pod(read) => self.translator.pod(read),
+            Object::Node(read) => self.translator.node(read),
+            Object::Group(source, read) => self.translator.group(read, *source),
+        };
+        self.remember(kind, &object, &translated, version);
+        self.tell(translated);
+        Ok(())
+    }
+
+    /// Remembers who was told, sharing the names of the fact.
+    fn remember(&mut self, kind: Kind, object: &Object, translated: &Translated, version: u64) {
+        let now = self.clock.now();
+        let (_, metadata) = identity(object);
+        // A pod may change what is known of others; its own fact is the last.
+        let (name, uid) = match translated.events.last() {
+            Some(Event::Pod(fact)) => (fact.name.clone(), fact.uid.clone()),
+            Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
+            Some(Event::Node(fact)) => {
+                (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
+            }
+            _ => return,
+        };
+        if kind == Kind::Node {
+            self.complain(&name, translated.complaint.as_deref());
+        }
+        let known = self.view(kind).remember(&uid, &name, version, now);
+        if let Object::Pod(read) = object {
+            known.generation = metadata.generation;
+            known.said_to_wait = read.object.status.conditions.iter().any(says_waiting);
+            if read.object.spec.node_name.as_deref().is_some_and(|node| !node.is_empty()) {
+                self.board.withdraw_pod(&uid);
+            }
+        }
+    }
+
+    /// Logs what is wrong with a node, once for each change of it: nodes report themselves every few seconds.
+    fn complain(&mut self, node: &ObjectName, complaint: Option<&str>) {
+        match complaint {
+            None => {
+                self.complaints.remove(node);
+            }
+            Some(text) if self.complaints.get(node).is_some_and(|said| said == text) => {}
+            Some(text) => {
+                warn!(node = %node, "{text}");
+                self.complaints.insert(node.clone(), text.to_owned());
+            }
+        }
+    }
+
+    fn deleted(&mut self, object: &Object) {
+        let (kind, metadata) = identity(object);
+        if self.view(kind).forget(&metadata.uid) {
+            let name = ObjectName::new(&metadata.namespace, &metadata.name);
+            self.tell_gone(kind, vec![(name, metadata.uid.as_str().into())]);
+        }
+    }
+
+    fn ended(&mut self, kind: Kind) {
+        let gone = self.view(kind).end();
+        self.tell_gone(kind, gone);
+        if let Some(unlisted) = &mut self.unlisted {
+            unlisted.remove(&kind);
+        }
+        self.check_synced();
+    }
+
+    fn check_synced(&mut self) {
+        if self.synced || self.unlisted.as_ref().is_none_or(|unlisted| !unlisted.is_empty()) {
+            return;
+        }
+        self.synced = true;
+        let report = self.report();
+        info!(
+            nodes = report.nodes,
+            pods = report.pods,
+            groups = report.groups,
+            "everything is listed; deciding begins"
+        );
+        self.engine.observe(self.clock.now(), Event::Synced);
+    }
+
+    fn tell(&mut self, translated: Translated) {
+        let now = self.clock.now();
+        for event in translated.events {
+            self.engine.observe(now, event);
+        }
+    }
+
+    fn tell_gone(&mut self, kind: Kind, mut gone: Vec<(ObjectName, Name)>) {
+        if kind == Kind::Node {
+            // A node is known by its name alone: one that was made again under the same name is not gone.
+            let taken = self.view(kind).taken(&gone);
+            gone.retain(|(name, _)| !taken.contains(name));
+        }
+        for (name, uid) in gone {
+            self.complaints.remove(&name);
+            self.board.withdraw_pod(&uid);
+            let events = self.translator.gone(kind, &name, &uid);
+            self.tell(Translated { events, complaint: None });
+        }
+    }
+}
+
+/// Whose object it is.
+fn identity(object: &Object) -> (Kind, &Metadata) {
+    match object {
+        Object::Pod(read) => (Kind::Pod, &read.object.metadata),
+        Object::Node(read) => (Kind::Node, &read.object.metadata),
+        Object::Group(source, read) => (Kind::Group(*source), &read.object.metadata),
+    }
+}
+
+fn says_waiting(condition: &Condition) -> bool {
+    condition.kind == "PodScheduled" && condition.status == "False"
+}

@@ -1,0 +1,316 @@
+//! The tasks of the rim put together: watches, driver, executor, writer of notices. Started and stopped here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+use kube::Client;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
+use tracing::info;
+use tracing::warn;
+
+use super::apis::GroupApis;
+use super::apis::resource;
+use super::clock::Clock;
+use super::driver::Channels;
+use super::driver::Driver;
+use super::driver::Fault;
+use super::driver::Question;
+use super::execute::Wire;
+use super::execute::carry_out;
+use super::noticeboard::Noticeboard;
+use super::noticeboard::Posting;
+use super::noticeboard::StateKey;
+use super::requests::Reply;
+use super::requests::Reporter;
+use super::traffic::Purpose;
+use super::traffic::Traffic;
+use super::translate::Kind;
+use super::watch::Message;
+use super::watch::Object;
+use super::watch::Watch;
+use super::watch::Watched;
+use crate::base::time::Span;
+use crate::cluster::facts::GroupSource;
+use crate::config::rim::KubernetesSettings;
+use crate::engine::Engine;
+use crate::engine::order::Notice;
+use crate::engine::settings::Settings;
+
+/// Messages of watches that may wait for the driver.
+const MESSAGES_WAITING: usize = 4096;
+
+/// Notices that are written at once.
+const NOTICES_CONCURRENT: usize = 4;
+
+/// How often it is asked which PodGroup APIs there are, while one is missing.
+const DISCOVERY_PERIOD: Duration = Duration::from_secs(10);
+
+/// How long binds that are under way may take to finish once the process is told to end.
+const FINISHING_TIME_MAX: Duration = Duration::from_millis(4000);
+
+/// What the rim needs.
+#[derive(Clone)]
+pub struct Rim {
+    /// For lists and watches.
+    pub watch_client: Client,
+    /// For writes; it must not retry by itself.
+    pub write_client: Client,
+    /// Limits of the traffic.
+    pub traffic: KubernetesSettings,
+    /// The engine's settings.
+    pub engine: Settings,
+    /// Who reports events.
+    pub reporter: Reporter,
+}
+
+impl std::fmt::Debug for Rim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rim").field("reporter", &self.reporter).finish_non_exhaustive()
+    }
+}
+
+/// A rim at work.
+#[derive(Debug)]
+pub struct Running {
+    /// Where people ask.
+    pub questions: mpsc::Sender<Question>,
+    stop: Option<oneshot::Sender<()>>,
+    driver: JoinHandle<Result<(), Fault>>,
+    executor: JoinHandle<()>,
+    others: JoinSet<()>,
+}
+
+impl Rim {
+    /// Starts all tasks on the current runtime.
+    pub fn start(self) -> Running {
+        let traffic = Arc::new(Traffic::default());
+        let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
+        let (order_sender, orders) = mpsc::unbounded_channel();
+        let (settled_sender, settled) = mpsc::unbounded_channel();
+        let (posting_sender, postings) = mpsc::channel(NOTICES_CONCURRENT);
+        let (posted_sender, posted) = mpsc::unbounded_channel();
+        let (question_sender, questions) = mpsc::channel(16);
+        let (stop_sender, stop) = oneshot::channel();
+
+        let limits = (duration(self.traffic.write_timeout), duration(self.traffic.read_timeout));
+        let wire = Wire::new(self.write_client, limits.0, limits.1, Arc::clone(&traffic));
+        let watches = Watches {
+            client: self.watch_client,
+            wire: wire.clone(),
+            timeout: duration(self.traffic.watch_timeout),
+            messages: message_sender,
+            traffic: Arc::clone(&traffic),
+        };
+        let channels = Channels {
+            messages,
+            orders: order_sender,
+            settled,
+            postings: posting_sender,
+            posted,
+            questions,
+        };
+        let engine = Engine::new(self.engine);
+        let driver =
+            Driver::new(engine, Noticeboard::new(self.reporter), Clock::start(), channels, traffic);
+
+        let mut others = JoinSet::new();
+        others.spawn(watches.run());
+        others.spawn(write_notices(wire.clone(), postings, posted_sender));
+        Running {
+            questions: question_sender,
+            stop: Some(stop_sender),
+            driver: tokio::spawn(driver.run(stop)),
+            executor: tokio::spawn(carry_out(
+                wire,
+                orders,
+                settled_sender,
+                self.traffic.binds_concurrent_max,
+            )),
+            others,
+        }
+    }
+}
+
+impl Running {
+    /// Waits until the driver ends by itself, which it does only for a fault.
+    pub async fn failed(&mut self) -> Fault {
+        match (&mut self.driver).await {
+            Ok(Err(fault)) => fault,
+            Ok(Ok(())) | Err(_) => Fault::TaskEnded,
+        }
+    }
+
+    /// Stops deciding, lets binds that are under way finish for a few seconds, and ends all tasks.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            // A driver that has ended already needs no word.
+            let _ = stop.send(());
+        }
+        if !self.driver.is_finished() {
+            let _ = (&mut self.driver).await;
+        }
+        // With the driver, the sender of orders is gone: the executor ends when all have come back.
+        match tokio::time::timeout(FINISHING_TIME_MAX, &mut self.executor).await {
+            Ok(_) => info!("stopped; no bind is under way"),
+            Err(_) => {
+                warn!(
+                    "stopped with binds under way; their pods tell the next start what became of them"
+                );
+                self.executor.abort();
+            }
+        }
+        self.others.shutdown().await;
+    }
+}
+
+/// The watches, of which those of PodGroups come and go with their APIs.
+struct Watches {
+    client: Client,
+    wire: Wire,
+    timeout: Duration,
+    messages: mpsc::Sender<Message>,
+    traffic: Arc<Traffic>,
+}
+
+impl Watches {
+    async fn run(self) {
+        let mut tasks = JoinSet::new();
+        let mut apis = self.discover().await;
+        if self.messages.send(Message::Served(apis)).await.is_err() {
+            return;
+        }
+        let api = |group, version, kind, plural| {
+            Api::all_with(self.client.clone(), &resource(group, version, kind, plural))
+        };
+        tasks.spawn(self.watch(Kind::Node).run(api("", "v1", "Node", "nodes"), Object::Node));
+        let pods = Api::all_with(self.client.clone(), &resource("", "v1", "Pod", "pods"));
+        tasks.spawn(self.watch(Kind::Pod).run(pods, Object::Pod));
+        let mut groups = self.watch_groups(apis);
+        loop {
+            tokio::time::sleep(DISCOVERY_PERIOD).await;
+            let found = self.discover().await;
+            if found == apis {
+                continue;
+            }
+            info!(coscheduling = found.coscheduling, native = ?found.native, "PodGroup APIs changed");
+            // First no watch, then the word, then the new watches: the driver must not hear of the old after it.
+            groups.shutdown().await;
+            apis = found;
+            if self.messages.send(Message::Served(apis)).await.is_err() {
+                return;
+            }
+            groups = self.watch_groups(apis);
+        }
+    }
+
+    /// Asks until there is an answer.
+    async fn discover(&self) -> GroupApis {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            match GroupApis::discover(&self.wire).await {
+                Ok(apis) => return apis,
+                Err(why) => {
+                    warn!(why = %why, "the API server does not say which PodGroups it knows; asking again")
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(30));
+        }
+    }
+
+    fn watch(&self, kind: Kind) -> Watch {
+        Watch {
+            kind,
+            timeout: self.timeout,
+            messages: self.messages.clone(),
+            traffic: Arc::clone(&self.traffic),
+        }
+    }
+
+    fn watch_groups(&self, apis: GroupApis) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let mut start = |source: GroupSource, group: &str, version: &str, object| {
+            let api: Api<Watched<_>> = Api::all_with(
+                self.client.clone(),
+                &resource(group, version, "PodGroup", "podgroups"),
+            );
+            tasks.spawn(self.watch(Kind::Group(source)).run(api, object));
+        };
+        if apis.coscheduling {
+            start(
+                GroupSource::Coscheduling,
+                "scheduling.x-k8s.io",
+                "v1alpha1",
+                coscheduling_object,
+            );
+        }
+        if let Some(native) = apis.native {
+            start(GroupSource::Native, "scheduling.k8s.io", native.as_str(), native_object);
+        }
+        tasks
+    }
+}
+
+type GroupRead = Box<super::translate::Read<super::translate::objects::GroupObject>>;
+
+fn coscheduling_object(read: GroupRead) -> Object {
+    Object::Group(GroupSource::Coscheduling, read)
+}
+
+fn native_object(read: GroupRead) -> Object {
+    Object::Group(GroupSource::Native, read)
+}
+
+/// Writes notices as they come, a few at once. One that failed for a passing reason goes back to the board.
+async fn write_notices(
+    wire: Wire,
+    postings: mpsc::Receiver<Posting>,
+    posted: mpsc::UnboundedSender<(StateKey, Option<Notice>)>,
+) {
+    use futures::StreamExt;
+    let incoming = futures::stream::unfold(postings, |mut postings| async move {
+        let posting = postings.recv().await?;
+        Some((posting, postings))
+    });
+    let (wire, posted) = (&wire, &posted);
+    incoming
+        .for_each_concurrent(NOTICES_CONCURRENT, |posting| async move {
+            let (reply, retry_after) = wire.write(Purpose::Notice, posting.request).await;
+            let passing = is_passing(&reply);
+            if passing {
+                // The server is in trouble: each writer rests before it takes the next.
+                tokio::time::sleep(
+                    retry_after.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(10)),
+                )
+                .await;
+            }
+            if let Some((key, notice)) = posting.state {
+                // The driver is gone only when the process ends.
+                let _ = posted.send((key, passing.then_some(notice)));
+            }
+        })
+        .await;
+}
+
+/// Whether the same write may go well later. A conflict means that the object is another one by now.
+fn is_passing(reply: &Reply) -> bool {
+    match reply {
+        Reply::Lost(_) => true,
+        Reply::Answered { status, body } => {
+            if status.is_client_error() && status.as_u16() != 429 && status.as_u16() != 404 {
+                let message =
+                    body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default();
+                warn!(status = status.as_u16(), message, "a notice was not taken");
+            }
+            status.is_server_error() || status.as_u16() == 429
+        }
+    }
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_nanos(u64::try_from(span.0).unwrap_or(0))
+}
