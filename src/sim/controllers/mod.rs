@@ -1,31 +1,242 @@
 //! Workload controllers, small and pure: objects in, writes and a wake-up time out.
-//! They make and remove pods as Kubernetes' own controllers do and decide nothing about nodes.
+//! They make and remove pods as Kubernetes' own controllers do, and decide nothing about nodes.
+//! Names of what they make follow from the owner, so that an old view never makes anything twice.
 
+mod children;
+mod deployment;
 mod expand;
+mod job;
+mod job_status;
+mod owner;
+mod replica_set;
+mod stateful_set;
 mod template;
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::children::Children;
+pub use self::expand::BadCount;
 pub use self::expand::Expansion;
 pub use self::expand::expand;
+use self::owner::Memory;
+use self::owner::Round;
 use super::machinery::Kind;
 use super::machinery::Sight;
+use super::object::Object;
+use super::timetable::Appointment;
+use super::timetable::Timetable;
 use super::write::Write;
+use crate::base::names::ObjectName;
+use crate::base::time::Span;
 use crate::base::time::Time;
+
+/// Changes of pods are gathered for so long before their owner is looked at, so that an owner of
+/// thousands of pods is not counted anew for each of them. (The Job controller waits a second.)
+const GATHERING: Span = Span::milliseconds(100);
+
+/// Which workload object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    kind: Kind,
+    name: ObjectName,
+}
+
+/// A workload object.
+#[derive(Debug)]
+struct Owner {
+    object: Value,
+    memory: Memory,
+    /// When it is to be looked at again.
+    next: Option<(Time, Appointment)>,
+}
 
 /// The controllers of one cluster.
 #[derive(Debug, Default)]
-pub struct Controllers {}
+pub struct Controllers {
+    owners: BTreeMap<Key, Owner>,
+    /// Pods by the uid of their owner.
+    children: BTreeMap<String, Children>,
+    /// Which owner's pods a pod was last counted with.
+    parents: BTreeMap<ObjectName, String>,
+    /// ReplicaSets by the uid of their Deployment.
+    sets: BTreeMap<String, BTreeSet<ObjectName>>,
+    due: BTreeSet<Key>,
+    timetable: Timetable<Key>,
+}
 
 impl Controllers {
-    /// Takes in what was seen of an object.
-    pub fn observe(&mut self, _now: Time, _kind: Kind, _sight: Sight<'_>) {}
+    /// Takes in what was seen of an object. Kinds that no controller watches are passed over.
+    pub fn observe(&mut self, now: Time, kind: Kind, sight: Sight<'_>) {
+        match (kind, sight) {
+            (Kind::Pod, Sight::Present(pod)) => self.see_pod(now, pod),
+            (Kind::Pod, Sight::Gone(pod)) => self.lose_pod(now, Object(pod)),
+            (
+                Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
+                Sight::Present(owner),
+            ) => self.see_owner(now, kind, owner),
+            (
+                Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
+                Sight::Gone(owner),
+            ) => self.lose_owner(now, kind, Object(owner)),
+            (Kind::Node | Kind::PodGroup, _) => {}
+        }
+    }
 
     /// What is to be written now, in order.
-    pub fn act(&mut self, _now: Time) -> Vec<Write> {
-        Vec::new()
+    pub fn act(&mut self, now: Time) -> Vec<Write> {
+        while let Some((_, key)) = self.timetable.pop_due(now) {
+            if let Some(owner) = self.owners.get_mut(&key) {
+                owner.next = None;
+            }
+            self.due.insert(key);
+        }
+        let mut writes = Vec::new();
+        for key in std::mem::take(&mut self.due) {
+            self.reconcile(now, &key, &mut writes);
+        }
+        writes
     }
 
     /// When to act again if nothing is observed before.
     pub fn wakeup(&self) -> Option<Time> {
-        None
+        if self.due.is_empty() { self.timetable.next() } else { Some(Time(i64::MIN)) }
+    }
+
+    fn see_owner(&mut self, now: Time, kind: Kind, value: &Value) {
+        let object = Object(value);
+        let key = Key { kind, name: object.object_name() };
+        let known = self.owners.get(&key).map(|owner| Object(&owner.object).uid().to_owned());
+        if known.is_some_and(|uid| uid != object.uid()) {
+            self.lose_owner(now, kind, object);
+        }
+        match self.owners.get_mut(&key) {
+            Some(owner) => owner.object = value.clone(),
+            None => {
+                let owner = Owner { object: value.clone(), memory: Memory::default(), next: None };
+                self.owners.insert(key.clone(), owner);
+            }
+        }
+        if kind == Kind::ReplicaSet
+            && let Some(deployment) = object.controller()
+        {
+            self.sets.entry(deployment.uid).or_default().insert(key.name.clone());
+            self.look_at_parent(now, object);
+        }
+        self.due.insert(key);
+    }
+
+    fn lose_owner(&mut self, now: Time, kind: Kind, object: Object<'_>) {
+        let key = Key { kind, name: object.object_name() };
+        let Some(owner) = self.owners.remove(&key) else { return };
+        let before = Object(&owner.object);
+        if let Some((_, appointment)) = owner.next {
+            self.timetable.cancel(appointment);
+        }
+        self.due.remove(&key);
+        if self.children.get(before.uid()).is_some_and(Children::is_empty) {
+            self.children.remove(before.uid());
+        }
+        if let Some(deployment) = before.controller().filter(|_| kind == Kind::ReplicaSet) {
+            if let Some(sets) = self.sets.get_mut(&deployment.uid) {
+                sets.remove(&key.name);
+                if sets.is_empty() {
+                    self.sets.remove(&deployment.uid);
+                }
+            }
+            self.look_at_parent(now, before);
+        }
+    }
+
+    fn see_pod(&mut self, now: Time, value: &Value) {
+        let pod = Object(value);
+        let name = pod.object_name();
+        let parent = pod.controller().map(|controller| controller.uid);
+        let before = self.parents.get(&name).cloned();
+        if let Some(before) = before.filter(|before| Some(before) != parent.as_ref()) {
+            self.part(&before, pod);
+            self.parents.remove(&name);
+        }
+        if let Some(parent) = parent {
+            self.children.entry(parent.clone()).or_default().see(value);
+            self.parents.insert(name, parent);
+            self.look_at_parent(now, pod);
+        }
+    }
+
+    fn lose_pod(&mut self, now: Time, pod: Object<'_>) {
+        if let Some(parent) = self.parents.remove(&pod.object_name()) {
+            self.part(&parent, pod);
+            self.look_at_parent(now, pod);
+        }
+    }
+
+    /// A pod is no longer among the children of `parent`.
+    fn part(&mut self, parent: &str, pod: Object<'_>) {
+        let Some(children) = self.children.get_mut(parent) else { return };
+        children.miss(pod);
+        let known = |owner: &Owner| Object(&owner.object).uid() == parent;
+        if children.is_empty() && !self.owners.values().any(known) {
+            self.children.remove(parent);
+        }
+    }
+
+    /// Plans a look at the owner of `object`, a little later.
+    fn look_at_parent(&mut self, now: Time, object: Object<'_>) {
+        let Some(controller) = object.controller() else { return };
+        let kind = match controller.kind.as_str() {
+            "Job" => Kind::Job,
+            "Deployment" => Kind::Deployment,
+            "ReplicaSet" => Kind::ReplicaSet,
+            "StatefulSet" => Kind::StatefulSet,
+            _ => return,
+        };
+        let name = ObjectName::new(object.namespace(), &controller.name);
+        self.plan(now + GATHERING, Key { kind, name });
+    }
+
+    /// Plans a look at an owner at `at`, unless there is one earlier.
+    fn plan(&mut self, at: Time, key: Key) {
+        let Some(owner) = self.owners.get_mut(&key) else { return };
+        match owner.next {
+            Some((planned, _)) if planned <= at => return,
+            Some((_, appointment)) => self.timetable.cancel(appointment),
+            None => {}
+        }
+        owner.next = Some((at, self.timetable.plan(at, key)));
+    }
+
+    fn reconcile(&mut self, now: Time, key: &Key, writes: &mut Vec<Write>) {
+        let Some(mut owner) = self.owners.remove(key) else { return };
+        let object = Object(&owner.object);
+        let children = self.children.entry(object.uid().to_owned()).or_default();
+        children.repeat(now, writes);
+        owner.memory.begin_round();
+        let mut round =
+            Round { now, owner: object, memory: &mut owner.memory, children, writes, wake: None };
+        match key.kind {
+            Kind::Job => job::reconcile(&mut round),
+            Kind::ReplicaSet => replica_set::reconcile(&mut round),
+            Kind::StatefulSet => stateful_set::reconcile(&mut round),
+            Kind::Deployment => {
+                let sets = self.sets.get(object.uid()).into_iter().flatten();
+                let sets: Vec<&Value> = sets
+                    .filter_map(|name| {
+                        self.owners.get(&Key { kind: Kind::ReplicaSet, name: name.clone() })
+                    })
+                    .map(|set| &set.object)
+                    .collect();
+                deployment::reconcile(&mut round, &sets);
+            }
+            Kind::Node | Kind::Pod | Kind::PodGroup => {}
+        }
+        let wake = round.wake.into_iter().chain(round.children.wakeup()).min();
+        owner.memory.end_round();
+        self.owners.insert(key.clone(), owner);
+        if let Some(wake) = wake {
+            self.plan(wake, key.clone());
+        }
     }
 }
