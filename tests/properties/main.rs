@@ -1,0 +1,9 @@
+//! Seeded properties of the believed cluster and the planner, against plain code that shares nothing with
+//! them: brute force over tiny clusters, scans over all nodes, recounts. A failure prints its seed.
+
+mod brute;
+mod choice;
+mod feasibility;
+mod hints;
+mod state;
+mod world;
