@@ -5,6 +5,7 @@
 
 mod config;
 mod crds;
+mod replay;
 
 use std::fmt;
 use std::io;
@@ -33,6 +34,7 @@ struct CommandLine {
 /// The commands, in the order in which help lists them.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Replay(replay::Args),
     Crds(crds::Args),
     Config(config::Args),
 }
@@ -40,6 +42,7 @@ enum Command {
 impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
+            Self::Replay(args) => replay::execute(&args),
             Self::Crds(args) => crds::execute(&args),
             Self::Config(args) => config::execute(&args),
         }

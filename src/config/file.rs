@@ -26,6 +26,9 @@ pub struct ConfigurationFile {
     /// The waiting line.
     #[serde(default)]
     pub backlog: Backlog,
+    /// The search for a placement.
+    #[serde(default)]
+    pub search: Search,
     /// One scheduling cycle.
     #[serde(default)]
     pub cycle: Cycle,
@@ -50,6 +53,14 @@ pub struct Backlog {
     pub backoff_seconds_max: Given<u32>,
     /// How long a gang may be overtaken before a place is kept for it.
     pub overtaking_seconds_max: Given<u32>,
+}
+
+/// The search for a placement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Search {
+    /// Combinations that one search tries before it gives up.
+    pub steps_max: Given<u64>,
 }
 
 /// Limits of one scheduling cycle.

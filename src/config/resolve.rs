@@ -15,6 +15,7 @@ use crate::base::time::Span;
 use crate::engine::settings::Notices;
 use crate::engine::settings::Settings;
 use crate::engine::settings::UnnamedScheduler;
+use crate::planner;
 
 const SCHEDULER_NAME: &str = "muster";
 const BACKOFF_SECONDS_INITIAL: u32 = 1;
@@ -28,6 +29,7 @@ const NOTICES_PER_CYCLE_MAX: u32 = 500;
 const NOTICE_PAUSE_MILLISECONDS: u32 = 100;
 const ATTEMPTS_PER_CYCLE_MAX: u32 = 256;
 const PODS_PER_CYCLE_MAX: u32 = 4096;
+const SEARCH_STEPS_MAX: u64 = 200_000;
 const BINDS_CONCURRENT_MAX: u32 = 16;
 const WRITE_TIMEOUT_SECONDS: u32 = 2;
 const READ_TIMEOUT_SECONDS: u32 = 5;
@@ -106,7 +108,7 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         attempts_per_cycle: count("cycle.attemptsMax", attempts, ATTEMPTS_PER_CYCLE_MAX)?,
         placed_per_cycle: count("cycle.podsMax", pods, PODS_PER_CYCLE_MAX)?,
-        planner: crate::planner::Settings::default(),
+        planner: planner::Settings { search_steps_max: search_steps_max(&file.search.steps_max)? },
     })
 }
 
@@ -202,6 +204,16 @@ fn http(given: &Given<String>) -> Result<HttpSettings, ConfigurationError> {
         wrong("http.listenAddress", given, &format!("{text:?}"), remedy)
     })?;
     Ok(HttpSettings { listen_address })
+}
+
+fn search_steps_max(given: &Given<u64>) -> Result<u64, ConfigurationError> {
+    let steps = given.as_ref().map_or(SEARCH_STEPS_MAX, |steps| steps.value);
+    if steps < 1_000 {
+        let remedy =
+            "must be at least 1000; a search that ends sooner misses placements that exist";
+        return Err(wrong("search.stepsMax", given, &steps.to_string(), remedy));
+    }
+    Ok(steps)
 }
 
 fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {
@@ -326,6 +338,11 @@ mod tests {
             (
                 "schedulerNames: [a, b, a]\n",
                 "line 1, column 17: schedulerNames: \"a\" is listed twice; list it once",
+            ),
+            (
+                "search: {stepsMax: 3}\n",
+                "line 1, column 20: search.stepsMax: 3 must be at least 1000; \
+                 a search that ends sooner misses placements that exist",
             ),
             (
                 "notices:\n  delayMilliseconds: 4000\n",

@@ -9,6 +9,7 @@ pub mod manifests;
 pub mod object;
 pub mod result;
 pub mod scenario;
+pub mod replay;
 pub mod timetable;
 pub mod traces;
 pub mod world;
