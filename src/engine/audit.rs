@@ -8,9 +8,16 @@ use super::gangs::{GangId, Tally};
 use super::kept_place::Clock;
 use super::pods::Place;
 use super::verdict::{Verdict, judge};
+use crate::base::names::Name;
 use crate::cluster::ids::PodId;
 
 impl Engine {
+    /// Names of the pods that have a seat whose bind is not settled.
+    pub fn pods_with_seats(&self) -> BTreeSet<Name> {
+        let seated = self.pods.iter().filter(|(_, pod)| pod.seat().is_some());
+        seated.map(|(_, pod)| pod.fact.name.name.clone()).collect()
+    }
+
     /// Recounts tallies, seats, orders, and the backlog from the pods. For tests, and for whoever
     /// wants to be sure; takes time in proportion to the number of pods.
     ///
@@ -64,7 +71,12 @@ impl Engine {
         if tally != gang.tally {
             return Err(format!("{name} is tallied {:?}, a recount gives {tally:?}", gang.tally));
         }
-        if gang.dirty {
+        let backs_off = gang
+            .setback
+            .as_ref()
+            .is_some_and(|setback| self.backing_off.contains(&(setback.until, id)));
+        if gang.dirty || backs_off {
+            // It is judged in the next cycle.
             return Ok(());
         }
         let ready = matches!(judge(gang, &self.settings, self.now), Verdict::Ready { .. });

@@ -65,6 +65,8 @@ pub struct Explanation {
     pub place_in_turn: Option<(usize, usize)>,
     /// True if nodes are kept for it.
     pub place_is_kept: bool,
+    /// True once its minimum was bound: members that come now are placed one by one.
+    pub started: bool,
     /// The epoch of its latest plan; 0 before the first.
     pub epoch: u32,
     /// Where the binding of its minimum stands.
@@ -168,6 +170,7 @@ impl Engine {
                 .unwrap_or_default(),
             place_in_turn: place,
             place_is_kept: self.kept_places.kept().is_some_and(|kept| kept.gang == id),
+            started: gang.has_started(),
             epoch: gang.epoch,
             commitment: gang.commitment.map(|commitment| commitment.state().as_str()),
             members: gang
@@ -196,6 +199,7 @@ impl Engine {
             cured_by: Vec::new(),
             place_in_turn: None,
             place_is_kept: false,
+            started: pod.fact.node.is_some(),
             epoch: 0,
             commitment: None,
             members: vec![self.member_state(pod)],

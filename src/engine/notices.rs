@@ -56,6 +56,12 @@ pub(super) struct Pump {
     lines_listed: BTreeMap<LineId, Time>,
     /// When the people of a line were told last, and for which reason.
     lines_told: BTreeMap<LineId, (Time, WaitReason)>,
+    /// The version of the cluster that every parked line was told of, or will be.
+    swept_version: u64,
+    /// When that was looked at last.
+    swept: Time,
+    /// When it is looked at next, if the cluster changed.
+    sweep_due: Option<Time>,
     /// Notices that are ready.
     ready: VecDeque<Notice>,
     /// Nothing is told before this.
@@ -82,6 +88,7 @@ impl Pump {
             self.due.first().map(|(due, _)| *due),
             self.status_due.first().map(|(due, _)| *due),
             self.lines_due.first().map(|(due, _)| *due),
+            self.sweep_due,
             (!self.ready.is_empty()).then_some(self.rest_until),
         ];
         first.into_iter().flatten().min().map(|due| due.max(self.rest_until))
@@ -160,6 +167,9 @@ impl Engine {
 
     /// Tells what is due, up to the cycle's bound.
     pub(super) fn tell(&mut self, notices: &mut Vec<Notice>) {
+        if self.settings.notices == Notices::Silent {
+            return;
+        }
         self.list_touched();
         if self.now < self.pump.rest_until {
             return;
@@ -171,6 +181,7 @@ impl Engine {
         {
             notices.push(notice);
         }
+        self.sweep();
         self.list_lines();
         while notices.len() + looks < bound
             && let Some((due, id)) =
@@ -218,6 +229,29 @@ impl Engine {
             }
             let since = *gang.told.waits_since.get_or_insert(self.now);
             self.word_is_due(id, (since + self.settings.notice_after).max(self.now));
+        }
+    }
+
+    /// What cannot cure a line still dates the counts that its people were told: once in a while
+    /// every parked line whose refusal speaks of an older cluster is looked at again.
+    fn sweep(&mut self) {
+        let version = self.cluster.version();
+        if !self.backlog.is_anyone_parked() || self.pump.swept_version == version {
+            self.pump.sweep_due = None;
+            return;
+        }
+        let due = self.pump.swept + self.settings.notice_again_after;
+        if due > self.now {
+            self.pump.sweep_due = Some(due);
+            return;
+        }
+        self.pump.sweep_due = None;
+        self.pump.swept = self.now;
+        self.pump.swept_version = version;
+        for (id, line) in self.backlog.parked() {
+            if line.parked.as_ref().is_some_and(|no| no.version() != version) {
+                self.pump.lines_due.insert((self.now, id));
+            }
         }
     }
 

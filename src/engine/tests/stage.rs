@@ -10,7 +10,7 @@ use crate::cluster::facts::{
     GroupFact, GroupName, GroupSource, GroupStatus, NodeFact, PodFact, PodPhase,
 };
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Notice, Order, WaitReason};
+use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
 use crate::engine::settings::Settings;
 use crate::engine::{Cycle, Engine};
 use crate::workload::ask::{Amounts, Ask};
@@ -171,6 +171,31 @@ impl Stage {
     /// The pod as its object is now.
     pub(super) fn pod(&self, name: &str) -> &PodFact {
         self.pods.get(name).expect("tests name pods that exist")
+    }
+
+    /// All pods as their objects are now.
+    pub(super) fn pods_now(&self) -> impl Iterator<Item = &PodFact> {
+        self.pods.values()
+    }
+
+    /// Names of all pods.
+    pub(super) fn pod_names(&self) -> Vec<Name> {
+        self.pods.keys().cloned().collect()
+    }
+
+    /// The uid of a group that exists.
+    pub(super) fn group_uid(&self, name: &str) -> Option<Name> {
+        self.groups.get(name).map(|fact| fact.uid.clone())
+    }
+
+    /// True if the API would take a bind with these preconditions.
+    pub(super) fn could_bind(&self, pod: &PodRef) -> bool {
+        self.pods.get(&pod.name.name).is_some_and(|fact| {
+            fact.uid == pod.uid
+                && fact.resource_version == pod.resource_version
+                && fact.node.is_none()
+                && !fact.deleting
+        })
     }
 
     /// Runs one cycle, applying nothing.
