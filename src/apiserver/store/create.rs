@@ -50,7 +50,7 @@ impl State {
         reset_status(request, &mut object);
         match &resource.form {
             Form::BuiltIn(rules) => (rules.defaults)(&mut object),
-            Form::Custom(custom) => custom.fill_defaults(&resource.version, &mut object),
+            Form::Custom(custom) => custom.fill_defaults(&mut object),
         }
         self.admit_new(call, &mut object)?;
         let name = meta(&object, "name").to_owned();
@@ -63,7 +63,7 @@ impl State {
         }
         self.before_keeping(call, &mut object, None)?;
         let object = self.keep(call, object, None);
-        self.after_keeping(call, &object, None);
+        self.after_keeping(call, &object);
         Ok(Written { object, effect: Effect::Created, warnings })
     }
 

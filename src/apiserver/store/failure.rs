@@ -297,6 +297,8 @@ pub enum Fault {
     Required,
     /// It has a value that is not valid; the value as JSON.
     Invalid(Value),
+    /// It has a value that is not valid and is shown as upstream's Go prints it, without quotes.
+    InvalidBare(&'static str),
     /// It has the wrong type; the value, or the name of its type.
     WrongType(Value),
     /// It is none of these values.
@@ -339,6 +341,15 @@ impl FieldError {
         Self::new(field, Fault::Invalid(value.into()), detail)
     }
 
+    /// An update without the resourceVersion that its kind needs.
+    pub fn version_missing() -> Self {
+        Self::new(
+            "metadata.resourceVersion",
+            Fault::InvalidBare("0x0"),
+            "must be specified for an update",
+        )
+    }
+
     /// A field that must be given.
     pub fn required(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(field, Fault::Required, detail)
@@ -365,6 +376,7 @@ impl FieldError {
             Fault::Invalid(value) | Fault::WrongType(value) => {
                 (format!("Invalid value: {}", shown(value)), None)
             }
+            Fault::InvalidBare(text) => (format!("Invalid value: {text}"), None),
             Fault::NotSupported(value, supported) => {
                 let values = supported
                     .iter()
@@ -393,7 +405,7 @@ impl FieldError {
     fn cause(&self) -> Cause {
         let reason = match &self.fault {
             Fault::Required => "FieldValueRequired",
-            Fault::Invalid(_) => "FieldValueInvalid",
+            Fault::Invalid(_) | Fault::InvalidBare(_) => "FieldValueInvalid",
             Fault::WrongType(_) => "FieldValueTypeInvalid",
             Fault::NotSupported(..) => "FieldValueNotSupported",
             Fault::Forbidden => "FieldValueForbidden",

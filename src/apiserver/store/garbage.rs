@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::apiserver::store::hooks::CUSTOM_CLEANUP;
 use crate::apiserver::store::removal::DeleteOptions;
 use crate::apiserver::store::removal::FOREGROUND;
 use crate::apiserver::store::request::FieldValidation;
@@ -213,6 +214,7 @@ impl State {
             if finalizers.into_iter().flatten().any(|finalizer| finalizer == FOREGROUND) {
                 self.delete_dependents(object.meta("uid"), now);
             }
+            self.delete_instances(&object, now);
             let held: Vec<Value> = finalizers
                 .into_iter()
                 .flatten()
@@ -246,8 +248,26 @@ impl State {
     fn still_holds(&self, finalizer: &Value, object: &Object) -> bool {
         match finalizer.as_str() {
             Some(FOREGROUND) => !self.shelves.dependents(object.meta("uid")).is_empty(),
+            Some(CUSTOM_CLEANUP) => {
+                self.instances(object).is_some_and(|(_, left)| !left.is_empty())
+            }
             Some(POD_GROUP_PROTECTION) => self.has_live_members(object),
             Some(_) | None => true,
+        }
+    }
+
+    /// Objects of the kind that `definition` serves, and their shelf.
+    fn instances(&self, definition: &Object) -> Option<(ShelfId, Vec<Object>)> {
+        let is_definition = definition.value.get("kind").and_then(Value::as_str)
+            == Some("CustomResourceDefinition");
+        let shelf = *self.custom_shelves.get(definition.meta("name")).filter(|_| is_definition)?;
+        Some((shelf, self.shelves.shelf(shelf).iter(None).cloned().collect()))
+    }
+
+    fn delete_instances(&mut self, definition: &Object, now: Time) {
+        let Some((shelf, objects)) = self.instances(definition) else { return };
+        for object in objects.iter().filter(|object| !object.is_terminating()) {
+            self.delete_in_background(shelf, object, now);
         }
     }
 

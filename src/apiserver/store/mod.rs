@@ -21,6 +21,8 @@ pub mod removal;
 pub mod request;
 pub mod resource;
 pub mod scale;
+pub mod schema;
+mod schema_check;
 pub mod selection;
 pub mod shelf;
 pub mod state;

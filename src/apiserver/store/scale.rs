@@ -32,7 +32,7 @@ impl Resource {
     /// Where its replica counts are, if it has `/scale`.
     pub fn scale_paths(&self) -> Option<ScalePaths> {
         match self.custom() {
-            Some(custom) => custom.scale_paths(&self.version),
+            Some(custom) => custom.scale_paths(),
             None => self.has(super::resource::Subresource::Scale).then(|| ScalePaths {
                 wished: "/spec/replicas".to_owned(),
                 observed: "/status/replicas".to_owned(),

@@ -3,6 +3,7 @@
 //! stores last, so a refused write changes nothing.
 //! Knows no clock (every call brings its time) and no HTTP.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -153,6 +154,8 @@ pub struct State {
     pub(super) gone_owners: Vec<Name>,
     /// Objects with owners that were written and may have none that exists.
     pub(super) maybe_dangling: Vec<(crate::apiserver::store::resource::ShelfId, ObjectName)>,
+    /// Where the objects of each custom definition are kept, also after it is gone.
+    pub(super) custom_shelves: BTreeMap<Name, crate::apiserver::store::resource::ShelfId>,
     /// Namespaces under deletion.
     pub(super) leaving_namespaces: BTreeSet<Name>,
     /// Objects under deletion that wait for others: foreground deletion, protected pod groups.
@@ -174,6 +177,7 @@ impl State {
             random: Random::new(settings.seed),
             gone_owners: Vec::new(),
             maybe_dangling: Vec::new(),
+            custom_shelves: BTreeMap::new(),
             leaving_namespaces: BTreeSet::new(),
             waiting_deletions: BTreeSet::new(),
         };
@@ -291,7 +295,7 @@ impl State {
                 defaults::drop_nulls(&mut value);
             }
             Form::Custom(custom) => {
-                let unknown = custom.prune(&resource.version, &mut value);
+                let unknown = custom.prune(&mut value).map_err(|why| handled(&why))?;
                 complaints.extend(unknown.iter().map(|place| format!("unknown field \"{place}\"")));
             }
         }

@@ -70,11 +70,7 @@ impl State {
         };
         let versioned = !meta(&object, "resourceVersion").is_empty();
         if !versioned && request.resource.update == UpdateRule::VersionRequired {
-            let error = FieldError::invalid(
-                "metadata.resourceVersion",
-                "0x0",
-                "must be specified for an update",
-            );
+            let error = FieldError::version_missing();
             return Err(request.resource.subject().invalid(&request.name, &[error]));
         }
         self.replace(call, object, &old, warnings)
@@ -108,7 +104,7 @@ impl State {
         restore_servers_own(&mut new, old);
         match &resource.form {
             Form::BuiltIn(rules) => (rules.defaults)(&mut new),
-            Form::Custom(custom) => custom.fill_defaults(&resource.version, &mut new),
+            Form::Custom(custom) => custom.fill_defaults(&mut new),
         }
         self.admit_change(call, &mut new, old)?;
         let mut new = tidy(request, new);
@@ -125,7 +121,7 @@ impl State {
             return Ok(self.finish_deletion(call, new, warnings));
         }
         let object = self.keep(call, new, Some(old));
-        self.after_keeping(call, &object, Some(old));
+        self.after_keeping(call, &object);
         Ok(Written { object, effect: Effect::Updated, warnings })
     }
 }

@@ -1,7 +1,9 @@
 //! What clients see of the in-memory API, by theme. Everything goes through [`Server::handle`] or
 //! its in-process twins; texts are those of a real API server.
 
+mod custom;
 mod objects;
+mod patches;
 
 use serde_json::Value;
 use serde_json::json;

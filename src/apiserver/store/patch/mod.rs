@@ -2,10 +2,13 @@
 //! update; a resourceVersion or uid in a patch is thereby a precondition.
 
 mod merge;
+mod merge_keys;
+mod strategic;
 
 use serde_json::Value;
 
 use crate::apiserver::store::failure::Failure;
+use crate::apiserver::store::failure::FieldError;
 use crate::apiserver::store::json;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Subresource;
@@ -93,11 +96,7 @@ impl State {
         }
         let unversioned = super::shelf::meta(&patched, "resourceVersion").is_empty();
         if unversioned && request.resource.update == UpdateRule::VersionRequired {
-            let error = super::failure::FieldError::invalid(
-                "metadata.resourceVersion",
-                "0x0",
-                "must be specified for an update",
-            );
+            let error = FieldError::version_missing();
             return Err(request.resource.subject().invalid(&request.name, &[error]));
         }
         self.replace(call, patched, &old, warnings)
@@ -141,7 +140,7 @@ fn apply(
                     "error decoding patch: a strategic merge patch must be an object",
                 ));
             }
-            merge::merge(&mut object, patch);
+            strategic::merge(&mut object, patch)?;
         }
     }
     if object.is_object() {
