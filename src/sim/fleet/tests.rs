@@ -1,3 +1,5 @@
+//! The fleet file as people write it: what comes of a line, and what is said about a wrong one.
+
 use super::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! The life of a pod on a simulated node: started, run, ended, rejected, and taken down with grace.
+
 use serde_json::json;
 
 use super::*;
