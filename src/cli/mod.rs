@@ -6,6 +6,8 @@
 mod config;
 mod crds;
 mod replay;
+mod explain;
+mod run;
 
 use std::fmt;
 use std::io;
@@ -35,6 +37,8 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Replay(replay::Args),
+    Run(run::Args),
+    Explain(explain::Args),
     Crds(crds::Args),
     Config(config::Args),
 }
@@ -43,6 +47,8 @@ impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
             Self::Replay(args) => replay::execute(&args),
+            Self::Run(args) => run::execute(&args),
+            Self::Explain(args) => explain::execute(&args),
             Self::Crds(args) => crds::execute(&args),
             Self::Config(args) => config::execute(&args),
         }

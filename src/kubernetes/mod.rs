@@ -1,6 +1,7 @@
 //! Floor 8: the rim towards a Kubernetes API: watches become events, orders become requests. Decides nothing.
 
 pub mod apis;
+pub mod clients;
 pub mod clock;
 pub mod driver;
 pub mod durations;

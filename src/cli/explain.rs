@@ -1,0 +1,97 @@
+//! `muster explain`: asks the running scheduler why a gang or pod waits, and prints its answer.
+
+use axum::http::Request;
+use axum::http::Uri;
+use axum::http::header;
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+
+use super::Failure;
+
+/// Explain why a gang or pod waits, and what would cure it.
+///
+/// Asks the HTTP endpoint of a running `muster run` or `muster playground`.
+/// For a scheduler inside a cluster: `kubectl -n muster port-forward deploy/muster 10259`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of a PodGroup or of a pod.
+    #[arg(value_name = "GANG|POD")]
+    name: String,
+
+    /// Its namespace.
+    #[arg(short, long, default_value = "default")]
+    namespace: String,
+
+    /// Output: text, or json.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+
+    /// Where the scheduler's HTTP endpoint is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:10259")]
+    server: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::CouldNot(format!("cannot start: {error}")))?;
+    let mut text = runtime.block_on(ask(args))?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    super::answer(&text)
+}
+
+async fn ask(args: &Args) -> Result<String, Failure> {
+    let wrong = |why: &str| {
+        Failure::BadInput(format!("--server {}: {why}; write http://HOST:PORT", args.server))
+    };
+    let server: Uri = args
+        .server
+        .parse()
+        .map_err(|error: axum::http::uri::InvalidUri| wrong(&error.to_string()))?;
+    if server.scheme_str() != Some("http") || server.host().is_none() {
+        return Err(wrong("not an http address"));
+    }
+    for (what, value) in [("name", &args.name), ("namespace", &args.namespace)] {
+        if value.is_empty()
+            || !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+        {
+            return Err(Failure::BadInput(format!(
+                "{what} {value:?} is no Kubernetes name; write it as kubectl shows it"
+            )));
+        }
+    }
+    let accept = match args.output {
+        Output::Text => "text/plain",
+        Output::Json => "application/json",
+    };
+    let request = Request::get(format!("/explain/{}/{}", args.namespace, args.name))
+        .header(header::ACCEPT, accept)
+        .body(Body::empty())
+        .expect("checked names are valid in a path");
+    let mut config = kube::Config::new(server);
+    config.default_retry = false;
+    config.connect_timeout = Some(std::time::Duration::from_secs(5));
+    config.read_timeout = Some(std::time::Duration::from_secs(10));
+    let failed = |why: &dyn std::fmt::Display| {
+        Failure::CouldNot(format!(
+            "no scheduler answers at {}: {why}; give its address with --server",
+            args.server
+        ))
+    };
+    let client = Client::try_from(config).map_err(|error| failed(&error))?;
+    let response = client.send(request).await.map_err(|error| failed(&error))?;
+    let status = response.status();
+    let body = response.into_body().collect().await.map_err(|error| failed(&error))?;
+    let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    if status.is_success() { Ok(text) } else { Err(Failure::CouldNot(text.trim_end().to_owned())) }
+}

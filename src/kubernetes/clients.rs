@@ -1,0 +1,53 @@
+//! kube clients as the rim needs them: one for watches and one for writes, neither of which retries by itself.
+//! kube's defaults would resend a bind up to 15 times and never give up on a silent connection.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube::Client;
+use kube::Config;
+use kube::config::KubeConfigOptions;
+use kube::config::Kubeconfig;
+
+use crate::config::rim::KubernetesSettings;
+
+/// Longer than any watch stays silent: the server ends each of them in time.
+const SILENCE_MARGIN: Duration = Duration::from_secs(15);
+
+/// Finds the API server: in `kubeconfig`, or where it is not given as kubectl does, or inside a pod.
+///
+/// # Errors
+/// When no configuration is found or it cannot be used; the text says which and what to do.
+pub async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, String> {
+    match kubeconfig {
+        Some(path) => {
+            let named = |error: &dyn std::fmt::Display| format!("kubeconfig {}: {error}", path.display());
+            let file = Kubeconfig::read_from(path).map_err(|error| named(&error))?;
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|error| named(&error))
+        }
+        None => Config::infer().await.map_err(|error| {
+            format!("no API server is configured: {error}; give --kubeconfig FILE, set KUBECONFIG, or run in a pod")
+        }),
+    }
+}
+
+/// The client for watches and the client for writes.
+///
+/// # Errors
+/// When certificates or credentials of the configuration cannot be used.
+pub fn clients(config: &Config, traffic: &KubernetesSettings) -> Result<(Client, Client), String> {
+    let watch_timeout = Duration::from_nanos(u64::try_from(traffic.watch_timeout.0).unwrap_or(0));
+    let mut watches = config.clone();
+    watches.default_retry = false;
+    watches.connect_timeout = Some(Duration::from_secs(10));
+    // A connection that says nothing for longer than a watch lasts is dead.
+    watches.read_timeout = Some(watch_timeout + SILENCE_MARGIN);
+    let mut writes = config.clone();
+    writes.default_retry = false;
+    writes.connect_timeout = Some(Duration::from_secs(5));
+    let client = |config| {
+        Client::try_from(config)
+            .map_err(|error| format!("the API server's configuration cannot be used: {error}"))
+    };
+    Ok((client(watches)?, client(writes)?))
+}
