@@ -5,8 +5,8 @@
 
 mod config;
 mod crds;
-mod replay;
 mod explain;
+mod replay;
 mod run;
 
 use std::fmt;

@@ -260,7 +260,7 @@ impl Page<'_, '_> {
         };
         let buckets: Vec<(f64, u64)> = durations
             .buckets()
-            .map(|(bound, count)| (bound.map_or(f64::MAX, seconds), count))
+            .map(|(bound, count)| (bound.map_or(f64::INFINITY, seconds), count))
             .collect();
         let mut family = self.encoder.encode_descriptor(
             name,
