@@ -1,5 +1,6 @@
 //! Floor 9: simulated worlds: kubelets, controllers, fleets, arrivals, virtual time. Objects in, writes out.
 
+pub mod attached;
 pub mod checkers;
 pub mod controllers;
 pub mod fleet;

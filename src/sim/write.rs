@@ -2,9 +2,9 @@
 //! whoever runs them (virtual time, the playground, a client of a real API server) carries them out.
 //! A write has no outcome here: its author watches objects, and writes again if nothing changed.
 
-use axum::http::Method;
-use axum::http::Request;
-use axum::http::header;
+use http::Method;
+use http::Request;
+use http::header;
 use serde_json::Value;
 use serde_json::json;
 

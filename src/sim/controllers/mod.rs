@@ -112,10 +112,11 @@ impl Controllers {
         if known.is_some_and(|uid| uid != object.uid()) {
             self.lose_owner(now, kind, object);
         }
+        let whole = with_type(kind, value);
         match self.owners.get_mut(&key) {
-            Some(owner) => owner.object = value.clone(),
+            Some(owner) => owner.object = whole,
             None => {
-                let owner = Owner { object: value.clone(), memory: Memory::default(), next: None };
+                let owner = Owner { object: whole, memory: Memory::default(), next: None };
                 self.owners.insert(key.clone(), owner);
             }
         }
@@ -234,9 +235,29 @@ impl Controllers {
         }
         let wake = round.wake.into_iter().chain(round.children.wakeup()).min();
         owner.memory.end_round();
+        // Everything planned before was about what this round has dealt with.
+        if let Some((_, appointment)) = owner.next.take() {
+            self.timetable.cancel(appointment);
+        }
         self.owners.insert(key.clone(), owner);
         if let Some(wake) = wake {
             self.plan(wake, key.clone());
         }
     }
+}
+
+/// The object with its type, which items of a typed list leave out; owner references need it.
+fn with_type(kind: Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    let (version, name) = match kind {
+        Kind::Job => ("batch/v1", "Job"),
+        Kind::Deployment => ("apps/v1", "Deployment"),
+        Kind::ReplicaSet => ("apps/v1", "ReplicaSet"),
+        Kind::StatefulSet => ("apps/v1", "StatefulSet"),
+        Kind::Node | Kind::Pod => ("v1", "Pod"),
+        Kind::PodGroup => ("scheduling.x-k8s.io/v1alpha1", "PodGroup"),
+    };
+    object["apiVersion"] = Value::from(version);
+    object["kind"] = Value::from(name);
+    object
 }

@@ -279,9 +279,16 @@ impl Kubelet {
 
     /// Writes what the node object should say and does not, unless a write is still to show.
     pub(super) fn keep_node(&mut self, now: Time, name: &Name) {
-        if self.nodes.get(name).is_some_and(|node| node.check.is_none()) {
-            self.repeat_node_writes(now, name);
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        if let Some(check) = node.check {
+            if node.missing_writes(now, name).is_empty() {
+                self.timetable.cancel(check);
+                node.check = None;
+                node.attempts = 0;
+            }
+            return;
         }
+        self.repeat_node_writes(now, name);
     }
 
     /// Compares the node object with what it should say, and writes the difference (again).

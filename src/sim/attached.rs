@@ -1,0 +1,173 @@
+//! Machinery attached to an in-memory API within one process: watches in, writes out, no connection.
+//! Serves virtual time and the playground alike; whoever owns it says what time it is and holds the server.
+//! Survives what a client must: a cut watch, an expired one, a refused write.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+use super::machinery::Kind;
+use super::machinery::Machinery;
+use super::machinery::Sight;
+use super::machinery::WATCHED;
+use super::object::Object;
+use super::write::Write;
+use crate::apiserver::server::Incoming;
+use crate::apiserver::server::Server;
+use crate::apiserver::store::failure::Failure;
+use crate::apiserver::store::shelf;
+use crate::apiserver::store::state::Payload;
+use crate::apiserver::store::watch::Watch;
+use crate::apiserver::store::watch::WatchEvent;
+use crate::base::names::ObjectName;
+use crate::base::time::Time;
+
+/// One watched collection.
+#[derive(Debug)]
+struct Collection {
+    kind: Kind,
+    path: &'static str,
+    /// `None` before the first watch and after one has ended.
+    watch: Option<Watch>,
+    /// What was last seen of each object, so that those that went unseen can be told.
+    known: BTreeMap<ObjectName, shelf::Object>,
+}
+
+/// What one step did.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Objects seen or seen to be gone.
+    pub observed: usize,
+    /// Writes that the server carried out.
+    pub written: usize,
+    /// Writes that it did not, and why. They are repeated where they still make sense.
+    pub refused: Vec<(Write, Failure)>,
+}
+
+impl Step {
+    /// True if nothing happened.
+    pub fn is_idle(&self) -> bool {
+        self.observed == 0 && self.written == 0 && self.refused.is_empty()
+    }
+}
+
+/// Machinery and its watches on one server.
+#[derive(Debug)]
+pub struct Attached {
+    machinery: Machinery,
+    collections: Vec<Collection>,
+    waiting: VecDeque<Write>,
+}
+
+impl Attached {
+    /// Attaches `machinery`; the first step lists what is there.
+    pub fn new(machinery: Machinery) -> Self {
+        let collections = WATCHED
+            .iter()
+            .map(|(kind, path)| Collection {
+                kind: *kind,
+                path,
+                watch: None,
+                known: BTreeMap::new(),
+            })
+            .collect();
+        Self { machinery, collections, waiting: VecDeque::new() }
+    }
+
+    /// The machinery: to register nodes, to inject faults, to hear complaints.
+    pub fn machinery(&mut self) -> &mut Machinery {
+        &mut self.machinery
+    }
+
+    /// Takes in everything that changed, and sends at most `limit` writes.
+    pub fn step(&mut self, now: Time, server: &mut Server, limit: usize) -> Step {
+        let mut step = Step::default();
+        for collection in &mut self.collections {
+            step.observed += collection.observe(now, server, &mut self.machinery);
+        }
+        self.waiting.extend(self.machinery.act(now));
+        for _ in 0..limit {
+            let Some(write) = self.waiting.pop_front() else { break };
+            match perform(&write, now, server) {
+                Ok(()) => step.written += 1,
+                Err(failure) => step.refused.push((write, failure)),
+            }
+        }
+        step
+    }
+
+    /// When to step again if nothing changes before; a time that has passed means at once.
+    pub fn wakeup(&self) -> Option<Time> {
+        if self.waiting.is_empty() { self.machinery.wakeup() } else { Some(Time(i64::MIN)) }
+    }
+}
+
+/// Carries out a write.
+///
+/// # Errors
+/// What the server answers, unless it is success.
+pub fn perform(write: &Write, now: Time, server: &mut Server) -> Result<(), Failure> {
+    let method = write.verb.method();
+    let incoming = Incoming {
+        method: method.as_str(),
+        target: &write.path,
+        content_type: write.verb.content_type(),
+        payload: Payload::Json(write.body.clone()),
+    };
+    server.execute(now, incoming).result.map(|_| ())
+}
+
+impl Collection {
+    /// Gives `machinery` what changed since the last time; returns how much.
+    fn observe(&mut self, now: Time, server: &mut Server, machinery: &mut Machinery) -> usize {
+        let mut observed = 0;
+        if self.watch.as_ref().is_none_or(Watch::has_ended) {
+            // A server without this kind has nothing to show. It may have it later.
+            let Ok(watch) = server.watch(self.path) else { return 0 };
+            observed += self.forget_missing(now, server, machinery);
+            self.watch = Some(watch);
+        }
+        let Some(watch) = &mut self.watch else { return observed };
+        loop {
+            let events = server.poll(watch);
+            if events.is_empty() {
+                return observed;
+            }
+            for event in events {
+                let gone = matches!(event, WatchEvent::Deleted(_));
+                let Some(shown) = event.shown() else { continue };
+                let object = &shown.object;
+                let name = Object(&object.value).object_name();
+                observed += 1;
+                if gone {
+                    self.known.remove(&name);
+                    machinery.observe(now, self.kind, Sight::Gone(&object.value));
+                } else {
+                    machinery.observe(now, self.kind, Sight::Present(&object.value));
+                    self.known.insert(name, object.clone());
+                }
+            }
+        }
+    }
+
+    /// Tells of objects that went while nobody watched. A new watch shows the others by itself.
+    fn forget_missing(&mut self, now: Time, server: &Server, machinery: &mut Machinery) -> usize {
+        let Ok(listing) = server.list(self.path) else { return 0 };
+        let mut missing = std::mem::take(&mut self.known);
+        for object in &listing.objects {
+            let view = Object(&object.value);
+            let name = view.object_name();
+            if missing.get(&name).is_some_and(|before| Object(&before.value).uid() == view.uid())
+                && let Some(before) = missing.remove(&name)
+            {
+                self.known.insert(name, before);
+            }
+        }
+        for object in missing.values() {
+            machinery.observe(now, self.kind, Sight::Gone(&object.value));
+        }
+        missing.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
