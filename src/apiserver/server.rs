@@ -23,6 +23,7 @@ use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Subresource;
 use crate::apiserver::store::scale::scale_of;
 use crate::apiserver::store::shelf::Object;
+use crate::apiserver::store::shelf::Shelves;
 use crate::apiserver::store::state::Call;
 use crate::apiserver::store::state::Effect;
 use crate::apiserver::store::state::Payload;
@@ -118,6 +119,11 @@ impl Server {
     /// What is served, for discovery.
     pub fn catalog(&self) -> &Catalog {
         &self.state.catalog
+    }
+
+    /// What is kept, and the history of each kind.
+    pub fn shelves(&self) -> &Shelves {
+        &self.state.shelves
     }
 
     /// The version of the last write; it moves with every change of any object.

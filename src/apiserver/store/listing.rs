@@ -252,9 +252,8 @@ impl Page<'_> {
 }
 
 impl Listing {
-    /// The list as JSON text, made of the objects' own texts.
-    pub fn text(&self) -> Vec<u8> {
-        let resource = &self.resource;
+    /// The list's `metadata`.
+    pub fn metadata(&self) -> Value {
         let mut metadata = serde_json::json!({"resourceVersion": self.version.to_string()});
         if let Some(token) = &self.continue_token {
             metadata["continue"] = token.as_str().into();
@@ -262,6 +261,13 @@ impl Listing {
         if let Some(remaining) = self.remaining {
             metadata["remainingItemCount"] = remaining.into();
         }
+        metadata
+    }
+
+    /// The list as JSON text, made of the objects' own texts.
+    pub fn text(&self) -> Vec<u8> {
+        let resource = &self.resource;
+        let metadata = self.metadata();
         let (kind, version) = (&resource.list_kind, resource.api_version());
         let head = format!(
             "{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":["
