@@ -2,6 +2,7 @@
 //! Every message must name what is wrong, where, and what to do.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -48,7 +49,7 @@ fn help_lists_every_command_and_each_command_has_help() {
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for command in ["replay", "crds", "config"] {
+    for command in ["run", "replay", "explain", "crds", "config"] {
         assert!(commands.contains(&command), "{command} is not among {commands:?}");
     }
     for command in commands {
@@ -251,4 +252,51 @@ fn a_wrong_cluster_says_what_is_wrong() {
         format!("error: {path}: line 2, column 13: unknown field \"gpu\": did you mean \"gpus\"?");
     assert!(err(&output).starts_with(&expected), "{}", err(&output));
     assert_eq!(output.status.code(), Some(2));
+}
+
+/// A kubeconfig for a server that nobody needs to answer.
+fn kubeconfig(name: &str) -> PathBuf {
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: nowhere\n\
+                clusters:\n- {name: nowhere, cluster: {server: \"http://127.0.0.1:9\"}}\n\
+                users:\n- {name: nobody, user: {}}\n\
+                contexts:\n- {name: nowhere, context: {cluster: nowhere, user: nobody}}\n";
+    file(name, text)
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let address = taken.local_addr().expect("a listener has an address");
+    let config = file("port.yaml", &format!("http: {{listenAddress: \"{address}\"}}\n"));
+    let kubeconfig = kubeconfig("port.kubeconfig");
+    let (config, kubeconfig) = (config.to_string_lossy(), kubeconfig.to_string_lossy());
+    let arguments = ["run", "--config", &config, "--kubeconfig", &kubeconfig];
+    let expected = format!(
+        "cannot listen on {address}: Address already in use (os error 98); \
+         set http.listenAddress in the configuration to a free address"
+    );
+    refused(&arguments, 1, &expected);
+}
+
+#[test]
+fn the_scheduler_does_not_start_with_a_wrong_configuration() {
+    let config = file("names.yaml", "schedulerNames: [a, a]\n");
+    let expected = format!(
+        "{}: line 1, column 17: schedulerNames: \"a\" is listed twice; list it once",
+        config.display()
+    );
+    refused(&["run", "--config", &config.to_string_lossy()], 2, &expected);
+    let missing = "cannot read no/kubeconfig: No such file or directory (os error 2)";
+    refused(&["run", "--kubeconfig", "no/kubeconfig"], 2, missing);
+}
+
+#[test]
+fn an_explanation_needs_a_scheduler_to_ask() {
+    let output = muster(&["explain", "train", "--server", "http://127.0.0.1:9"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(err(&output).starts_with("error: "), "{}", err(&output));
+    assert!(err(&output).contains("127.0.0.1:9"), "{}", err(&output));
+    let output = muster(&["explain", "Train/0"]);
+    let expected = "error: name \"Train/0\" is no Kubernetes name; write it as kubectl shows it\n";
+    assert_eq!((err(&output), output.status.code()), (expected, Some(2)));
 }

@@ -36,8 +36,8 @@ struct CommandLine {
 /// The commands, in the order in which help lists them.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Replay(replay::Args),
     Run(run::Args),
+    Replay(replay::Args),
     Explain(explain::Args),
     Crds(crds::Args),
     Config(config::Args),
@@ -46,8 +46,8 @@ enum Command {
 impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
-            Self::Replay(args) => replay::execute(&args),
             Self::Run(args) => run::execute(&args),
+            Self::Replay(args) => replay::execute(&args),
             Self::Explain(args) => explain::execute(&args),
             Self::Crds(args) => crds::execute(&args),
             Self::Config(args) => config::execute(&args),
