@@ -40,7 +40,7 @@ pub struct Step {
     /// Writes that the server carried out.
     pub written: usize,
     /// Writes that it did not, and why. They are repeated where they still make sense.
-    pub refused: Vec<(Write, Failure)>,
+    pub refused: Vec<(Write, Box<Failure>)>,
 }
 
 impl Step {
@@ -105,7 +105,7 @@ impl Attached {
 ///
 /// # Errors
 /// What the server answers, unless it is success.
-pub fn perform(write: &Write, now: Time, server: &mut Server) -> Result<(), Failure> {
+pub fn perform(write: &Write, now: Time, server: &mut Server) -> Result<(), Box<Failure>> {
     let method = write.verb.method();
     let incoming = Incoming {
         method: method.as_str(),
@@ -113,7 +113,7 @@ pub fn perform(write: &Write, now: Time, server: &mut Server) -> Result<(), Fail
         content_type: write.verb.content_type(),
         payload: Payload::Json(write.body.clone()),
     };
-    server.execute(now, incoming).result.map(|_| ())
+    server.execute(now, incoming).result.map(|_| ()).map_err(Box::new)
 }
 
 impl Collection {

@@ -117,6 +117,11 @@ impl Machinery {
         writes
     }
 
+    /// What users wrote and the machinery cannot use, once each: object, field, value, remedy.
+    pub fn complaints(&mut self) -> Vec<String> {
+        self.kubelet.complaints()
+    }
+
     /// When to call [`Self::act`] again if nothing is observed before;
     /// a time that has passed means at once, `None` that only an observation can bring work.
     pub fn wakeup(&self) -> Option<Time> {

@@ -7,6 +7,7 @@ use super::*;
 use crate::apiserver::store::state::Settings;
 use crate::base::time::Span;
 use crate::sim::fleet;
+use crate::sim::kubelet::Fault;
 use crate::sim::kubelet::KubeletSettings;
 use crate::sim::machinery::ControllerMode;
 
@@ -471,4 +472,43 @@ fn a_deleted_job_takes_its_pods_with_it() {
     cluster.pass(Span::seconds(60));
     assert!(cluster.pods().is_empty());
     assert_eq!(cluster.attached.wakeup(), None);
+}
+
+#[test]
+fn a_silent_node_loses_its_pods_after_their_toleration_and_they_are_replaced() {
+    let mut cluster = Cluster::new();
+    cluster.create(DEPLOYMENTS, deployment(2, "one"));
+    cluster.bind_all();
+    let before = cluster.names();
+    let now = cluster.now;
+    cluster.attached.machinery().kubelet().inject(now, "a1", Fault::Silent);
+    cluster.pass(Span::seconds(51));
+    let node = cluster.get("/api/v1/nodes/a1");
+    assert_eq!(Object(&node).condition("Ready"), "Unknown");
+    assert_eq!(cluster.names(), before, "pods tolerate a lost node for 300 s by default");
+    cluster.pass(Span::seconds(301));
+    let pods = cluster.pods();
+    assert_eq!(pods.len(), 4, "nobody confirms that the old ones are gone");
+    assert_eq!(pods.iter().filter(|pod| Object(pod).deleting()).count(), 2);
+    let now = cluster.now;
+    cluster.attached.machinery().kubelet().heal(now, "a1");
+    cluster.pass(Span::seconds(1));
+    assert_eq!(cluster.pods().len(), 4, "their grace begins when their kubelet hears of it");
+    cluster.pass(Span::seconds(30));
+    assert_eq!(cluster.pods().len(), 2);
+    let node = cluster.get("/api/v1/nodes/a1");
+    assert_eq!(Object(&node).condition("Ready"), "True");
+    assert!(node["spec"]["taints"].as_array().is_none_or(Vec::is_empty));
+}
+
+#[test]
+fn pods_of_a_deleted_node_are_collected_and_replaced() {
+    let mut cluster = Cluster::new();
+    cluster.create(DEPLOYMENTS, deployment(2, "one"));
+    cluster.bind_all();
+    cluster.server.delete(cluster.now, "/api/v1/nodes/a1", Value::Null).expect("there");
+    cluster.pass(Span::seconds(45));
+    let pods = cluster.pods();
+    assert_eq!(pods.len(), 2);
+    assert!(pods.iter().all(|pod| pod["spec"]["nodeName"].is_null()));
 }

@@ -94,11 +94,12 @@ fn leeway(spec: &Value, replicas: i64) -> Leeway {
     let rolling = &spec["strategy"]["rollingUpdate"];
     let resolve = |field: &str, remainder: i64| {
         let share = |percent: i64| (percent * replicas + remainder).div_euclid(100);
-        match &rolling[field] {
-            Value::String(text) => {
+        let given = &rolling[field];
+        match given.as_str() {
+            Some(text) => {
                 text.strip_suffix('%').and_then(|number| number.parse().ok()).map_or(0, share)
             }
-            value => value.as_i64().unwrap_or_else(|| share(25)),
+            None => given.as_i64().unwrap_or_else(|| share(25)),
         }
     };
     let leeway =

@@ -85,13 +85,12 @@ fn job_width(job: &Value) -> Result<u64, BadCount> {
 
 /// A count in `spec`; `None` where absent.
 fn count(object: &Value, key: &str, field: &'static str) -> Result<Option<u64>, BadCount> {
-    match &object["spec"][key] {
-        Value::Null => Ok(None),
-        value => match value.as_u64() {
-            Some(count) => Ok(Some(count)),
-            None => Err(BadCount { field, value: value.to_string() }),
-        },
+    let value = &object["spec"][key];
+    if value.is_null() {
+        return Ok(None);
     }
+    let bad = || BadCount { field, value: value.to_string() };
+    value.as_u64().map(Some).ok_or_else(bad)
 }
 
 #[cfg(test)]
@@ -140,7 +139,8 @@ mod tests {
 
     #[test]
     fn bad_counts_are_refused_by_field_and_value() {
-        let error = expand(&workload("batch/v1", "Job", &json!({"parallelism": -1}))).unwrap_err();
+        let error = expand(&workload("batch/v1", "Job", &json!({"parallelism": -1})))
+            .expect_err("it is negative");
         assert_eq!(
             error.to_string(),
             "spec.parallelism: -1 is not a count: write a whole number, 0 or more"

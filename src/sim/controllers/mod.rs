@@ -7,6 +7,7 @@ mod deployment;
 mod expand;
 mod job;
 mod job_status;
+mod node_loss;
 mod owner;
 mod replica_set;
 mod stateful_set;
@@ -21,6 +22,7 @@ use self::children::Children;
 pub use self::expand::BadCount;
 pub use self::expand::Expansion;
 pub use self::expand::expand;
+use self::node_loss::NodeLoss;
 use self::owner::Memory;
 use self::owner::Round;
 use super::machinery::Kind;
@@ -65,14 +67,24 @@ pub struct Controllers {
     sets: BTreeMap<String, BTreeSet<ObjectName>>,
     due: BTreeSet<Key>,
     timetable: Timetable<Key>,
+    node_loss: NodeLoss,
 }
 
 impl Controllers {
     /// Takes in what was seen of an object. Kinds that no controller watches are passed over.
     pub fn observe(&mut self, now: Time, kind: Kind, sight: Sight<'_>) {
         match (kind, sight) {
-            (Kind::Pod, Sight::Present(pod)) => self.see_pod(now, pod),
-            (Kind::Pod, Sight::Gone(pod)) => self.lose_pod(now, Object(pod)),
+            (Kind::Pod, Sight::Present(pod)) => {
+                self.node_loss.see_pod(now, pod);
+                self.see_pod(now, pod);
+            }
+            (Kind::Pod, Sight::Gone(pod)) => {
+                let pod = Object(pod);
+                self.node_loss.lose_pod(&pod.object_name());
+                self.lose_pod(now, pod);
+            }
+            (Kind::Node, Sight::Present(node)) => self.node_loss.see_node(now, node),
+            (Kind::Node, Sight::Gone(node)) => self.node_loss.lose_node(now, Object(node).name()),
             (
                 Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
                 Sight::Present(owner),
@@ -81,7 +93,7 @@ impl Controllers {
                 Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
                 Sight::Gone(owner),
             ) => self.lose_owner(now, kind, Object(owner)),
-            (Kind::Node | Kind::PodGroup, _) => {}
+            (Kind::PodGroup, _) => {}
         }
     }
 
@@ -94,6 +106,7 @@ impl Controllers {
             self.due.insert(key);
         }
         let mut writes = Vec::new();
+        self.node_loss.act(now, &mut writes);
         for key in std::mem::take(&mut self.due) {
             self.reconcile(now, &key, &mut writes);
         }
@@ -102,7 +115,10 @@ impl Controllers {
 
     /// When to act again if nothing is observed before.
     pub fn wakeup(&self) -> Option<Time> {
-        if self.due.is_empty() { self.timetable.next() } else { Some(Time(i64::MIN)) }
+        if !self.due.is_empty() {
+            return Some(Time(i64::MIN));
+        }
+        self.timetable.next().into_iter().chain(self.node_loss.wakeup()).min()
     }
 
     fn see_owner(&mut self, now: Time, kind: Kind, value: &Value) {

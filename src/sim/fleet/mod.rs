@@ -154,7 +154,7 @@ fn dealt(
 ) -> Vec<String> {
     let Some(pattern) = pattern else { return Vec::new() };
     match names::expand(pattern) {
-        Ok(places) if !places.is_empty() && nodes % places.len() == 0 => places,
+        Ok(places) if !places.is_empty() && nodes.is_multiple_of(places.len()) => places,
         Ok(places) => {
             let remedy = format!(
                 "stands for {} places, among which {nodes} nodes cannot be dealt equally: write a range whose length divides {nodes}",

@@ -133,7 +133,7 @@ mod tests {
             ("a[1-1000]b[1-1000]", "more than 100000"),
         ];
         for (pattern, part) in cases {
-            let error = expand(pattern).unwrap_err();
+            let error = expand(pattern).expect_err("it is bad");
             assert!(error.contains(part), "{pattern}: {error}");
         }
     }

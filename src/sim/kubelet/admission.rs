@@ -250,11 +250,11 @@ mod tests {
             assert_eq!(reason(&room, &asking(list)), expected, "{list:?}");
         }
         assert_eq!(
-            room.judge(&asking(&[("cpu", 2000)])).unwrap_err().message,
+            room.judge(&asking(&[("cpu", 2000)])).expect_err("too much").message,
             "Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000"
         );
         assert_eq!(
-            room.judge(&asking(&[("nvidia.com/gpu", 2)])).unwrap_err().message,
+            room.judge(&asking(&[("nvidia.com/gpu", 2)])).expect_err("too much").message,
             "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. \
              Requested: 2, Available: 1, which is unexpected"
         );

@@ -110,6 +110,8 @@ enum Due {
     Start(ObjectName),
     /// The containers of a pod are done.
     End(ObjectName),
+    /// A pod is to be terminated with a grace in seconds.
+    Terminate(ObjectName, i64),
     /// The containers of a pod that is being deleted have stopped.
     Stopped(ObjectName),
     /// The last write about a pod should have shown by now.
@@ -181,6 +183,7 @@ impl Kubelet {
             match due {
                 Due::Start(pod) => self.start_pod(now, &pod),
                 Due::End(pod) => self.end_pod(now, at, &pod),
+                Due::Terminate(pod, grace) => self.terminate(now, &pod, grace),
                 Due::Stopped(pod) => self.remove_pod(now, &pod),
                 Due::ConfirmPod(pod) => self.repeat_pod_write(now, &pod),
                 Due::ConfirmNode(node) => self.repeat_node_writes(now, &node),

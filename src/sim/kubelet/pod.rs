@@ -67,6 +67,8 @@ struct Unconfirmed {
 #[derive(Debug)]
 pub(super) struct Pod {
     uid: String,
+    /// `metadata.generation`, which moves when the pod is resized in place.
+    generation: i64,
     pub(super) node: Name,
     stage: Stage,
     containers: Vec<Container>,
@@ -93,6 +95,7 @@ impl Pod {
         };
         Self {
             uid: object.uid().to_owned(),
+            generation: object.generation(),
             node,
             stage: Stage::Waiting,
             containers: status::containers_of(object.0),
@@ -128,6 +131,7 @@ impl Kubelet {
         let phase = value["status"]["phase"].as_str().unwrap_or("Pending");
         if self.pods.contains_key(&name) {
             self.confirm(&name, phase);
+            self.resize(&name, object);
             if matches!(phase, "Succeeded" | "Failed") {
                 self.finish(&name);
             }
@@ -220,6 +224,24 @@ impl Kubelet {
         }
     }
 
+    /// A pod whose spec changed holds from now on what it asks for now: resizing takes no time here.
+    fn resize(&mut self, name: &ObjectName, object: Object<'_>) {
+        let generation = object.generation();
+        let unchanged = |pod: &Pod| pod.generation == generation || pod.held.is_none();
+        if self.pods.get(name).is_none_or(unchanged) {
+            return;
+        }
+        let (ask, held) = self.ask_of(name, object.0);
+        let Some(pod) = self.pods.get_mut(name) else { return };
+        let node = self.nodes.get_mut(&pod.node).expect("a pod's node has an entry");
+        if let Some(before) = pod.held.replace(held.clone()) {
+            node.room.release(&before);
+            node.room.occupy(&held);
+        }
+        pod.ask = ask;
+        pod.generation = generation;
+    }
+
     /// The node does not take the pod: it has failed.
     fn reject_pod(&mut self, now: Time, name: &ObjectName, rejection: &Rejection) {
         let Some(pod) = self.pods.get(name) else { return };
@@ -277,11 +299,18 @@ impl Kubelet {
         self.send_status(now, name, body, exit.phase());
     }
 
-    /// Deletion was asked for: the containers are told to stop.
+    /// Deletion was asked for, with the grace that the object says.
     fn stop_pod(&mut self, now: Time, name: &ObjectName, value: &Value) {
-        let Some(pod) = self.pods.get_mut(name) else { return };
         let grace = value["metadata"]["deletionGracePeriodSeconds"].as_i64();
-        let grace = grace.unwrap_or(GRACE_SECONDS_DEFAULT);
+        self.terminate(now, name, grace.unwrap_or(GRACE_SECONDS_DEFAULT));
+    }
+
+    /// The containers are told to stop within `grace` seconds.
+    pub(super) fn terminate(&mut self, now: Time, name: &ObjectName, grace: i64) {
+        if self.park_if_silent(name, Due::Terminate(name.clone(), grace)) {
+            return;
+        }
+        let Some(pod) = self.pods.get_mut(name) else { return };
         if grace <= 0 {
             // Force-deleted: only finalizers of others keep the object.
             if let Some((_, appointment)) = pod.stopping.take() {

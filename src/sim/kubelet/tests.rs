@@ -470,3 +470,20 @@ fn faults_are_read_as_written() {
         assert_eq!(Fault::parse(text).ok(), fault, "{text}");
     }
 }
+
+#[test]
+fn a_resized_pod_holds_what_it_asks_for_now() {
+    let mut kubelet = kubelet();
+    let mut first = pod("p", &json!({}));
+    first["metadata"]["generation"] = json!(1);
+    kubelet.see(at(0), &first);
+    first["metadata"]["generation"] = json!(2);
+    first["spec"]["containers"][0]["resources"]["requests"]["cpu"] = json!("8");
+    kubelet.see(at(1), &with_phase(first.clone(), "Running"));
+    let rejected = kubelet.see(at(1), &pod("q", &json!({})));
+    assert_eq!(rejected[0].body["status"]["reason"], "OutOfcpu");
+    first["metadata"]["generation"] = json!(3);
+    first["spec"]["containers"][0]["resources"]["requests"]["cpu"] = json!("7");
+    kubelet.see(at(2), &with_phase(first, "Running"));
+    assert_eq!(phase(&kubelet.see(at(2), &pod("r", &json!({})))[0]), "Running");
+}
