@@ -1,14 +1,12 @@
 //! Gangs are bound whole or not at all, and none waits that would fit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{
     GroupKey, Snapshot, Violation, group_key, has_ended, is_leaving, loads, node_of, seats, words,
 };
-use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
 use crate::sim::object::Object;
@@ -25,11 +23,11 @@ pub(super) struct Gangs {
 
 /// The members of a group by what they do.
 #[derive(Clone, Debug, Default)]
-struct Muster {
+struct Muster<'a> {
     /// Bound and alive, or finished well.
     counted: usize,
     /// Unbound and free to be bound.
-    ready: Vec<Arc<Value>>,
+    ready: Vec<&'a Value>,
 }
 
 impl Gangs {
@@ -37,30 +35,22 @@ impl Gangs {
         Self { partial_for, started: BTreeSet::new(), partial_since: BTreeMap::new() }
     }
 
-    /// Gangs that run already when the world begins have started.
-    pub(super) fn accept(&mut self, snapshot: &Snapshot) {
-        let musters = musters(snapshot);
-        for (key, group) in groups(snapshot) {
-            let minimum = minimum(&key, group);
-            if musters
-                .get(&key)
-                .is_some_and(|muster| muster.counted > 0 && muster.counted >= minimum)
-            {
-                self.started.insert(Object(group).uid().to_owned());
-            }
-        }
-    }
-
     /// Every gang that got members has its minimum, or has had it before.
     pub(super) fn inspect(
         &mut self,
         now: Time,
         snapshot: &Snapshot,
-        fresh: &[Arc<Value>],
+        fresh: &[&Value],
         violations: &mut Vec<Violation>,
     ) {
         let groups = groups(snapshot);
         let musters = musters(snapshot);
+        for (key, group) in &groups {
+            let counted = musters.get(key).map_or(0, |muster| muster.counted);
+            if counted > 0 && counted >= minimum(key, group) {
+                self.started.insert(Object(group).uid().to_owned());
+            }
+        }
         for pod in fresh {
             let Some(key) = group_key(pod) else {
                 continue;
@@ -84,8 +74,7 @@ impl Gangs {
             };
             let uid = Object(group).uid();
             let minimum = minimum(&key, group);
-            if muster.counted >= minimum || self.started.contains(uid) {
-                self.started.insert(uid.to_owned());
+            if self.started.contains(uid) {
                 self.partial_since.remove(&key);
             } else if muster.counted + muster.ready.len() < minimum || muster.counted == 0 {
                 // Members left while it was bound: nobody could have completed it, or nothing is bound any more.
@@ -109,9 +98,8 @@ impl Gangs {
             let Some(muster) = musters.get(&key) else {
                 continue;
             };
-            let called_unschedulable = |pod: &Arc<Value>| {
-                words::said(pod).map(|said| said.reason) == Some("Unschedulable")
-            };
+            let called_unschedulable =
+                |pod: &Value| words::said(pod).map(|said| said.reason) == Some("Unschedulable");
             let Some(first) = muster.ready.first().filter(|pod| called_unschedulable(pod)) else {
                 continue;
             };
@@ -123,7 +111,7 @@ impl Gangs {
             }
             // Beyond the minimum, a single member that fits must not wait either.
             let missing = minimum(&key, group).saturating_sub(muster.counted).max(1);
-            let free: i64 = snapshot.nodes.iter().map(|node| seats(first, node, &loads)).sum();
+            let free: i64 = snapshot.nodes().map(|node| seats(first, node, &loads)).sum();
             if usize::try_from(free).unwrap_or(0) >= missing {
                 violations.push(Violation(format!(
                     "gang {} is called unschedulable and fits: {missing} seats are wanted, {free} are free",
@@ -163,28 +151,20 @@ fn minimum(key: &GroupKey, group: &Value) -> usize {
 
 /// All groups.
 fn groups(snapshot: &Snapshot) -> BTreeMap<GroupKey, &Value> {
-    let keyed = |source: GroupSource, group: &Arc<Value>| -> GroupKey {
-        let object = Object(group);
-        (source, ObjectName::new(object.namespace(), object.name()))
-    };
-    let labelled = snapshot
-        .labelled_groups
-        .iter()
-        .map(|group| (keyed(GroupSource::Coscheduling, group), &**group));
-    labelled
-        .chain(
-            snapshot
-                .native_groups
-                .iter()
-                .map(|group| (keyed(GroupSource::Native, group), &**group)),
-        )
-        .collect()
+    let sources = [
+        (GroupSource::Coscheduling, &snapshot.labelled_groups),
+        (GroupSource::Native, &snapshot.native_groups),
+    ];
+    let keyed = sources.into_iter().flat_map(|(source, groups)| {
+        groups.iter().map(move |group| ((source, group.name()), &group.value))
+    });
+    keyed.collect()
 }
 
 /// The members of every group.
-fn musters(snapshot: &Snapshot) -> BTreeMap<GroupKey, Muster> {
-    let mut musters: BTreeMap<GroupKey, Muster> = BTreeMap::new();
-    for pod in &snapshot.pods {
+fn musters(snapshot: &Snapshot) -> BTreeMap<GroupKey, Muster<'_>> {
+    let mut musters: BTreeMap<GroupKey, Muster<'_>> = BTreeMap::new();
+    for pod in snapshot.pods() {
         let Some(key) = group_key(pod) else {
             continue;
         };
@@ -195,7 +175,7 @@ fn musters(snapshot: &Snapshot) -> BTreeMap<GroupKey, Muster> {
         if ended_well || (alive && node_of(pod).is_some()) {
             muster.counted += 1;
         } else if alive && !gated {
-            muster.ready.push(Arc::clone(pod));
+            muster.ready.push(pod);
         }
     }
     musters

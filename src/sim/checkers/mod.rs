@@ -9,14 +9,14 @@ mod gangs;
 mod request;
 mod words;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use self::gangs::Gangs;
-use self::request::{Load, add, allocatable, request};
+use self::request::{Load, add, allocatable, held, request};
 use self::words::Words;
+use crate::apiserver::store::shelf::Object as StoredObject;
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
@@ -26,13 +26,25 @@ use crate::sim::object::Object;
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// All nodes.
-    pub nodes: Vec<Arc<Value>>,
+    pub nodes: Vec<StoredObject>,
     /// All pods.
-    pub pods: Vec<Arc<Value>>,
+    pub pods: Vec<StoredObject>,
     /// PodGroups whose members carry a label.
-    pub labelled_groups: Vec<Arc<Value>>,
+    pub labelled_groups: Vec<StoredObject>,
     /// PodGroups that pods name in their spec.
-    pub native_groups: Vec<Arc<Value>>,
+    pub native_groups: Vec<StoredObject>,
+}
+
+impl Snapshot {
+    /// All pods.
+    fn pods(&self) -> impl Iterator<Item = &Value> {
+        self.pods.iter().map(|pod| &pod.value)
+    }
+
+    /// All nodes.
+    fn nodes(&self) -> impl Iterator<Item = &Value> {
+        self.nodes.iter().map(|node| &node.value)
+    }
 }
 
 /// How much is promised.
@@ -68,6 +80,8 @@ pub struct Checkers {
     scheduler_names: Vec<String>,
     /// Pods by uid that were seen assigned to a node.
     assigned: BTreeMap<String, String>,
+    /// Pods that come with their node and were not seen yet.
+    given: BTreeSet<ObjectName>,
     gangs: Gangs,
     words: Words,
 }
@@ -78,19 +92,15 @@ impl Checkers {
         Self {
             scheduler_names,
             assigned: BTreeMap::new(),
+            given: BTreeSet::new(),
             gangs: Gangs::new(promises.partial_for),
             words: Words::new(promises.silent_for),
         }
     }
 
-    /// Takes the pods that are assigned now as given: part of the input, or somebody else's doing.
-    pub fn accept(&mut self, snapshot: &Snapshot) {
-        for pod in &snapshot.pods {
-            if let Some(node) = node_of(pod) {
-                self.assigned.insert(Object(pod).uid().to_owned(), node.to_owned());
-            }
-        }
-        self.gangs.accept(snapshot);
+    /// Takes it as given that the pod of this name comes with its node: the input or the script says so.
+    pub fn take_as_given(&mut self, pod: ObjectName) {
+        self.given.insert(pod);
     }
 
     /// Judges the world at a moment at which nothing more is under way.
@@ -121,19 +131,20 @@ impl Checkers {
     }
 
     /// Pods that got a node since the last look, and whether they were anyone's to bind.
-    fn newly_assigned(
+    fn newly_assigned<'a>(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &'a Snapshot,
         violations: &mut Vec<Violation>,
-    ) -> Vec<Arc<Value>> {
+    ) -> Vec<&'a Value> {
         let mut fresh = Vec::new();
-        for pod in &snapshot.pods {
+        for pod in snapshot.pods() {
             let object = Object(pod);
             let Some(node) = node_of(pod) else {
                 continue;
             };
             match self.assigned.insert(object.uid().to_owned(), node.to_owned()) {
-                None => fresh.push(Arc::clone(pod)),
+                None if self.given.remove(&object.object_name()) => continue,
+                None => fresh.push(pod),
                 Some(before) if before == node => continue,
                 Some(before) => violations.push(Violation(format!(
                     "pod {} moved from {before} to {node} while it lived",
@@ -159,7 +170,7 @@ impl Checkers {
 }
 
 /// Every fresh pod is where its node lets it be, and no node that got one holds more than it has.
-fn check_places(fresh: &[Arc<Value>], snapshot: &Snapshot, violations: &mut Vec<Violation>) {
+fn check_places(fresh: &[&Value], snapshot: &Snapshot, violations: &mut Vec<Violation>) {
     if fresh.is_empty() {
         return;
     }
@@ -196,7 +207,7 @@ fn check_places(fresh: &[Arc<Value>], snapshot: &Snapshot, violations: &mut Vec<
 /// No plain pod that is called unschedulable would fit on some node as it is.
 fn check_idle(snapshot: &Snapshot, violations: &mut Vec<Violation>) {
     let loads = loads(snapshot);
-    for pod in &snapshot.pods {
+    for pod in snapshot.pods() {
         let plain = crate::sim::manifests::sort::group_of(pod).is_none();
         if !plain
             || node_of(pod).is_some()
@@ -204,7 +215,7 @@ fn check_idle(snapshot: &Snapshot, violations: &mut Vec<Violation>) {
         {
             continue;
         }
-        if let Some(node) = snapshot.nodes.iter().find(|node| seats(pod, node, &loads) > 0) {
+        if let Some(node) = snapshot.nodes().find(|node| seats(pod, node, &loads) > 0) {
             violations.push(Violation(format!(
                 "pod {} is called unschedulable and fits on {}",
                 Object(pod).object_name(),
@@ -221,9 +232,9 @@ fn seats(pod: &Value, node: &Value, loads: &BTreeMap<String, Load>) -> i64 {
     }
     let offered = allocatable(node);
     let empty = Load::new();
-    let held = loads.get(Object(node).name()).unwrap_or(&empty);
+    let taken = loads.get(Object(node).name()).unwrap_or(&empty);
     let free = |resource: &str| {
-        offered.get(resource).copied().unwrap_or(0) - held.get(resource).copied().unwrap_or(0)
+        offered.get(resource).copied().unwrap_or(0) - taken.get(resource).copied().unwrap_or(0)
     };
     let mut seats = free("pods");
     for (resource, amount) in request(pod) {
@@ -235,12 +246,12 @@ fn seats(pod: &Value, node: &Value, loads: &BTreeMap<String, Load>) -> i64 {
 /// What the pods of each node hold together, the count of pods included.
 fn loads(snapshot: &Snapshot) -> BTreeMap<String, Load> {
     let mut loads: BTreeMap<String, Load> = BTreeMap::new();
-    for pod in &snapshot.pods {
+    for pod in snapshot.pods() {
         let Some(node) = node_of(pod).filter(|_| !has_ended(pod)) else {
             continue;
         };
         let load = loads.entry(node.to_owned()).or_default();
-        add(load, &request(pod));
+        add(load, &held(pod));
         *load.entry("pods".to_owned()).or_default() += 1;
     }
     loads
@@ -256,7 +267,7 @@ fn excess(load: &Load, offered: &Load) -> Option<String> {
 
 /// Nodes by name.
 fn nodes_by_name(snapshot: &Snapshot) -> BTreeMap<&str, &Value> {
-    snapshot.nodes.iter().map(|node| (Object(node).name(), &**node)).collect()
+    snapshot.nodes().map(|node| (Object(node).name(), node)).collect()
 }
 
 /// The node that a pod is assigned to.

@@ -20,15 +20,42 @@ fn has_pod_level(resource: &str) -> bool {
 /// What `pod` asks for: containers and sidecars together, or the largest init container on top of the sidecars
 /// before it, whichever is more; pod-level amounts instead where there are any; overhead on top.
 pub(super) fn request(pod: &Value) -> Load {
+    request_by(pod, |container| amounts(&with_limits(&container["resources"])))
+}
+
+/// What `pod` holds on its node: what it asks for, or what the node has allocated to it or has in force
+/// for it during a resize, whichever is most.
+pub(super) fn held(pod: &Value) -> Load {
+    let mut most = request(pod);
+    let status_of = |container: &Value| {
+        let all = list(&pod["status"]["containerStatuses"]);
+        let mut all = all.chain(list(&pod["status"]["initContainerStatuses"]));
+        all.find(|status| status["name"] == container["name"]).unwrap_or(&Value::Null)
+    };
+    for field in ["/allocatedResources", "/resources/requests"] {
+        let load = request_by(pod, |container| match status_of(container).pointer(field) {
+            Some(reported) => amounts(reported),
+            None => amounts(&with_limits(&container["resources"])),
+        });
+        for (resource, amount) in load {
+            let entry = most.entry(resource).or_default();
+            *entry = (*entry).max(amount);
+        }
+    }
+    most
+}
+
+/// The formula over the amounts that `own` gives for a container.
+fn request_by(pod: &Value, own: impl Fn(&Value) -> Load) -> Load {
     let spec = &pod["spec"];
     let mut together = Load::new();
     for container in list(&spec["containers"]) {
-        add(&mut together, &container_request(container));
+        add(&mut together, &own(container));
     }
     let mut sidecars = Load::new();
     let mut peak = Load::new();
     for container in list(&spec["initContainers"]) {
-        let own = container_request(container);
+        let own = own(container);
         let mut need = sidecars.clone();
         add(&mut need, &own);
         if container["restartPolicy"] == "Always" {
@@ -64,11 +91,6 @@ pub(super) fn add(load: &mut Load, more: &Load) {
     for (resource, amount) in more {
         *load.entry(resource.clone()).or_default() += amount;
     }
-}
-
-/// One container's requests.
-fn container_request(container: &Value) -> Load {
-    amounts(&with_limits(&container["resources"]))
 }
 
 /// Requests, and limits for what has no request, as the API fills them in.
@@ -122,6 +144,19 @@ mod tests {
         assert_eq!(request(&pod)["example.com/x"], 3);
         pod["spec"]["resources"] = json!({"requests": {"cpu": "1"}});
         assert_eq!(request(&pod)["cpu"], 1100);
+    }
+
+    #[test]
+    fn a_resize_holds_the_most_of_what_is_asked_allocated_and_in_force() {
+        let container =
+            |cpu: &str| json!({"name": "main", "resources": {"requests": {"cpu": cpu}}});
+        let pod = json!({
+            "spec": {"containers": [container("2")]},
+            "status": {"containerStatuses": [
+                {"name": "main", "allocatedResources": {"cpu": "3"}, "resources": {"requests": {"cpu": "1"}}},
+            ]},
+        });
+        assert_eq!((request(&pod)["cpu"], held(&pod)["cpu"]), (2000, 3000));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What pods say about why they wait is said in time and does not contradict the truth.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -62,9 +61,8 @@ impl Words {
         scheduler_names: &[String],
         violations: &mut Vec<Violation>,
     ) {
-        let mut waiting: BTreeMap<(Option<GroupSource>, ObjectName), Vec<&Arc<Value>>> =
-            BTreeMap::new();
-        for pod in &snapshot.pods {
+        let mut waiting: BTreeMap<(Option<GroupSource>, ObjectName), Vec<&Value>> = BTreeMap::new();
+        for pod in snapshot.pods() {
             let name = Object(pod).object_name();
             let condition = scheduled_condition(pod).map(|condition| condition["status"].as_str());
             let bound = node_of(pod).is_some();

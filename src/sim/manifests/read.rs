@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::error::{Complaint, InputError};
+use crate::config::diagnosis;
 
 /// Where an object stands in the input.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -235,20 +236,12 @@ fn yaml_document(text: &str, start_line: usize) -> Result<Value, String> {
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let message = error.without_snippet().to_string();
-        match error.location() {
-            Some(location) => {
-                let line = start_line as u64 + location.line();
-                format!("line {line}: {}", without_location(&message))
-            }
-            None => message,
+        let told = diagnosis::of(&error, text);
+        match told.at {
+            Some((line, _)) => format!("line {}: {}", start_line as u64 + line, told.message),
+            None => told.message,
         }
     })
-}
-
-/// The message without the parser's own line and column, which count from the document's start.
-fn without_location(message: &str) -> &str {
-    message.strip_prefix("error: ").unwrap_or(message)
 }
 
 /// Replaces a list by its items, which may be lists again.

@@ -103,9 +103,13 @@ impl Chronicle {
         if before.as_ref() == Some(&seen) {
             return;
         }
-        // A new object is a change in itself; a pod that was created with its node was never bound.
+        // A new object is a change in itself; node and phase that it came with were not given to it here.
         let known = before.is_some();
-        let before = before.unwrap_or_else(|| Seen { node: seen.node.clone(), ..Seen::default() });
+        let before = before.unwrap_or_else(|| Seen {
+            node: seen.node.clone(),
+            phase: seen.phase.clone(),
+            ..Seen::default()
+        });
         let lived = |seen: &Seen| (seen.node.clone(), seen.phase.clone(), seen.leaving);
         if !known || lived(&before) != lived(&seen) {
             self.last_change = Some(now);

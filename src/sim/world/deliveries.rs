@@ -1,0 +1,139 @@
+//! What watches deliver: each object of the four kinds that matter, as it changes.
+//!
+//! A watch that ends (a scripted fault cuts it) is begun anew: what it missed is told as one more change, and
+//! what is gone meanwhile as gone. Invariant: after a poll that tells nothing, everything was told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::apiserver::server::Server;
+use crate::apiserver::store::shelf::Object as StoredObject;
+use crate::apiserver::store::watch::{Watch, WatchEvent};
+use crate::base::names::ObjectName;
+use crate::cluster::facts::GroupSource;
+use crate::kubernetes::translate::Kind;
+use crate::sim::machinery;
+
+pub(super) const NODES: &str = "/api/v1/nodes";
+pub(super) const PODS: &str = "/api/v1/pods";
+pub(super) const LABELLED_GROUPS: &str = "/apis/scheduling.x-k8s.io/v1alpha1/podgroups";
+pub(super) const NATIVE_GROUPS: &str = "/apis/scheduling.k8s.io/v1beta1/podgroups";
+
+/// One change of one object.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    pub(super) kind: Kind,
+    /// As it is, or as it was last.
+    pub(super) object: StoredObject,
+    pub(super) gone: bool,
+}
+
+impl Delivery {
+    /// The same kind in the words of the kubelet.
+    pub(super) const fn machinery_kind(&self) -> machinery::Kind {
+        match self.kind {
+            Kind::Pod => machinery::Kind::Pod,
+            Kind::Node => machinery::Kind::Node,
+            Kind::Group(_) => machinery::Kind::PodGroup,
+        }
+    }
+}
+
+/// A watch on all objects of a kind.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    kind: Kind,
+    path: &'static str,
+    watch: Watch,
+    /// What was told, to find out what went away while no watch was open.
+    told: BTreeMap<ObjectName, StoredObject>,
+}
+
+/// Watches on everything that matters, in the order in which news is best told: what pods refer to comes first.
+pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
+    [
+        (Kind::Node, NODES),
+        (Kind::Group(GroupSource::Coscheduling), LABELLED_GROUPS),
+        (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
+        (Kind::Pod, PODS),
+    ]
+    .map(|(kind, path)| Subscription {
+        kind,
+        path,
+        watch: server.watch(path).expect("served from the start, and no fault is set yet"),
+        told: BTreeMap::new(),
+    })
+    .into()
+}
+
+impl Subscription {
+    /// What was not told yet. Changes of one object right after each other are told as one.
+    pub(super) fn news(&mut self, server: &mut Server) -> Vec<Delivery> {
+        let mut news: Vec<Delivery> = Vec::new();
+        for event in server.poll(&mut self.watch) {
+            match event {
+                WatchEvent::Added(shown) | WatchEvent::Modified(shown) => {
+                    self.present(shown.object, &mut news);
+                }
+                WatchEvent::Deleted(shown) => self.gone(shown.object, &mut news),
+                WatchEvent::Bookmark(_) | WatchEvent::Error(_) => {}
+            }
+        }
+        if self.watch.has_ended() {
+            self.begin_anew(server, &mut news);
+        }
+        news
+    }
+
+    fn present(&mut self, object: StoredObject, news: &mut Vec<Delivery>) {
+        let before = self.told.insert(object.name(), object.clone());
+        // A pod of the input is created and given its past in two writes, of which nobody is to see the first.
+        if let Some(last) = news.last_mut()
+            && before.is_some_and(|before| Arc::ptr_eq(&before, &last.object))
+        {
+            last.object = object;
+            return;
+        }
+        news.push(Delivery { kind: self.kind, object, gone: false });
+    }
+
+    fn gone(&mut self, object: StoredObject, news: &mut Vec<Delivery>) {
+        self.told.remove(&object.name());
+        news.push(Delivery { kind: self.kind, object, gone: true });
+    }
+
+    /// Lists everything and goes on from there. A refused watch is tried again with the next news.
+    fn begin_anew(&mut self, server: &mut Server, news: &mut Vec<Delivery>) {
+        let Ok(watch) = server.watch(self.path) else {
+            return;
+        };
+        self.watch = watch;
+        let mut missed = std::mem::take(&mut self.told);
+        loop {
+            let events = server.poll(&mut self.watch);
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                let Some(shown) = event.shown() else {
+                    continue;
+                };
+                let object = shown.object.clone();
+                match missed.remove(&object.name()) {
+                    Some(before) if before.version == object.version => {
+                        self.told.insert(object.name(), object);
+                    }
+                    // Another object of the same name: the first one's end was missed.
+                    Some(before) if before.meta("uid") != object.meta("uid") => {
+                        self.gone(before, news);
+                        self.present(object, news);
+                    }
+                    Some(_) | None => self.present(object, news),
+                }
+            }
+        }
+        for (_, object) in missed {
+            self.gone(object, news);
+        }
+    }
+}

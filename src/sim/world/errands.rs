@@ -1,0 +1,154 @@
+//! What the engine and the kubelets want done, carried out at once as requests to the API.
+//!
+//! Decides nothing: a reply is judged by the same code as on a real cluster. A lost or doubtful reply is
+//! followed up by reading the pod; requests that fail for a moment are sent again a few times, and then
+//! the outcome is unknown, as it would be when time runs out.
+
+use axum::http::{Request, StatusCode, header};
+use serde_json::Value;
+
+use super::{ReplyOrder, World};
+use crate::apiserver::server::{Body, Delivery, Incoming, Outcome as Answered};
+use crate::apiserver::store::state::Payload;
+use crate::engine::Cycle;
+use crate::engine::event::{Event, Outcome};
+use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
+use crate::kubernetes::requests::{self, AfterBind, ConditionStamp, NativeVersion, Reply};
+use crate::sim::write::{Verb, Write};
+
+/// How often a bind is sent before its outcome is called unknown.
+const SENDS_MAX: usize = 5;
+
+impl World {
+    /// Carries a cycle out: binds in plan order, then what is to be told.
+    pub(super) fn carry_out(&mut self, cycle: Cycle) {
+        for order in cycle.orders {
+            self.execute(order);
+        }
+        for notice in cycle.notices {
+            self.publish(notice);
+        }
+    }
+
+    /// Executes one order and tells the engine what became of it.
+    fn execute(&mut self, order: Order) {
+        let Order { id, action } = order;
+        let outcome = match action {
+            Action::Bind { pod, node, epoch, .. } => self.bind(&pod, &node, epoch),
+        };
+        match self.settings.replies {
+            ReplyOrder::BeforeFacts => {}
+            ReplyOrder::AfterFacts => self.come_to_rest(),
+        }
+        self.engine.observe(self.now, Event::Settled { order: id, outcome });
+    }
+
+    fn bind(&mut self, pod: &PodRef, node: &str, epoch: u32) -> Outcome {
+        let mut why = String::new();
+        for _ in 0..SENDS_MAX {
+            let reply = self.send(&requests::bind(pod, node, epoch));
+            let after = match requests::after_bind(&reply) {
+                AfterBind::ReadPod(doubt) => {
+                    let read = self.send(&requests::read_pod(&pod.name));
+                    requests::after_read(&read, pod, node, &doubt)
+                }
+                after @ (AfterBind::Known(_) | AfterBind::SendAgain(_)) => after,
+            };
+            match after {
+                AfterBind::Known(outcome) => return outcome,
+                AfterBind::SendAgain(doubt) | AfterBind::ReadPod(doubt) => why = doubt,
+            }
+        }
+        Outcome::Unknown(why)
+    }
+
+    /// Writes a notice. Best effort: what the API refuses now is said again when it changes.
+    fn publish(&mut self, notice: Notice) {
+        let request = match notice {
+            Notice::Waiting { pod, reason, message } => self.condition(&pod, reason, &message),
+            Notice::Group { name, uid, status } => {
+                requests::group_status(&name, &uid, &status, NativeVersion::V1Beta1, self.now)
+            }
+            // Events repeat what conditions say, and nobody lists them here.
+            Notice::Event { .. } => None,
+        };
+        if let Some(request) = request {
+            self.send(&request);
+        }
+    }
+
+    /// The request that writes why a pod waits; `None` once the pod is gone.
+    fn condition(
+        &self,
+        pod: &PodRef,
+        reason: WaitReason,
+        message: &str,
+    ) -> Option<Request<Vec<u8>>> {
+        let path = format!("/api/v1/namespaces/{}/pods/{}", pod.name.namespace, pod.name.name);
+        let stored = self.server.get(&path).ok()?;
+        let conditions = stored.value["status"]["conditions"].as_array();
+        let is_false = conditions
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False");
+        let stamp = ConditionStamp {
+            transition: (!is_false).then_some(self.now),
+            observed_generation: stored.value["metadata"]["generation"].as_i64().unwrap_or(0),
+        };
+        Some(requests::pod_condition(pod, reason, message, stamp))
+    }
+
+    /// Carries out what a kubelet wants written. What fails is written again by the kubelet.
+    pub(super) fn write(&mut self, write: &Write) {
+        let method = match write.verb {
+            Verb::Create => "POST",
+            Verb::MergePatch | Verb::StrategicMergePatch => "PATCH",
+            Verb::Delete => "DELETE",
+        };
+        let incoming = Incoming {
+            method,
+            target: &write.path,
+            content_type: write.verb.content_type(),
+            payload: Payload::Json(write.body.clone()),
+        };
+        self.server.execute(self.now, incoming);
+    }
+
+    /// Sends a request of the scheduler.
+    fn send(&mut self, request: &Request<Vec<u8>>) -> Reply {
+        let content_type = request.headers().get(header::CONTENT_TYPE);
+        let body = request.body();
+        let incoming = Incoming {
+            method: request.method().as_str(),
+            target: request.uri().path(),
+            content_type: content_type.and_then(|value| value.to_str().ok()).unwrap_or_default(),
+            payload: if body.is_empty() { Payload::Empty } else { Payload::Text(body) },
+        };
+        reply(self.server.execute(self.now, incoming))
+    }
+}
+
+/// An answer as the scheduler gets to see it.
+fn reply(outcome: Answered) -> Reply {
+    match outcome.delivery {
+        Delivery::Lost => {
+            return Reply::Lost("the connection ended before a reply came".to_owned());
+        }
+        Delivery::Delivered => {}
+    }
+    let (code, body) = match outcome.result {
+        Ok(answer) => {
+            let body = match answer.body {
+                Body::Object(shown) => shown.object.value.clone(),
+                Body::Document(document) => document,
+                Body::List(_) | Body::Events(_) => Value::Null,
+            };
+            (answer.code, body)
+        }
+        Err(failure) => (failure.code, failure.to_json()),
+    };
+    Reply::Answered {
+        status: StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        body,
+    }
+}
