@@ -68,21 +68,7 @@ fn merge_object(
     }
     let (directives, plain): (Vec<_>, Vec<_>) =
         patch.into_iter().partition(|(key, _)| key.starts_with('$'));
-    let mut orders: Vec<(String, Vec<Value>)> = Vec::new();
-    for (key, value) in directives {
-        let Value::Array(values) = value else {
-            return Err(malformed(
-                "invalid patch format of primitive list or element order: a list is needed",
-            ));
-        };
-        if let Some(name) = key.strip_prefix(ORDER) {
-            orders.push((name.to_owned(), values));
-        } else if let Some(name) = key.strip_prefix(DELETE_FROM) {
-            if let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut) {
-                list.retain(|item| !values.contains(item));
-            }
-        }
-    }
+    let mut orders = delete_and_order(fields, directives)?;
     for (key, value) in plain {
         if value.is_null() {
             fields.shift_remove(&key);
@@ -113,6 +99,29 @@ fn merge_object(
         path.pop();
     }
     Ok(())
+}
+
+/// Carries out the directives that delete from lists of primitives; returns those that order lists, by field.
+fn delete_and_order(
+    fields: &mut Map<String, Value>,
+    directives: Vec<(String, Value)>,
+) -> Result<Vec<(String, Vec<Value>)>, Failure> {
+    let mut orders: Vec<(String, Vec<Value>)> = Vec::new();
+    for (key, value) in directives {
+        let Value::Array(values) = value else {
+            return Err(malformed(
+                "invalid patch format of primitive list or element order: a list is needed",
+            ));
+        };
+        if let Some(name) = key.strip_prefix(ORDER) {
+            orders.push((name.to_owned(), values));
+        } else if let Some(name) = key.strip_prefix(DELETE_FROM) {
+            if let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut) {
+                list.retain(|item| !values.contains(item));
+            }
+        }
+    }
+    Ok(orders)
 }
 
 fn retain_keys(
