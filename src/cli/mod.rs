@@ -6,6 +6,7 @@
 mod config;
 mod crds;
 mod explain;
+mod playground;
 mod replay;
 mod run;
 
@@ -37,6 +38,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Playground(playground::Args),
     Replay(replay::Args),
     Explain(explain::Args),
     Crds(crds::Args),
@@ -46,6 +48,7 @@ enum Command {
 impl Command {
     fn execute(self) -> Result<(), Failure> {
         match self {
+            Self::Playground(args) => playground::execute(&args),
             Self::Run(args) => run::execute(&args),
             Self::Replay(args) => replay::execute(&args),
             Self::Explain(args) => explain::execute(&args),

@@ -42,10 +42,12 @@ use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupSource;
 use crate::engine::Engine;
+use crate::engine::WakeReason;
 use crate::engine::counters::Counters;
 use crate::engine::event::Event;
 use crate::engine::event::Outcome;
 use crate::engine::explain::Explanation;
+use crate::engine::explain::WaitingGang;
 use crate::engine::order::Action;
 use crate::engine::order::Notice;
 use crate::engine::order::Order;
@@ -92,6 +94,8 @@ pub enum Question {
     Explain(ObjectName, oneshot::Sender<Option<Explanation>>),
     /// How everything stands.
     Report(oneshot::Sender<Report>),
+    /// Every gang of which a member waits, in turn order.
+    Waiting(oneshot::Sender<Vec<WaitingGang>>),
 }
 
 /// How everything stands, in plain numbers.
@@ -115,6 +119,8 @@ pub struct Report {
     pub orders_under_way: usize,
     /// Notices not written yet.
     pub notices_waiting: usize,
+    /// Whether the engine has something to decide that no fact has to bring: not counting words said again.
+    pub work_is_due: bool,
     /// How long cycles took.
     pub cycles: Durations,
     /// From a pod's first sight to its bind.
@@ -299,6 +305,9 @@ impl Driver {
             Question::Report(reply) => {
                 let _ = reply.send(self.report());
             }
+            Question::Waiting(reply) => {
+                let _ = reply.send(self.engine.waiting(self.clock.now()));
+            }
         }
     }
 
@@ -314,9 +323,19 @@ impl Driver {
             groups: groups.into_iter().map(|source| self.views[&Kind::Group(source)].len()).sum(),
             orders_under_way: self.binding.len(),
             notices_waiting: self.board.len(),
+            work_is_due: self.work_is_due(),
             cycles: self.cycles.clone(),
             scheduling: self.scheduling.clone(),
         }
+    }
+
+    fn work_is_due(&self) -> bool {
+        self.engine.wakeup().is_some_and(|(due, reason)| match reason {
+            WakeReason::MoreWork | WakeReason::BackoffEnds => true,
+            // First words come within a second; what comes later only repeats them.
+            WakeReason::NoticeDue => due < self.clock.now() + Span::seconds(2),
+            WakeReason::Overtaking => false,
+        })
     }
 
     fn take(&mut self, message: Message) -> Result<(), Fault> {

@@ -309,6 +309,7 @@ mod tests {
             groups: 1,
             orders_under_way: 0,
             notices_waiting: 0,
+            work_is_due: false,
             cycles: Durations::new(Span::milliseconds(1)),
             scheduling,
         });

@@ -1,0 +1,217 @@
+//! An in-memory API with nodes, and the scheduler's rim at work on it without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use muster::apiserver::face;
+use muster::apiserver::face::SharedServer;
+use muster::apiserver::server::Server;
+use muster::apiserver::store::state::Settings;
+use muster::config::file::ConfigurationFile;
+use muster::config::resolve::resolve;
+use muster::config::shipped;
+use muster::kubernetes::clock::Clock;
+use muster::kubernetes::driver::Question;
+use muster::kubernetes::driver::Report;
+use muster::kubernetes::requests::Reporter;
+use muster::kubernetes::rim::Rim;
+use muster::kubernetes::rim::Running;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An API, and the scheduler once it is started.
+pub(crate) struct World {
+    pub(crate) server: SharedServer,
+    pub(crate) clock: Clock,
+    running: Option<Running>,
+}
+
+/// A node of 8 GPUs.
+pub(crate) fn node(name: &str) -> Value {
+    let amounts = json!({"cpu": "64", "memory": "256Gi", "pods": "110", "nvidia.com/gpu": "8"});
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+        "status": {"capacity": amounts, "allocatable": amounts},
+    })
+}
+
+/// A pod that asks for GPUs.
+pub(crate) fn pod(name: &str, gpus: u32) -> Value {
+    let mut limits = json!({"cpu": "1"});
+    if gpus > 0 {
+        limits["nvidia.com/gpu"] = gpus.to_string().into();
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"schedulerName": "muster", "containers": [
+            {"name": "main", "image": "pause", "resources": {"limits": limits, "requests": limits}},
+        ]},
+    })
+}
+
+/// A member of a gang.
+pub(crate) fn member(name: &str, group: &str, gpus: u32) -> Value {
+    let mut pod = pod(name, gpus);
+    pod["metadata"]["labels"] = json!({"scheduling.x-k8s.io/pod-group": group});
+    pod
+}
+
+impl World {
+    /// An API that knows PodGroups, with nodes, and a scheduler that has seen them.
+    pub(crate) async fn with_nodes(count: usize) -> Self {
+        let world = Self::unsynced();
+        for index in 1..=count {
+            world.create("nodes", node(&format!("n{index}")));
+        }
+        let world = world.start();
+        world.until_report("everything is listed", |report| report.synced).await;
+        world
+    }
+
+    /// An API that knows PodGroups; no scheduler yet.
+    pub(crate) fn unsynced() -> Self {
+        let world = Self::without_groups();
+        world.install_groups();
+        world
+    }
+
+    /// An API that knows no PodGroup of the CRD; no scheduler yet.
+    pub(crate) fn without_groups() -> Self {
+        let clock = Clock::start();
+        let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
+        Self { server, clock, running: None }
+    }
+
+    /// Installs the PodGroup CRD.
+    pub(crate) fn install_groups(&self) {
+        let crd: Value =
+            serde_saphyr::from_str(shipped::POD_GROUP_CRD).expect("the shipped CRD is YAML");
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        self.server
+            .write(|server| server.create(self.clock.now(), path, crd))
+            .expect("the shipped CRD is valid");
+    }
+
+    /// Starts the scheduler.
+    pub(crate) fn start(mut self) -> Self {
+        let clock = self.clock;
+        let time: face::Clock = Arc::new(move || clock.now());
+        let client =
+            || Client::new(face::router(self.server.clone(), Arc::clone(&time)), "default");
+        let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
+        let rim = Rim {
+            watch_client: client(),
+            write_client: client(),
+            traffic: configuration.kubernetes,
+            engine: configuration.engine,
+            reporter: Reporter { controller: "muster".into(), instance: "muster-test".into() },
+        };
+        self.running = Some(rim.start());
+        self
+    }
+
+    /// Creates an object of `default`, or of the cluster where it is a node.
+    pub(crate) fn create(&self, plural: &str, object: Value) {
+        let path = match plural {
+            "nodes" => "/api/v1/nodes".to_owned(),
+            plural => format!("/api/v1/namespaces/default/{plural}"),
+        };
+        self.server
+            .write(|server| server.create(self.clock.now(), &path, object))
+            .expect("it is valid");
+    }
+
+    /// Creates a PodGroup.
+    pub(crate) fn group(&self, name: &str, minimum: u32) {
+        let object = json!({
+            "apiVersion": "scheduling.x-k8s.io/v1alpha1", "kind": "PodGroup",
+            "metadata": {"name": name}, "spec": {"minMember": minimum},
+        });
+        let path = "/apis/scheduling.x-k8s.io/v1alpha1/namespaces/default/podgroups";
+        self.server
+            .write(|server| server.create(self.clock.now(), path, object))
+            .expect("it is valid");
+    }
+
+    /// All objects of a collection.
+    pub(crate) fn list(&self, path: &str) -> Vec<Value> {
+        let listing = self.server.read(|server| server.list(path)).expect("it is served");
+        listing.objects.iter().map(|object| object.value.clone()).collect()
+    }
+
+    /// Names of pods that have a node.
+    pub(crate) fn bound(&self) -> Vec<String> {
+        let pods = self.list("/api/v1/pods");
+        let bound = pods.iter().filter(|pod| !pod["spec"]["nodeName"].is_null());
+        bound.filter_map(|pod| pod["metadata"]["name"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// Condition `PodScheduled` of a pod; null where there is none.
+    pub(crate) fn condition(&self, pod: &str) -> Value {
+        let path = format!("/api/v1/namespaces/default/pods/{pod}");
+        let pod = self.server.read(|server| server.get(&path)).expect("it exists");
+        let conditions = pod.value["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        conditions
+            .into_iter()
+            .find(|condition| condition["type"] == "PodScheduled")
+            .unwrap_or_default()
+    }
+
+    /// `status.phase` of a PodGroup; empty where there is none.
+    pub(crate) fn group_phase(&self, group: &str) -> String {
+        let path =
+            format!("/apis/scheduling.x-k8s.io/v1alpha1/namespaces/default/podgroups/{group}");
+        let group = self.server.read(|server| server.get(&path)).expect("it exists");
+        group.value["status"]["phase"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Where the driver takes questions.
+    pub(crate) fn questions(&self) -> mpsc::Sender<Question> {
+        self.running.as_ref().expect("it was started").questions.clone()
+    }
+
+    /// How the scheduler stands.
+    pub(crate) async fn report(&self) -> Report {
+        let (sender, receiver) = oneshot::channel();
+        self.questions().send(Question::Report(sender)).await.expect("the driver lives");
+        receiver.await.expect("the driver answers")
+    }
+
+    /// Waits for something that must happen.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !holds(self) {
+            if tokio::time::Instant::now() > deadline {
+                panic!("not within {PATIENCE:?}: {what}; {:#?}", self.report().await);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the scheduler says something.
+    pub(crate) async fn until_report(&self, what: &str, holds: impl Fn(&Report) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let report = self.report().await;
+            if holds(&report) {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "not within {PATIENCE:?}: {what}; {report:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Stops the scheduler.
+    pub(crate) async fn stop(mut self) {
+        self.running.take().expect("it was started").stop().await;
+    }
+}
