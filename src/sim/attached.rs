@@ -78,15 +78,26 @@ impl Attached {
         &mut self.machinery
     }
 
-    /// Takes in everything that changed, and sends at most `limit` writes.
-    pub fn step(&mut self, now: Time, server: &mut Server, limit: usize) -> Step {
-        let mut step = Step::default();
-        for collection in &mut self.collections {
-            step.observed += collection.observe(now, server, &mut self.machinery);
-        }
+    /// Takes in everything that changed; returns how many objects. Writes nothing.
+    pub fn observe(&mut self, now: Time, server: &mut Server) -> usize {
+        let machinery = &mut self.machinery;
+        self.collections
+            .iter_mut()
+            .map(|collection| collection.observe(now, server, machinery))
+            .sum()
+    }
+
+    /// The next writes to carry out, in order, at most `limit`; none when nothing is left to do now.
+    pub fn take_writes(&mut self, now: Time, limit: usize) -> Vec<Write> {
         self.waiting.extend(self.machinery.act(now));
-        for _ in 0..limit {
-            let Some(write) = self.waiting.pop_front() else { break };
+        let count = limit.min(self.waiting.len());
+        self.waiting.drain(..count).collect()
+    }
+
+    /// Takes in everything that changed, and carries out at most `limit` writes.
+    pub fn step(&mut self, now: Time, server: &mut Server, limit: usize) -> Step {
+        let mut step = Step { observed: self.observe(now, server), ..Step::default() };
+        for write in self.take_writes(now, limit) {
             match perform(&write, now, server) {
                 Ok(()) => step.written += 1,
                 Err(failure) => step.refused.push((write, failure)),
@@ -106,14 +117,17 @@ impl Attached {
 /// # Errors
 /// What the server answers, unless it is success.
 pub fn perform(write: &Write, now: Time, server: &mut Server) -> Result<(), Box<Failure>> {
-    let method = write.verb.method();
-    let incoming = Incoming {
-        method: method.as_str(),
+    server.execute(now, incoming(write)).result.map(|_| ()).map_err(Box::new)
+}
+
+/// A write as a server in the same process takes it.
+pub fn incoming(write: &Write) -> Incoming<'_> {
+    Incoming {
+        method: write.verb.method_name(),
         target: &write.path,
         content_type: write.verb.content_type(),
         payload: Payload::Json(write.body.clone()),
-    };
-    server.execute(now, incoming).result.map(|_| ()).map_err(Box::new)
+    }
 }
 
 impl Collection {

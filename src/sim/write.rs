@@ -2,7 +2,6 @@
 //! whoever runs them (virtual time, the playground, a client of a real API server) carries them out.
 //! A write has no outcome here: its author watches objects, and writes again if nothing changed.
 
-use http::Method;
 use http::Request;
 use http::header;
 use serde_json::Value;
@@ -22,12 +21,12 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The HTTP method.
-    pub const fn method(self) -> Method {
+    /// The name of the HTTP method.
+    pub const fn method_name(self) -> &'static str {
         match self {
-            Self::Create => Method::POST,
-            Self::MergePatch | Self::StrategicMergePatch => Method::PATCH,
-            Self::Delete => Method::DELETE,
+            Self::Create => "POST",
+            Self::MergePatch | Self::StrategicMergePatch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -86,7 +85,7 @@ impl Write {
     /// The same as an HTTP request.
     pub fn request(&self) -> Request<Vec<u8>> {
         Request::builder()
-            .method(self.verb.method())
+            .method(self.verb.method_name())
             .uri(&self.path)
             .header(header::CONTENT_TYPE, self.verb.content_type())
             .header(header::ACCEPT, "application/json")
