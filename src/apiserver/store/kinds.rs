@@ -68,13 +68,13 @@ const ROWS: &[Row] = &[
     row("v1", "namespaces", "Namespace", "ns", Cluster, &[Status, Finalize], Absent, as_type::<core::Namespace>)
         .rules(defaults::namespace, validate::nothing),
     row("v1", "nodes", "Node", "no", Cluster, &[Status], Absent, as_type::<core::Node>)
-        .rules(defaults::node, validate::nothing),
+        .rules(defaults::node, validate::node),
     row("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", Namespaced, &[Status], Absent, as_type::<core::PersistentVolumeClaim>)
         .rules(defaults::claim, validate::nothing),
     row("v1", "persistentvolumes", "PersistentVolume", "pv", Cluster, &[Status], Absent, as_type::<core::PersistentVolume>)
         .rules(defaults::volume, validate::nothing),
     row("v1", "pods", "Pod", "po|all", Namespaced, &[Status, Binding, Eviction], Counted, as_type::<core::Pod>)
-        .rules(defaults::pod, validate::nothing),
+        .rules(defaults::pod, validate::pod),
     row("v1", "podtemplates", "PodTemplate", "", Namespaced, &[], Counted, as_type::<core::PodTemplate>),
     row("v1", "replicationcontrollers", "ReplicationController", "rc|all", Namespaced, &[Status, Scale], Counted, as_type::<core::ReplicationController>),
     row("v1", "resourcequotas", "ResourceQuota", "quota", Namespaced, &[Status], Absent, as_type::<core::ResourceQuota>),
@@ -83,29 +83,29 @@ const ROWS: &[Row] = &[
     row("v1", "services", "Service", "svc|all", Namespaced, &[Status], Absent, as_type::<core::Service>)
         .rules(defaults::service, validate::nothing),
     row("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", "crd,crds|api-extensions", Cluster, &[Status], Counted, as_type::<apiextensions::CustomResourceDefinition>)
-        .rules(defaults::custom_resource_definition, validate::nothing),
+        .rules(defaults::custom_resource_definition, validate::custom_resource_definition),
     row("apps/v1", "controllerrevisions", "ControllerRevision", "", Namespaced, &[], Absent, as_type::<apps::ControllerRevision>),
     row("apps/v1", "daemonsets", "DaemonSet", "ds|all", Namespaced, &[Status], Counted, as_type::<apps::DaemonSet>)
-        .rules(defaults::daemon_set, validate::nothing),
+        .rules(defaults::daemon_set, validate::daemon_set),
     row("apps/v1", "deployments", "Deployment", "deploy|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::Deployment>)
-        .rules(defaults::deployment, validate::nothing),
+        .rules(defaults::deployment, validate::deployment),
     row("apps/v1", "replicasets", "ReplicaSet", "rs|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::ReplicaSet>)
-        .rules(defaults::replica_set, validate::nothing),
+        .rules(defaults::replica_set, validate::replica_set),
     row("apps/v1", "statefulsets", "StatefulSet", "sts|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::StatefulSet>)
-        .rules(defaults::stateful_set, validate::nothing),
+        .rules(defaults::stateful_set, validate::stateful_set),
     row("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", Cluster, &[], Absent, as_type::<authorization::SelfSubjectAccessReview>),
     row("authorization.k8s.io/v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", "", Cluster, &[], Absent, as_type::<authorization::SelfSubjectRulesReview>),
     row("batch/v1", "cronjobs", "CronJob", "cj|all", Namespaced, &[Status], Counted, as_type::<batch::CronJob>),
     row("batch/v1", "jobs", "Job", "|all", Namespaced, &[Status], Counted, as_type::<batch::Job>)
-        .rules(defaults::job, validate::nothing),
+        .rules(defaults::job, validate::job),
     row("coordination.k8s.io/v1", "leases", "Lease", "", Namespaced, &[], Absent, as_type::<coordination::Lease>),
     row("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", "", Namespaced, &[], Counted, as_type::<discovery::EndpointSlice>),
     row("events.k8s.io/v1", "events", "Event", "ev", Namespaced, &[], Absent, as_type::<events::Event>),
     row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, &[Status], Counted, as_type::<policy::PodDisruptionBudget>),
     row("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc", Cluster, &[], Counted, as_type::<scheduling::PriorityClass>)
-        .rules(defaults::priority_class, validate::nothing),
+        .rules(defaults::priority_class, validate::priority_class),
     row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Counted, as_type::<scheduling_beta::PodGroup>)
-        .rules(defaults::pod_group, validate::nothing),
+        .rules(defaults::pod_group, validate::pod_group),
     row("scheduling.k8s.io/v1beta1", "workloads", "Workload", "", Namespaced, &[], Counted, as_type::<scheduling_beta::Workload>),
     row("storage.k8s.io/v1", "csidrivers", "CSIDriver", "", Cluster, &[], Absent, as_type::<storage::CSIDriver>),
     row("storage.k8s.io/v1", "csinodes", "CSINode", "", Cluster, &[], Absent, as_type::<storage::CSINode>),

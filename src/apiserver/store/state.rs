@@ -25,6 +25,7 @@ use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::shelf::Shelves;
 use crate::apiserver::store::shelf::Stored;
 use crate::apiserver::store::shelf::meta;
+use crate::apiserver::store::validate::amounts::numbers_to_texts;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::base::random::Random;
@@ -287,6 +288,7 @@ impl State {
             repeated.iter().map(|place| format!("duplicate field \"{place}\"")).collect();
         match &resource.form {
             Form::BuiltIn(rules) => {
+                numbers_to_texts(&mut value);
                 let unknown = (rules.decode)(&value).map_err(|why| handled(&why))?;
                 for place in unknown {
                     complaints.push(format!("unknown field \"{place}\""));

@@ -1,9 +1,14 @@
 //! What clients see of the in-memory API, by theme. Everything goes through [`Server::handle`] or
 //! its in-process twins; texts are those of a real API server.
 
+mod admission;
 mod custom;
+mod deletion;
 mod objects;
 mod patches;
+mod reads;
+mod subresources;
+mod validation;
 
 use serde_json::Value;
 use serde_json::json;

@@ -2,7 +2,22 @@
 //! function from the new object and the old one to the wrong fields, worded as upstream words them.
 //! Knows only the object itself; what depends on others is admission's.
 
+pub(crate) mod amounts;
+mod cluster;
 mod metadata;
+mod pods;
+mod workloads;
+
+pub(crate) use cluster::custom_resource_definition;
+pub(crate) use cluster::node;
+pub(crate) use cluster::pod_group;
+pub(crate) use cluster::priority_class;
+pub(crate) use pods::pod;
+pub(crate) use workloads::daemon_set;
+pub(crate) use workloads::deployment;
+pub(crate) use workloads::job;
+pub(crate) use workloads::replica_set;
+pub(crate) use workloads::stateful_set;
 
 use serde_json::Value;
 
