@@ -22,6 +22,20 @@ status:
   conditions: [{type: Ready, status: 'True', reason: KubeletReady, message: simulated}]
 ";
 
+const EVENT: &str = "
+apiVersion: events.k8s.io/v1
+kind: Event
+metadata: {name: trainer.1}
+eventTime: '2026-01-01T00:00:00.000000Z'
+action: Scheduling
+reason: FailedScheduling
+type: Warning
+note: '0/1 nodes are available: 1 Insufficient nvidia.com/gpu.'
+regarding: {apiVersion: v1, kind: Pod, name: trainer, namespace: describing, uid: UID}
+reportingController: muster
+reportingInstance: muster-0
+";
+
 /// What a kubelet writes once the only container runs.
 const RUNNING: &str = r#"{"status":{"phase":"Running","podIP":"10.1.0.7","podIPs":[{"ip":"10.1.0.7"}],"conditions":[{"type":"Ready","status":"True"},{"type":"PodScheduled","status":"True"}],"containerStatuses":[{"name":"main","image":"example.org/trainer:1","imageID":"","ready":true,"started":true,"restartCount":0,"state":{"running":{"startedAt":"2026-01-01T00:00:00Z"}}}]}}"#;
 
@@ -106,22 +120,8 @@ fn describe_and_events_tell_about_pods_nodes_and_jobs() {
     let Some(playing) = playing() else { return };
     let kubectl = playing.namespace("describing");
     kubectl.ok_with("create -f -", POD);
-    kubectl.ok_with(
-        "create -f -",
-        "
-apiVersion: events.k8s.io/v1
-kind: Event
-metadata: {name: trainer.1}
-eventTime: '2026-01-01T00:00:00.000000Z'
-action: Scheduling
-reason: FailedScheduling
-type: Warning
-note: '0/1 nodes are available: 1 Insufficient nvidia.com/gpu.'
-regarding: {apiVersion: v1, kind: Pod, name: trainer, namespace: describing}
-reportingController: muster
-reportingInstance: muster-0
-",
-    );
+    let uid = kubectl.ok("get pod trainer -o jsonpath={.metadata.uid}");
+    kubectl.ok_with("create -f -", &EVENT.replace("UID", &uid));
     let pod = kubectl.ok("describe pod trainer");
     for line in [
         "Name:             trainer",
@@ -164,13 +164,15 @@ fn the_server_says_what_it_is_and_what_one_may_do() {
     let kubectl = playing.namespace("asking");
     assert!(kubectl.ok("version").contains("Server Version: v1.37"));
     let resources = kubectl.ok("api-resources");
+    let resources: Vec<Vec<&str>> =
+        resources.lines().map(|line| line.split_whitespace().collect()).collect();
     for row in [
-        "pods                                po           v1",
-        "deployments                         deploy       apps/v1",
-        "podgroups",
-        "customresourcedefinitions           crd,crds     apiextensions.k8s.io/v1",
+        ["pods", "po", "v1", "true", "Pod"].as_slice(),
+        &["deployments", "deploy", "apps/v1", "true", "Deployment"],
+        &["podgroups", "scheduling.k8s.io/v1beta1", "true", "PodGroup"],
+        &["nodes", "no", "v1", "false", "Node"],
     ] {
-        assert!(resources.contains(row), "{row} is missing in\n{resources}");
+        assert!(resources.iter().any(|found| found == row), "no {row:?} in {resources:?}");
     }
     assert!(kubectl.ok("api-versions").contains("batch/v1\n"));
     assert_eq!(kubectl.ok("auth can-i create pods"), "yes\n");

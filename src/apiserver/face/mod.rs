@@ -8,7 +8,9 @@ use crate::base::time::Time;
 
 mod accept;
 mod discovery;
+mod messages;
 mod openapi;
+mod protobuf;
 mod serve;
 mod shared;
 mod tables;

@@ -25,7 +25,7 @@ use super::discovery::{self, Root};
 use super::shared::SharedServer;
 use super::tables::{IncludeObject, Style, partial_metadata, table};
 use super::watches::{self, Sending};
-use super::{Clock, SERVER_VERSION, openapi};
+use super::{Clock, SERVER_VERSION, openapi, protobuf};
 use crate::apiserver::server::Body as Answered;
 use crate::apiserver::server::{Delivery, Incoming, Outcome};
 use crate::apiserver::store::failure::Failure;
@@ -208,15 +208,17 @@ impl Face {
         }
         let now = (self.clock)();
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let outcome = self.server.execute(
-            now,
-            Incoming {
-                method: parts.method.as_str(),
-                target,
-                content_type: content_type.unwrap_or_default(),
-                payload: if body.is_empty() { Payload::Empty } else { Payload::Text(&body) },
-            },
-        );
+        let content_type = content_type.unwrap_or_default();
+        let (content_type, payload) = if body.is_empty() {
+            (content_type, Payload::Empty)
+        } else if content_type.starts_with(protobuf::CONTENT_TYPE) {
+            ("application/json", Payload::Json(protobuf::object(&body)?))
+        } else {
+            (content_type, Payload::Text(&body))
+        };
+        let method = parts.method.as_str();
+        let incoming = Incoming { method, target, content_type, payload };
+        let outcome = self.server.execute(now, incoming);
         Ok(in_form(outcome, form, now))
     }
 
