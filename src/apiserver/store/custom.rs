@@ -134,17 +134,17 @@ pub(super) fn storage_version(definition: &Value) -> String {
 ///
 /// # Errors
 /// The field of the definition that cannot be understood.
-pub(super) fn resources(definition: &Value, shelf: ShelfId) -> Result<Vec<Resource>, FieldError> {
+pub(super) fn resources(
+    definition: &Value,
+    shelf: ShelfId,
+) -> Result<Vec<Resource>, Box<FieldError>> {
     let kept = storage_version(definition);
     let versions = definition.pointer("/spec/versions").and_then(Value::as_array);
     let mut resources = Vec::new();
     for (index, version) in versions.into_iter().flatten().enumerate() {
         let resource = resource(definition, version, shelf, &kept).map_err(|(path, why)| {
-            FieldError::invalid(
-                format!("spec.versions[{index}].schema.openAPIV3Schema{path}"),
-                Value::Null,
-                why,
-            )
+            let field = format!("spec.versions[{index}].schema.openAPIV3Schema{path}");
+            Box::new(FieldError::invalid(field, Value::Null, why))
         })?;
         if version.get("served") == Some(&Value::Bool(true)) {
             resources.push(resource);

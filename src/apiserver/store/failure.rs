@@ -16,9 +16,7 @@ pub struct Failure {
     /// What people read.
     pub message: String,
     /// What the failure is about.
-    pub details: Details,
-    /// A token with which an expired list can go on inconsistently; empty otherwise.
-    pub continue_token: String,
+    pub details: Box<Details>,
 }
 
 /// The `details` of a [`Failure`].
@@ -34,6 +32,9 @@ pub struct Details {
     pub uid: String,
     /// Single causes, for example one per invalid field.
     pub causes: Vec<Cause>,
+    /// A token with which an expired list can go on inconsistently; empty otherwise. Shown in the
+    /// `metadata` of the `Status`.
+    pub continue_token: String,
     /// When to try again, in seconds; 0 leaves it out.
     pub retry_after_seconds: u32,
 }
@@ -145,26 +146,20 @@ fn aggregate(errors: &[FieldError]) -> String {
 impl Failure {
     /// A failure without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: Details::default(),
-            continue_token: String::new(),
-        }
+        Self { code, reason, message: message.into(), details: Box::default() }
     }
 
     /// The same failure with details.
     #[must_use]
     pub fn about(mut self, details: Details) -> Self {
-        self.details = details;
+        *self.details = details;
         self
     }
 
     /// The same failure with a token to go on with.
     #[must_use]
     pub fn with_continue(mut self, token: String) -> Self {
-        self.continue_token = token;
+        self.details.continue_token = token;
         self
     }
 
@@ -232,8 +227,8 @@ impl Failure {
             "message": self.message,
         });
         let fields = status.as_object_mut().expect("just made as an object");
-        if !self.continue_token.is_empty() {
-            fields.insert("metadata".to_owned(), json!({"continue": self.continue_token}));
+        if !self.details.continue_token.is_empty() {
+            fields.insert("metadata".to_owned(), json!({"continue": self.details.continue_token}));
         }
         if !self.reason.is_empty() {
             fields.insert("reason".to_owned(), self.reason.into());

@@ -41,7 +41,7 @@ impl State {
         let name = super::shelf::meta(object, "name").to_owned();
         let probe = ShelfId(usize::MAX);
         custom::resources(object, probe)
-            .map_err(|error| resource.subject().invalid(&name, &[error]))?;
+            .map_err(|error| resource.subject().invalid(&name, &[*error]))?;
         establish(object, old, call);
         if old.is_none() {
             let finalizers = &mut object["metadata"]["finalizers"];

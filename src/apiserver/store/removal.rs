@@ -67,7 +67,7 @@ impl DeleteOptions {
     pub fn read(request: &Request, payload: Payload<'_>) -> Result<Self, Failure> {
         let body = match payload {
             Payload::Empty => Value::Null,
-            Payload::Text(text) if text.is_empty() => Value::Null,
+            Payload::Text([]) => Value::Null,
             Payload::Text(text) => json::parse(text).map_err(Failure::bad_request)?.0,
             Payload::Json(value) => value,
         };

@@ -199,12 +199,12 @@ impl Shelf {
         if old == new {
             return;
         }
-        if let Some(node) = old {
-            if let Some(names) = self.by_node.get_mut(node) {
-                names.remove(name);
-                if names.is_empty() {
-                    self.by_node.remove(node);
-                }
+        if let Some(node) = old
+            && let Some(names) = self.by_node.get_mut(node)
+        {
+            names.remove(name);
+            if names.is_empty() {
+                self.by_node.remove(node);
             }
         }
         if let Some(node) = new {

@@ -109,15 +109,14 @@ pub(super) fn check_resources(resources: &Value, field: &str, errors: &mut Vec<F
         let requests_field = format!("{field}.requests");
         match limits.get(name).and_then(Value::as_str).and_then(|limit| Quantity::parse(limit).ok())
         {
-            Some(limit) if is_overcommittable(name) => {
-                if request > limit {
-                    let why = format!(
-                        "must be less than or equal to {name} limit of {}",
-                        bare(&limits[name])
-                    );
-                    errors.push(FieldError::invalid(requests_field, text.clone(), why));
-                }
+            Some(limit) if is_overcommittable(name) && request > limit => {
+                let why = format!(
+                    "must be less than or equal to {name} limit of {}",
+                    bare(&limits[name])
+                );
+                errors.push(FieldError::invalid(requests_field, text.clone(), why));
             }
+            Some(_) if is_overcommittable(name) => {}
             Some(limit) if request != limit => {
                 let why = format!("must be equal to {name} limit of {}", bare(&limits[name]));
                 errors.push(FieldError::invalid(requests_field, text.clone(), why));
