@@ -5,10 +5,7 @@ use std::fs;
 use super::source;
 
 /// Reasons that no simulated world can bring about yet, and what will.
-const NOT_REACHABLE_YET: [(&str, &str); 2] = [
-    ("WaitingForVictims", "comes with preemption"),
-    ("GangAborted", "comes with the undoing of bindings that cannot be completed"),
-];
+const NOT_REACHABLE_YET: [(&str, &str); 1] = [("WaitingForVictims", "comes with preemption")];
 
 pub(crate) fn markdown() -> Vec<String> {
     let is_markdown = |(path, _): &(String, String)| path.ends_with(".md");
