@@ -26,7 +26,7 @@ pub(super) enum No {
     /// The planner refused it.
     Refused {
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
         /// The version of the cluster that it speaks of.
         version: u64,
     },
@@ -263,7 +263,7 @@ impl Engine {
         let plan = self
             .planner
             .plan(&mut self.cluster, &demand, keep_off)
-            .map_err(|refusal| No::Refused { refusal, version })?;
+            .map_err(|refusal| No::Refused { refusal: Box::new(refusal), version })?;
         if let Err(violation) = referee::judge(&self.cluster, &demand, &plan) {
             panic!("the planner broke a rule for gang {}: {violation}", gang.identity.name());
         }

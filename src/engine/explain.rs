@@ -148,7 +148,7 @@ impl Engine {
         let gang = self.gangs.get(id);
         let sentence = self.sentence(id, now);
         let refusal = self.refusal(gang).and_then(|no| match no {
-            No::Refused { refusal, .. } => Some(refusal),
+            No::Refused { refusal, .. } => Some(&**refusal),
             No::BelowFloor { .. } => None,
         });
         let turns = self.turns();

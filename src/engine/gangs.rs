@@ -310,7 +310,7 @@ impl Gangs {
         let row = pods.get(pod);
         gang.first_created = gang.first_created.min(row.fact.created);
         gang.tally.add(row);
-        let index = position(&gang.members, row, pods).unwrap_err();
+        let index = position(&gang.members, row, pods).expect_err("nobody joins twice");
         gang.members.insert(index, pod);
     }
 

@@ -1,0 +1,72 @@
+//! A gang of 4,096 pods of eight cards on 15,000 nodes, six tenths of them full and the rest idle.
+
+use std::time::Instant;
+
+use muster::base::names::ObjectName;
+use muster::base::time::Time;
+use muster::cluster::facts::GroupFact;
+use muster::cluster::facts::GroupName;
+use muster::cluster::facts::GroupSource;
+use muster::cluster::facts::GroupStatus;
+use muster::engine::event::Event;
+use muster::engine::event::Outcome;
+
+use crate::fleet;
+
+const NODES: usize = 15_000;
+const MEMBERS: u64 = 4_096;
+
+pub(crate) fn run() {
+    println!("a gang of {MEMBERS} pods of eight cards on {NODES} nodes, six tenths of them full");
+    for round in 1..=3 {
+        measure(round);
+    }
+}
+
+fn measure(round: u32) {
+    let now = Time::EPOCH;
+    let mut engine = fleet::engine(NODES);
+    let ask = fleet::ask(8);
+    for at in 0..NODES * 6 / 10 {
+        let pod = fleet::pod(1_000_000 + at as u64, &ask, None);
+        engine.observe(now, Event::Pod(fleet::running(&pod, &fleet::node_name(at))));
+    }
+    let group = Box::new(GroupFact {
+        name: GroupName {
+            name: ObjectName::new("team", "train"),
+            source: GroupSource::Coscheduling,
+        },
+        uid: "group".into(),
+        resource_version: 1,
+        generation: 1,
+        created: now,
+        minimum: Some(MEMBERS as u32),
+        min_resources: Vec::new(),
+        schedule_timeout: None,
+        priority: None,
+        unsupported: Vec::new(),
+        malformed: None,
+        status: GroupStatus::default(),
+    });
+    let members: Vec<_> =
+        (0..MEMBERS).map(|number| fleet::pod(number, &ask, Some("train"))).collect();
+
+    let start = Instant::now();
+    engine.observe(now, Event::Group(group));
+    for member in members {
+        engine.observe(now, Event::Pod(member));
+    }
+    let observed = start.elapsed();
+    let start = Instant::now();
+    let cycle = engine.decide(now);
+    let decided = start.elapsed();
+    assert_eq!(cycle.orders.len() as u64, MEMBERS, "the gang fits");
+    let start = Instant::now();
+    for order in &cycle.orders {
+        engine.observe(now, Event::Settled { order: order.id, outcome: Outcome::Done });
+    }
+    let settled = start.elapsed();
+    println!(
+        "  round {round}: observed in {observed:.2?}, decided in {decided:.2?}, settled in {settled:.2?}"
+    );
+}
