@@ -70,7 +70,6 @@ pub(crate) fn ask(cards: i64) -> SharedAsk {
             ("cpu".into(), 1_000 * cards),
             ("memory".into(), 64 * GIB * cards),
             (GPU.into(), cards),
-            ("pods".into(), 1),
         ],
         node_selector: vec![(PRODUCT.into(), "NVIDIA-H100-80GB-HBM3".into())],
         tolerations: vec![Toleration {

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::gangs::GangId;
 use crate::base::slab::Slab;
-use crate::cluster::ids::AskId;
+use crate::cluster::ids::{AskId, NodeId};
 use crate::id_type;
 use crate::planner::order::Turn;
 use crate::workload::ask::Amounts;
@@ -43,6 +43,18 @@ pub(super) struct Queued {
     pub(super) turn: Turn,
 }
 
+/// Why a line that was refused is active again.
+#[derive(Clone, Debug)]
+pub(super) struct Woken<No> {
+    /// The refusal, which stands if the nodes help no more when the line's turn has come.
+    pub(super) no: No,
+    /// The nodes whose change could help it.
+    pub(super) nodes: SmallVec<[NodeId; NODES_REMEMBERED]>,
+}
+
+/// A line that more nodes could help than this is simply tried.
+pub(super) const NODES_REMEMBERED: usize = 4;
+
 /// Gangs of equal shape.
 #[derive(Clone, Debug)]
 pub(super) struct Line<No> {
@@ -52,6 +64,8 @@ pub(super) struct Line<No> {
     pub(super) gangs: BTreeMap<Turn, GangId>,
     /// Why it is parked; `None` while it is active.
     pub(super) parked: Option<No>,
+    /// What woke it, while it is active because of that.
+    pub(super) woken: Option<Woken<No>>,
     /// Whether the shape would fit if no pod ran, and the version of the nodes it was asked of.
     pub(super) fits_empty: Option<(u64, bool)>,
     /// Who entered since it was refused last, and may have left again.
@@ -84,6 +98,8 @@ pub(super) struct Backlog<No> {
     /// Active lines by the turn of their heads. The turn is a total order, so ties cannot occur.
     active: PriorityQueue<LineId, Reverse<Turn>, BuildHasherDefault<FxHasher>>,
     parked: BTreeSet<LineId>,
+    /// Lines that were woken since the last change; some were tried since, some may be gone.
+    woken: Vec<LineId>,
 }
 
 impl<No> Default for Backlog<No> {
@@ -93,6 +109,7 @@ impl<No> Default for Backlog<No> {
             by_shape: FxHashMap::default(),
             active: PriorityQueue::with_hasher(BuildHasherDefault::default()),
             parked: BTreeSet::new(),
+            woken: Vec::new(),
         }
     }
 }
@@ -107,6 +124,7 @@ impl<No> Backlog<No> {
                 shape: shape.clone(),
                 gangs: BTreeMap::new(),
                 parked: None,
+                woken: None,
                 fits_empty: None,
                 fresh: SmallVec::new(),
             };
@@ -154,6 +172,7 @@ impl<No> Backlog<No> {
         self.parked.insert(line);
         let row = &mut self.lines[line];
         row.parked = Some(no);
+        row.woken = None;
         std::mem::take(&mut row.fresh)
     }
 
@@ -175,6 +194,28 @@ impl<No> Backlog<No> {
         self.parked.remove(&line);
         self.active.push(line, Reverse(turn));
         Some(no)
+    }
+
+    /// Makes a parked line active because these nodes could help it.
+    pub(super) fn wake(&mut self, line: LineId, nodes: SmallVec<[NodeId; NODES_REMEMBERED]>) {
+        if let Some(no) = self.activate(line) {
+            self.lines[line].woken = Some(Woken { no, nodes });
+            self.woken.push(line);
+        }
+    }
+
+    /// Takes the refusal of a woken line, so that it can be parked again.
+    pub(super) fn take_woken(&mut self, line: LineId) -> Option<No> {
+        self.lines[line].woken.take().map(|woken| woken.no)
+    }
+
+    /// More has changed: lines that still wait since they were woken are simply tried.
+    pub(super) fn forget_woken(&mut self) {
+        for line in self.woken.drain(..) {
+            if let Some(row) = self.lines.get_mut(line) {
+                row.woken = None;
+            }
+        }
     }
 
     /// The line of `id`, which must exist.

@@ -1,7 +1,7 @@
 //! One bounded cycle: judge what changed, wake what a change could cure, try the first in turn until
 //! nothing more can be done or the cycle's bound is reached. Bounds count work, never time.
 
-use super::backlog::{LineId, Shape};
+use super::backlog::{LineId, NODES_REMEMBERED, Shape};
 use super::commitment::{Commitment, State, Step};
 use super::gangs::{Gang, GangId};
 use super::order::{Action, Order, OrderId, PodRef, WaitReason};
@@ -19,6 +19,18 @@ use crate::planner::plan::Plan;
 use crate::planner::referee;
 use crate::planner::refusal::{Cause, Refusal, SearchEnd};
 use crate::workload::ask::Amounts;
+use smallvec::SmallVec;
+
+/// Sparing an attempt is so much cheaper than making one.
+const SPARED_PER_ATTEMPT: usize = 64;
+
+/// What was done for the head of a line.
+enum Tried {
+    /// It was planned for.
+    Planned,
+    /// Its refusal stands; no plan was needed to see that.
+    Spared,
+}
 
 /// Why a line is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +94,19 @@ impl Engine {
         self.judge_changed();
         self.wake_cured();
         self.keep_place();
-        let mut attempts = 0;
+        let (mut attempts, mut spared) = (0, 0);
         while attempts < self.settings.attempts_per_cycle
+            && spared < SPARED_PER_ATTEMPT * self.settings.attempts_per_cycle
             && cycle.orders.len() < self.settings.placed_per_cycle
         {
             let Some(line) = self.backlog.first() else { break };
-            self.try_head(line, &mut cycle.orders);
-            attempts += 1;
+            match self.try_head(line, &mut cycle.orders) {
+                Tried::Planned => attempts += 1,
+                Tried::Spared => {
+                    spared += 1;
+                    continue;
+                }
+            }
             self.judge_changed();
             self.keep_place();
         }
@@ -195,24 +213,37 @@ impl Engine {
 
     /// Asks the parked lines whether what changed could help them.
     fn wake_cured(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        self.backlog.forget_woken();
         let mut changes = std::mem::take(&mut self.changes);
-        if self.backlog.is_anyone_parked() {
-            merge_by_node(&mut changes);
-            let mut woken = Vec::new();
-            for (id, line) in self.backlog.parked() {
-                let helps = |change: &Changes| {
-                    line.shape
-                        .roles
-                        .iter()
-                        .any(|(ask, _)| self.planner.could_help(&self.cluster, change, *ask))
-                        || !line.shape.floor.is_empty()
-                };
-                if changes.iter().any(helps) {
-                    woken.push(id);
-                }
+        merge_by_node(&mut changes);
+        let mut woken = Vec::new();
+        for (id, line) in self.backlog.parked() {
+            let helps = |change: &&Changes| {
+                let asks = &line.shape.roles;
+                asks.iter().any(|(ask, _)| self.planner.could_help(&self.cluster, change, *ask))
+            };
+            let helping = changes.iter().filter(helps).filter_map(|change| change.node);
+            let nodes: SmallVec<[NodeId; NODES_REMEMBERED]> =
+                helping.take(NODES_REMEMBERED + 1).collect();
+            // What is free in all counts towards a floor.
+            let has_floor = !line.shape.floor.is_empty();
+            if nodes.is_empty() && !has_floor {
+                continue;
             }
-            for line in woken {
-                self.backlog.activate(line);
+            // Other things than nodes may have helped it since: it is simply tried.
+            let of_turn = line.parked.as_ref().is_some_and(No::is_of_turn);
+            let to_be_tried = has_floor || of_turn || nodes.len() > NODES_REMEMBERED;
+            woken.push((id, (!to_be_tried).then_some(nodes)));
+        }
+        for (line, nodes) in woken {
+            match nodes {
+                Some(nodes) => self.backlog.wake(line, nodes),
+                None => {
+                    self.backlog.activate(line);
+                }
             }
         }
         changes.clear();
@@ -220,7 +251,14 @@ impl Engine {
     }
 
     /// Tries the head of a line: it is placed whole and leaves, or its line is parked.
-    fn try_head(&mut self, line: LineId, orders: &mut Vec<Order>) {
+    fn try_head(&mut self, line: LineId, orders: &mut Vec<Order>) -> Tried {
+        if let Some(no) = self.refusal_that_stands(line) {
+            // Whoever went before took what could have helped.
+            for gang in self.backlog.park(line, no) {
+                self.start_clock_if_in(line, gang);
+            }
+            return Tried::Spared;
+        }
         let id = self.backlog.line(line).head().1;
         match self.attempt(line) {
             Ok(plan) => {
@@ -230,9 +268,25 @@ impl Engine {
             Err(no) => {
                 self.count_refusal(&no);
                 self.park(line, no);
-                self.choose_place_again(id);
+                self.choose_place_again(line);
             }
         }
+        Tried::Planned
+    }
+
+    /// The refusal of a woken line, if none of the nodes that woke it could help it any more.
+    fn refusal_that_stands(&mut self, line: LineId) -> Option<No> {
+        let row = self.backlog.line(line);
+        let woken = row.woken.as_ref()?;
+        let could_help = |node: &NodeId| {
+            let anything = Changes { node: Some(*node), added: true, ..Changes::NONE };
+            let asks = &row.shape.roles;
+            asks.iter().any(|(ask, _)| self.planner.could_help(&self.cluster, &anything, *ask))
+        };
+        if woken.nodes.iter().any(could_help) {
+            return None;
+        }
+        self.backlog.take_woken(line)
     }
 
     /// Parks a line that was refused.

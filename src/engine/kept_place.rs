@@ -143,12 +143,14 @@ impl Engine {
         }
     }
 
-    /// Chooses anew for the gang that has a place, after it was tried and refused again.
-    pub(super) fn choose_place_again(&mut self, gang: GangId) {
-        if self.kept_places.kept.as_ref().is_none_or(|kept| kept.gang != gang) {
+    /// Chooses anew for the gang that has a place, after its line was tried and refused again.
+    pub(super) fn choose_place_again(&mut self, line: LineId) {
+        let Some(kept) = &self.kept_places.kept else { return };
+        let queued = self.gangs.get(kept.gang).queued.as_ref();
+        if queued.is_none_or(|queued| queued.line != line) {
             return;
         }
-        let nodes = self.place_worth_keeping(gang).unwrap_or_default();
+        let nodes = self.place_worth_keeping(kept.gang).unwrap_or_default();
         let kept = self.kept_places.kept.as_mut().expect("it was there");
         if nodes.is_empty() {
             self.kept_places.kept = None;

@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, group, group_name, member, node, pod};
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::{PodFact, PodPhase};
+use crate::cluster::facts::{GroupCondition, PodFact, PodPhase};
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::{Action, WaitReason};
 
@@ -40,6 +40,40 @@ fn a_replacement_of_a_gang_that_started_is_placed_alone() {
     stage.put(PodFact { uid: "again".into(), ..member("train-1", "train", 1) });
     stage.settle();
     assert_eq!(stage.binds.len(), 5, "it does not wait for the other lost one");
+}
+
+#[test]
+fn a_gang_found_half_bound_at_the_start_is_finished_whole() {
+    let mut stage = Stage::new(&[("n1", 4)]);
+    stage.put_group(group("train", 4));
+    for name in ["a", "b"] {
+        let fact = member(name, "train", 1);
+        stage.put(PodFact { node: Some("n1".into()), phase: PodPhase::Running, ..fact });
+    }
+    stage.put(member("c", "train", 1));
+    stage.settle();
+    assert_eq!(stage.waiting(), ["train WaitingForMembers: waiting for members: 3 of 4 exist (c)"]);
+    stage.put(member("d", "train", 1));
+    stage.settle();
+    assert_eq!(stage.binds, ["c n1", "d n1"]);
+}
+
+#[test]
+fn a_gang_that_an_earlier_run_had_started_gets_its_replacements_alone() {
+    let mut stage = Stage::new(&[("n1", 4)]);
+    let mut fact = group("train", 4);
+    fact.status.condition = Some(GroupCondition {
+        holds: true,
+        reason: "Scheduled".to_owned(),
+        message: String::new(),
+        observed_generation: 1,
+    });
+    stage.put_group(fact);
+    let survivor = member("a", "train", 1);
+    stage.put(PodFact { node: Some("n1".into()), phase: PodPhase::Running, ..survivor });
+    stage.put(member("b", "train", 1));
+    stage.settle();
+    assert_eq!(stage.binds, ["b n1"]);
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         phase: PodPhase::Pending,
         deleting: false,
         gates: Vec::new(),
-        ask: Arc::new(Ask { requests: amounts(&[(GPU, gpus), ("pods", 1)]), ..Ask::default() }),
+        ask: Arc::new(Ask { requests: amounts(&[(GPU, gpus)]), ..Ask::default() }),
         held: None,
         controller: None,
         pinned_to_node: false,

@@ -1,9 +1,10 @@
 //! Who is tried before whom.
 
-use super::stage::{Stage, group, member, pod};
+use super::stage::{GPU, Stage, amounts, group, member, pod};
 use crate::base::time::Time;
 use crate::cluster::facts::{GroupFact, PodFact, PodPhase};
 use crate::engine::order::WaitReason;
+use crate::workload::ask::Ask;
 
 #[test]
 fn priority_goes_before_age_and_age_before_name() {
@@ -60,6 +61,29 @@ fn one_refusal_answers_for_all_of_the_same_shape() {
     assert_eq!(stage.engine.counters().refused, 1);
     assert_eq!(stage.waiting().len(), 1000);
     assert_eq!(stage.engine.backlog_lines(), 1);
+}
+
+#[test]
+fn who_finds_taken_what_woke_it_is_refused_without_another_search() {
+    let mut stage = Stage::new(&[("n1", 1)]);
+    stage.put(pod("running", 1));
+    stage.settle();
+    for number in 0..50 {
+        // Each of another shape.
+        let mut fact = PodFact { created: Time(number), ..pod(&format!("a-{number}"), 1) };
+        let ask = Ask { requests: amounts(&[("cpu", number + 1), (GPU, 1)]), ..Ask::default() };
+        fact.ask = ask.into();
+        stage.put(fact);
+    }
+    stage.settle();
+    assert_eq!((stage.engine.backlog_lines(), stage.engine.counters().refused), (50, 50));
+    stage.change("running", |fact| fact.phase = PodPhase::Succeeded);
+    stage.settle();
+    assert_eq!(stage.binds.last().map(String::as_str), Some("a-0 n1"));
+    assert_eq!(stage.engine.counters().refused, 50);
+    stage.change("a-0", |fact| fact.phase = PodPhase::Succeeded);
+    stage.settle();
+    assert_eq!(stage.binds.last().map(String::as_str), Some("a-1 n1"), "it is woken again");
 }
 
 #[test]
