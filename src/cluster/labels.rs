@@ -23,8 +23,8 @@ pub enum NodeGroup {
 }
 
 impl NodeGroup {
-    const fn new() -> Self {
-        Self::List(SmallVec::new_const())
+    fn new() -> Self {
+        Self::List(SmallVec::new())
     }
 
     /// How many nodes.
