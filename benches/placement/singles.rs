@@ -73,7 +73,7 @@ impl Bench {
     }
 
     /// Places one pod; gives the node.
-    fn decide(&mut self) -> NodeId {
+    pub(crate) fn decide(&mut self) -> NodeId {
         let plan = self.planner.plan(&mut self.cluster, &self.demand, &self.no_nodes);
         let plan = plan.expect("a tenth of all cards is free");
         referee::judge(&self.cluster, &self.demand, &plan).expect("the planner keeps the rules");
@@ -83,7 +83,7 @@ impl Bench {
     }
 
     /// Takes a random pod away; its id is the next to be placed.
-    fn leave(&mut self) -> NodeId {
+    pub(crate) fn leave(&mut self) -> NodeId {
         let at = self.random.below(self.running.len() as u64) as usize;
         let pod = self.running[at];
         let node = self.cluster.node_of(pod).expect("it runs");

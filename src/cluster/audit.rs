@@ -122,10 +122,10 @@ fn offered(cluster: &Cluster, node: NodeId, resource: ResourceId) -> i64 {
 fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i64>, Discrepancy> {
     let mut used = BTreeMap::new();
     let mut pods: BTreeMap<NodeId, u32> = BTreeMap::new();
-    for placement in cluster.pods.iter() {
-        *pods.entry(placement.node).or_default() += 1;
-        for (resource, amount) in cluster.amounts(&placement.holding) {
-            *used.entry((placement.node, *resource)).or_default() += amount;
+    for (pod, node) in cluster.pods.placed() {
+        *pods.entry(node).or_default() += 1;
+        for (resource, amount) in cluster.holding(pod) {
+            *used.entry((node, *resource)).or_default() += amount;
         }
     }
     for (id, node) in cluster.nodes.known() {

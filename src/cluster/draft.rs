@@ -71,8 +71,8 @@ impl<'a> Draft<'a> {
     pub fn remove_all(&mut self) {
         let nodes: Vec<NodeId> = self.cluster.nodes.known().map(|(id, _)| id).collect();
         for node in nodes {
-            for at in 0..self.cluster.pods_on(node).len() {
-                self.remove(self.cluster.pods_on(node)[at]);
+            for at in 0..self.cluster.pods.on(node).len() {
+                self.remove(self.cluster.pods.on(node)[at].pod);
             }
         }
     }

@@ -119,6 +119,13 @@ impl LabelIndex {
         self.keys.get(key)?.values.get(value)
     }
 
+    /// The index's own copies of a key and value that it holds.
+    pub(super) fn shared(&self, (key, value): &(Name, Name)) -> (Name, Name) {
+        let (key, entry) = self.keys.get_key_value(key).expect("the label is in the index");
+        let (value, _) = entry.values.get_key_value(value).expect("the label is in the index");
+        (key.clone(), value.clone())
+    }
+
     pub(super) fn insert(&mut self, node: NodeId, labels: &[(Name, Name)]) {
         for (key, value) in labels {
             let entry = self

@@ -124,8 +124,12 @@ impl Nodes {
     }
 
     /// Takes in the node's object; returns the one it replaces.
-    pub(super) fn put_fact(&mut self, id: NodeId, fact: &NodeFact) -> Option<Box<NodeFact>> {
-        let before = self.get_mut(id).fact.replace(Box::new(fact.clone()));
+    pub(super) fn put_fact(
+        &mut self,
+        id: NodeId,
+        mut fact: Box<NodeFact>,
+    ) -> Option<Box<NodeFact>> {
+        let before = self.get_mut(id).fact.take();
         let (old_labels, old_taints) =
             before.as_deref().map_or((&[][..], &[][..]), |old| (&old.labels, &old.taints));
         let mut changed = self.present.insert(id);
@@ -143,7 +147,22 @@ impl Nodes {
         }
         changed |= self.cordoned.set(id, fact.unschedulable.into());
         self.version += u64::from(changed);
+        self.share_names(id, &mut fact);
+        self.get_mut(id).fact = Some(fact);
         before
+    }
+
+    /// Makes the fact use the copies of names that the indices hold: thousands of nodes repeat them, and
+    /// equal names at one address are compared, and cached by the processor, once.
+    fn share_names(&self, id: NodeId, fact: &mut NodeFact) {
+        fact.name = self.get(id).name.clone();
+        for label in &mut fact.labels {
+            *label = self.labels.shared(label);
+        }
+        for taint in &mut fact.taints {
+            let (shared, _) = self.taints.get_key_value(taint).expect("it was just put in");
+            *taint = shared.clone();
+        }
     }
 
     /// Says whether `id` offers accelerators.

@@ -1,4 +1,5 @@
-//! What each placed pod holds, and where; and by node, who is there. Rows are indexed by the engine's pod ids.
+//! What each placed pod holds, and where. The holdings of a node's pods lie side by side, so that a node
+//! can be recounted with few memory accesses. Rows are indexed by the engine's pod ids.
 
 use smallvec::SmallVec;
 
@@ -15,62 +16,73 @@ pub(super) enum Holding {
     Amounts(Box<Requests>),
 }
 
-/// A placed pod.
+/// A pod on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Placement {
-    pub(super) node: NodeId,
+pub(super) struct Tenant {
+    pub(super) pod: PodId,
     pub(super) holding: Holding,
 }
 
 /// All placed pods.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pods {
-    rows: Vec<Option<Row>>,
-    by_node: Vec<SmallVec<[PodId; 4]>>,
+    rows: Vec<Option<Spot>>,
+    by_node: Vec<SmallVec<[Tenant; 8]>>,
 }
 
-#[derive(Clone, Debug)]
-struct Row {
-    placement: Placement,
-    /// Position in the list of the node.
+/// Where a pod is: its node, and its position among the node's tenants.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    node: NodeId,
     at: u32,
 }
 
 impl Pods {
-    pub(super) fn get(&self, pod: PodId) -> Option<&Placement> {
-        self.rows.get(pod.index())?.as_ref().map(|row| &row.placement)
+    pub(super) fn node_of(&self, pod: PodId) -> Option<NodeId> {
+        self.spot(pod).map(|spot| spot.node)
+    }
+
+    pub(super) fn holding(&self, pod: PodId) -> Option<&Holding> {
+        let Spot { node, at } = self.spot(pod)?;
+        Some(&self.by_node[node.index()][at as usize].holding)
     }
 
     /// Places a pod that is not placed.
-    pub(super) fn put(&mut self, pod: PodId, placement: Placement) {
-        let (row, node) = (pod.index(), placement.node.index());
+    pub(super) fn put(&mut self, pod: PodId, node: NodeId, holding: Holding) {
+        let row = pod.index();
         if self.rows.len() <= row {
             self.rows.resize(row + 1, None);
         }
-        if self.by_node.len() <= node {
-            self.by_node.resize(node + 1, SmallVec::new());
+        if self.by_node.len() <= node.index() {
+            self.by_node.resize(node.index() + 1, SmallVec::new());
         }
-        let at = self.by_node[node].len() as u32;
-        self.by_node[node].push(pod);
-        self.rows[row] = Some(Row { placement, at });
+        let tenants = &mut self.by_node[node.index()];
+        self.rows[row] = Some(Spot { node, at: tenants.len() as u32 });
+        tenants.push(Tenant { pod, holding });
     }
 
-    pub(super) fn take(&mut self, pod: PodId) -> Option<Placement> {
-        let Row { placement, at } = self.rows.get_mut(pod.index())?.take()?;
-        let neighbours = &mut self.by_node[placement.node.index()];
-        neighbours.swap_remove(at as usize);
-        if let Some(moved) = neighbours.get(at as usize) {
-            self.rows[moved.index()].as_mut().expect("who is on a node has a row").at = at;
+    pub(super) fn take(&mut self, pod: PodId) -> Option<(NodeId, Holding)> {
+        let Spot { node, at } = self.rows.get_mut(pod.index())?.take()?;
+        let tenants = &mut self.by_node[node.index()];
+        let tenant = tenants.swap_remove(at as usize);
+        if let Some(moved) = tenants.get(at as usize) {
+            self.rows[moved.pod.index()] = Some(Spot { node, at });
         }
-        Some(placement)
+        Some((node, tenant.holding))
     }
 
     /// The pods on `node`, in no particular order.
-    pub(super) fn on(&self, node: NodeId) -> &[PodId] {
-        self.by_node.get(node.index()).map_or(&[], |pods| pods)
+    pub(super) fn on(&self, node: NodeId) -> &[Tenant] {
+        self.by_node.get(node.index()).map_or(&[], |tenants| tenants)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Placement> {
-        self.rows.iter().flatten().map(|row| &row.placement)
+    /// Every row that says where a pod is.
+    pub(super) fn placed(&self) -> impl Iterator<Item = (PodId, NodeId)> {
+        let spots = self.rows.iter().enumerate();
+        spots.filter_map(|(row, spot)| Some((PodId::from_index(row), (*spot)?.node)))
+    }
+
+    fn spot(&self, pod: PodId) -> Option<Spot> {
+        *self.rows.get(pod.index())?
     }
 }

@@ -7,7 +7,7 @@ use super::facts::NodeFact;
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
 use super::load::Load;
 use super::nodes::Nodes;
-use super::pods::{Holding, Placement, Pods};
+use super::pods::{Holding, Pods};
 use super::resources::{ResourceClass, ResourceSet, Resources};
 use crate::base::id::Id;
 use crate::base::names::Name;
@@ -127,12 +127,14 @@ impl Cluster {
             return Changes::NONE;
         }
         let id = self.nodes.id_or_new(&fact.name);
-        for (name, _) in &fact.allocatable {
-            self.resources.id(name);
+        let mut kept = Box::new(fact.clone());
+        for (name, _) in &mut kept.allocatable {
+            let kind = self.resources.id(name);
+            *name = self.resources.name(kind).clone();
         }
         self.make_room();
         self.sum_free(id, Sign::Minus);
-        let before = self.nodes.put_fact(id, fact);
+        let before = self.nodes.put_fact(id, kept);
         let mut changes = Changes { node: Some(id), added: before.is_none(), ..Changes::NONE };
         if let Some(before) = &before {
             changes.labels = before.labels != fact.labels;
@@ -174,25 +176,24 @@ impl Cluster {
                 Holding::Amounts(Box::new(requests))
             }
         };
-        let placement = Placement { node, holding };
-        if self.pods.get(pod) == Some(&placement) {
+        if self.pods.node_of(pod) == Some(node) && self.pods.holding(pod) == Some(&holding) {
             return Changes::NONE;
         }
         // Taken before the old holding is given back, so that neither ask nor node is forgotten between.
-        if let Holding::Ask(ask) = placement.holding {
+        if let Holding::Ask(ask) = holding {
             self.asks.retain(ask);
         }
         self.nodes.add_pod(node);
         let freed = self.release(pod);
-        self.shift(node, &placement.holding, Sign::Minus);
-        self.pods.put(pod, placement);
+        self.shift(node, &holding, Sign::Minus);
+        self.pods.put(pod, node, holding);
         self.version += 1;
         freed
     }
 
     /// Takes in that `pod` holds nothing any more.
     pub fn release(&mut self, pod: PodId) -> Changes {
-        let Some(Placement { node, holding }) = self.pods.take(pod) else { return Changes::NONE };
+        let Some((node, holding)) = self.pods.take(pod) else { return Changes::NONE };
         let grew = self.shift(node, &holding, Sign::Plus);
         if let Holding::Ask(ask) = holding {
             self.asks.forget(ask);
@@ -205,17 +206,20 @@ impl Cluster {
 
     /// Where `pod` is held.
     pub fn node_of(&self, pod: PodId) -> Option<NodeId> {
-        self.pods.get(pod).map(|placement| placement.node)
+        self.pods.node_of(pod)
     }
 
     /// What `pod` holds, by resource; empty if it is not placed.
     pub fn holding(&self, pod: PodId) -> &[(ResourceId, i64)] {
-        self.pods.get(pod).map_or(&[], |placement| self.amounts(&placement.holding))
+        self.pods.holding(pod).map_or(&[], |holding| self.amounts(holding))
     }
 
-    /// The pods held on `node`, in no particular order.
-    pub fn pods_on(&self, node: NodeId) -> &[PodId] {
-        self.pods.on(node)
+    /// The pods held on `node` and what each holds, in no particular order.
+    pub fn pods_on(
+        &self,
+        node: NodeId,
+    ) -> impl ExactSizeIterator<Item = (PodId, &[(ResourceId, i64)])> {
+        self.pods.on(node).iter().map(|tenant| (tenant.pod, self.amounts(&tenant.holding)))
     }
 
     /// What is left of `resource` on all nodes that exist and are not cordoned, taken together.

@@ -8,7 +8,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::facts::NodeFact;
-use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::ids::{AskId, NodeId, PodId, ResourceId};
 use crate::planner::demand::Demand;
 use crate::planner::plan::Plan;
 use crate::workload::ask::Ask;
@@ -144,30 +144,33 @@ fn judge_amounts(
     fact: &NodeFact,
     seats: &[(NodeId, AskId)],
 ) -> Result<(), Violation> {
-    let mut needed: SmallVec<[(&str, i128); 8]> = smallvec![("pods", seats.len() as i128)];
+    let kind = |name: &str| cluster.resources().known(name).expect("asks make their kinds known");
+    let mut needed: SmallVec<[(ResourceId, i128); 8]> =
+        smallvec![(kind("pods"), seats.len() as i128)];
     for (_, ask) in seats {
         for (name, amount) in &cluster.ask(*ask).requests {
-            match needed.iter_mut().find(|(known, _)| **known == **name) {
+            let resource = kind(name);
+            match needed.iter_mut().find(|(known, _)| *known == resource) {
                 Some((_, sum)) => *sum += i128::from(*amount),
-                None => needed.push((name, i128::from(*amount))),
+                None => needed.push((resource, i128::from(*amount))),
             }
         }
     }
-    for pod in cluster.pods_on(seats[0].0) {
-        for (resource, amount) in cluster.holding(*pod) {
-            let name = &**cluster.resources().name(*resource);
-            if let Some((_, sum)) = needed.iter_mut().find(|(known, _)| *known == name) {
+    for (_, held) in cluster.pods_on(seats[0].0) {
+        for (resource, amount) in held {
+            if let Some((_, sum)) = needed.iter_mut().find(|(known, _)| known == resource) {
                 *sum += i128::from(*amount);
             }
         }
     }
-    for (name, sum) in needed {
-        let offered = fact.allocatable.iter().find(|(offered, _)| **offered == *name);
+    for (resource, sum) in needed {
+        let name = cluster.resources().name(resource);
+        let offered = fact.allocatable.iter().find(|(offered, _)| offered == name);
         let excess = sum - offered.map_or(0, |(_, amount)| i128::from(*amount));
         if excess > 0 {
             return Err(Violation::Overbooked {
                 node: fact.name.clone(),
-                resource: name.into(),
+                resource: name.clone(),
                 excess: i64::try_from(excess).unwrap_or(i64::MAX),
             });
         }
