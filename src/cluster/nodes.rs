@@ -21,8 +21,6 @@ pub struct Node {
     pub name: Name,
     /// Its object, while that exists.
     pub fact: Option<Box<NodeFact>>,
-    /// How many pods the believed state holds on it.
-    pub pods: u32,
 }
 
 /// All nodes, and the sets that rules combine.
@@ -100,7 +98,7 @@ impl Nodes {
         if let Some(id) = self.id(name) {
             return id;
         }
-        let node = Some(Node { name: name.clone(), fact: None, pods: 0 });
+        let node = Some(Node { name: name.clone(), fact: None });
         let id = match self.unused.pop() {
             Some(id) => {
                 self.table[id] = node;
@@ -110,17 +108,6 @@ impl Nodes {
         };
         self.by_name.insert(name.clone(), id);
         id
-    }
-
-    /// Counts a pod on `id`.
-    pub(super) fn add_pod(&mut self, id: NodeId) {
-        self.get_mut(id).pods += 1;
-    }
-
-    /// Counts a pod less on `id`; the id is free again if nothing knows the node any more.
-    pub(super) fn remove_pod(&mut self, id: NodeId) {
-        self.get_mut(id).pods -= 1;
-        self.forget_if_unknown(id);
     }
 
     /// Takes in the node's object; returns the one it replaces.
@@ -183,14 +170,12 @@ impl Nodes {
         Some(fact)
     }
 
-    /// Frees the id when neither an object nor a pod names the node.
-    pub(super) fn forget_if_unknown(&mut self, id: NodeId) {
-        let node = self.get(id);
-        if node.pods == 0 && node.fact.is_none() {
-            let node = self.table[id].take().expect("it was there a moment ago");
-            self.by_name.remove(&node.name);
-            self.unused.push(id);
-        }
+    /// Frees the id of a node whose object is gone and which no pod names any more.
+    pub(super) fn forget(&mut self, id: NodeId) {
+        let node = self.table[id].take().expect("a node is forgotten once");
+        assert!(node.fact.is_none(), "a node is forgotten after its object is gone");
+        self.by_name.remove(&node.name);
+        self.unused.push(id);
     }
 
     fn untaint(&mut self, id: NodeId, taints: &[Taint]) {

@@ -6,18 +6,25 @@ use smallvec::SmallVec;
 use super::asks::Requests;
 use super::ids::{AskId, NodeId, PodId};
 use crate::base::id::Id;
+use crate::base::slab::Slab;
+use crate::id_type;
+
+id_type!(
+    /// Amounts held by one pod that are not those of its ask.
+    OtherId
+);
 
 /// What a pod holds on its node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holding {
     /// Exactly what its ask says.
     Ask(AskId),
-    /// Something else (resized in place), by resource.
-    Amounts(Box<Requests>),
+    /// Something else (resized in place).
+    Other(OtherId),
 }
 
 /// A pod on a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tenant {
     pub(super) pod: PodId,
     pub(super) holding: Holding,
@@ -28,6 +35,7 @@ pub(super) struct Tenant {
 pub(super) struct Pods {
     rows: Vec<Option<Spot>>,
     by_node: Vec<SmallVec<[Tenant; 8]>>,
+    others: Slab<OtherId, Requests>,
 }
 
 /// Where a pod is: its node, and its position among the node's tenants.
@@ -42,9 +50,22 @@ impl Pods {
         self.spot(pod).map(|spot| spot.node)
     }
 
-    pub(super) fn holding(&self, pod: PodId) -> Option<&Holding> {
+    pub(super) fn holding(&self, pod: PodId) -> Option<Holding> {
         let Spot { node, at } = self.spot(pod)?;
-        Some(&self.by_node[node.index()][at as usize].holding)
+        Some(self.by_node[node.index()][at as usize].holding)
+    }
+
+    /// Amounts that are not those of an ask. Discarded by the caller once nobody holds them.
+    pub(super) fn keep(&mut self, amounts: Requests) -> OtherId {
+        self.others.insert(amounts)
+    }
+
+    pub(super) fn kept(&self, id: OtherId) -> &Requests {
+        self.others.get(id).expect("amounts are kept while a pod holds them")
+    }
+
+    pub(super) fn discard(&mut self, id: OtherId) {
+        self.others.remove(id);
     }
 
     /// Places a pod that is not placed.

@@ -156,7 +156,7 @@ impl Cluster {
         self.nodes.take_fact(id);
         self.load.leave_index(id, self.resources.len());
         self.set_allocatable(id, &[]);
-        self.nodes.forget_if_unknown(id);
+        self.forget_if_unnamed(id);
         self.version += 1;
         Changes::NONE
     }
@@ -168,40 +168,66 @@ impl Cluster {
 
     /// Takes in that `pod` holds `held` on `node`, replacing what it held before, anywhere.
     pub fn occupy(&mut self, pod: PodId, held: Held<'_>, node: NodeId) -> Changes {
+        let here = self.pods.node_of(pod) == Some(node);
+        let before = self.pods.holding(pod).filter(|_| here);
         let holding = match held {
-            Held::AsAsked(ask) => Holding::Ask(ask),
+            Held::AsAsked(ask) if before == Some(Holding::Ask(ask)) => return Changes::NONE,
+            Held::AsAsked(ask) => {
+                // Taken before the old holding is given back, so that the ask is not forgotten between.
+                self.asks.retain(ask);
+                Holding::Ask(ask)
+            }
             Held::Other(amounts) => {
-                let requests = compile_amounts(amounts, &mut self.resources);
+                let amounts = compile_amounts(amounts, &mut self.resources);
                 self.make_room();
-                Holding::Amounts(Box::new(requests))
+                if before.is_some_and(|before| self.amounts(before) == &amounts[..]) {
+                    return Changes::NONE;
+                }
+                Holding::Other(self.pods.keep(amounts))
             }
         };
-        if self.pods.node_of(pod) == Some(node) && self.pods.holding(pod) == Some(&holding) {
-            return Changes::NONE;
-        }
-        // Taken before the old holding is given back, so that neither ask nor node is forgotten between.
-        if let Holding::Ask(ask) = holding {
-            self.asks.retain(ask);
-        }
-        self.nodes.add_pod(node);
-        let freed = self.release(pod);
-        self.shift(node, &holding, Sign::Minus);
+        let freed = self.vacate(pod);
+        self.shift(node, holding, Sign::Minus);
         self.pods.put(pod, node, holding);
+        if let Some((old, _)) = freed {
+            self.forget_if_unnamed(old);
+        }
         self.version += 1;
-        freed
+        freed.map_or(Changes::NONE, |(node, grew)| self.growth(node, grew))
     }
 
     /// Takes in that `pod` holds nothing any more.
     pub fn release(&mut self, pod: PodId) -> Changes {
-        let Some((node, holding)) = self.pods.take(pod) else { return Changes::NONE };
-        let grew = self.shift(node, &holding, Sign::Plus);
-        if let Holding::Ask(ask) = holding {
-            self.asks.forget(ask);
-        }
-        let exists = self.node_exists(node);
-        self.nodes.remove_pod(node);
+        let Some((node, grew)) = self.vacate(pod) else { return Changes::NONE };
+        let changes = self.growth(node, grew);
+        self.forget_if_unnamed(node);
         self.version += 1;
-        if exists { Changes { node: Some(node), grew, ..Changes::NONE } } else { Changes::NONE }
+        changes
+    }
+
+    /// Gives back what `pod` holds; says where and which resources.
+    fn vacate(&mut self, pod: PodId) -> Option<(NodeId, ResourceSet)> {
+        let (node, holding) = self.pods.take(pod)?;
+        let grew = self.shift(node, holding, Sign::Plus);
+        match holding {
+            Holding::Ask(ask) => self.asks.forget(ask),
+            Holding::Other(amounts) => self.pods.discard(amounts),
+        }
+        Some((node, grew))
+    }
+
+    fn growth(&self, node: NodeId, grew: ResourceSet) -> Changes {
+        if self.node_exists(node) {
+            Changes { node: Some(node), grew, ..Changes::NONE }
+        } else {
+            Changes::NONE
+        }
+    }
+
+    fn forget_if_unnamed(&mut self, node: NodeId) {
+        if !self.node_exists(node) && self.pods.on(node).is_empty() {
+            self.nodes.forget(node);
+        }
     }
 
     /// Where `pod` is held.
@@ -219,7 +245,7 @@ impl Cluster {
         &self,
         node: NodeId,
     ) -> impl ExactSizeIterator<Item = (PodId, &[(ResourceId, i64)])> {
-        self.pods.on(node).iter().map(|tenant| (tenant.pod, self.amounts(&tenant.holding)))
+        self.pods.on(node).iter().map(|tenant| (tenant.pod, self.amounts(tenant.holding)))
     }
 
     /// What is left of `resource` on all nodes that exist and are not cordoned, taken together.
@@ -244,14 +270,14 @@ impl Cluster {
         }
     }
 
-    pub(super) fn amounts<'a>(&'a self, holding: &'a Holding) -> &'a [(ResourceId, i64)] {
+    fn amounts(&self, holding: Holding) -> &[(ResourceId, i64)] {
         match holding {
-            Holding::Ask(ask) => &self.asks.get(*ask).requests,
-            Holding::Amounts(requests) => requests,
+            Holding::Ask(ask) => &self.asks.get(ask).requests,
+            Holding::Other(amounts) => self.pods.kept(amounts),
         }
     }
 
-    fn shift(&mut self, node: NodeId, holding: &Holding, sign: Sign) -> ResourceSet {
+    fn shift(&mut self, node: NodeId, holding: Holding, sign: Sign) -> ResourceSet {
         let requests: Requests = self.amounts(holding).into();
         self.shift_free(node, &requests, sign.factor());
         let mut touched = ResourceSet::EMPTY;

@@ -2,6 +2,7 @@
 //! Equal members are placed by one walk over the load index, which is complete for them. Members that
 //! differ are placed big ones first; if that finds too few seats, by the complete search.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use smallvec::SmallVec;
@@ -85,7 +86,7 @@ impl Planner {
         }
         self.refresh(cluster, demand);
         match self.find_room(cluster, demand, keep_off) {
-            Room::Enough => Ok(plan_of(demand, &self.steps)),
+            Room::Enough => Ok(plan_of(demand, &mut self.steps)),
             Room::Short(shortage) => Err(self.refuse(cluster, demand, keep_off, shortage)),
         }
     }
@@ -214,6 +215,12 @@ impl Planner {
         if greedy >= demand.minimum {
             return Room::Enough;
         }
+        let steps_max = self.settings.search_steps_max;
+        let certainty = Certainty::AtLeast;
+        let cut_short = SearchEnd::Bound { steps: steps_max };
+        if !Problem::is_writable(cluster, counts.len(), steps_max) {
+            return Room::Short(Shortage { fitting: greedy, certainty, search: cut_short });
+        }
         let needs =
             counts.iter().map(|(ask, count)| Need { ask: *ask, count: *count as u32 }).collect();
         let verdicts = &self.verdicts;
@@ -221,7 +228,6 @@ impl Planner {
             let verdict = verdicts.get(cluster.interned(ask).constraint);
             verdict.allowed.contains(node) && !keep_off.contains(node)
         };
-        let steps_max = self.settings.search_steps_max;
         let (best, search) =
             match Problem::new(cluster, needs, allowed).solve(demand.minimum, steps_max) {
                 Outcome::Found(seats) => {
@@ -235,9 +241,9 @@ impl Planner {
                     return Room::Enough;
                 }
                 Outcome::Impossible { best } => (best, SearchEnd::Exhausted),
-                Outcome::Bound { best } => (best, SearchEnd::Bound { steps: steps_max }),
+                Outcome::Bound { best } => (best, cut_short),
             };
-        Room::Short(Shortage { fitting: greedy.max(best), certainty: Certainty::AtLeast, search })
+        Room::Short(Shortage { fitting: greedy.max(best), certainty, search })
     }
 
     /// Adds seats to `self.steps`, hard members first, until none is left or none fits. Says how many
@@ -251,13 +257,13 @@ impl Planner {
         let mut log = std::mem::take(&mut self.log);
         let mut draft = Draft::open(cluster, &mut log);
         let mut left: Vec<(AskId, usize)> = counts.to_vec();
+        left.sort_unstable();
         for step in &self.steps {
             draft.place(*step);
-            let role =
-                left.iter_mut().find(|(ask, _)| *ask == step.ask).expect("seats are for roles");
-            role.1 -= step.count as usize;
+            let role = left.binary_search_by_key(&step.ask, |(ask, _)| *ask);
+            left[role.expect("seats are for roles")].1 -= step.count as usize;
         }
-        left.sort_by_key(|(ask, _)| hardness(draft.cluster(), *ask));
+        left.sort_by_cached_key(|(ask, _)| hardness(draft.cluster(), *ask));
         for (ask, count) in left.iter().filter(|(_, count)| *count > 0) {
             let first = self.steps.len();
             self.walk_role(draft.cluster(), *ask, *count, keep_off);
@@ -301,10 +307,13 @@ impl Planner {
         for step in &self.steps {
             draft.place(*step);
         }
-        let seated = |ask| -> usize {
-            self.steps.iter().filter(|step| step.ask == ask).map(|step| step.count as usize).sum()
-        };
-        let unplaced = demand.roles.iter().filter(|role| seated(role.ask) < role.members.len());
+        let mut seated: BTreeMap<AskId, usize> = BTreeMap::new();
+        for step in &self.steps {
+            *seated.entry(step.ask).or_default() += step.count as usize;
+        }
+        let is_unplaced =
+            |role: &&Role| seated.get(&role.ask).copied().unwrap_or(0) < role.members.len();
+        let unplaced = demand.roles.iter().filter(is_unplaced);
         let hardest = unplaced.min_by_key(|role| hardness(draft.cluster(), role.ask));
         let ask = hardest.expect("the demand is larger than what fits").ask;
         let interned = draft.cluster().interned(ask);
@@ -332,7 +341,7 @@ fn hardness(cluster: &Cluster, ask: AskId) -> impl Ord + use<> {
     let interned = cluster.interned(ask);
     let class = cluster.resources().class(interned.packed_by);
     let rest: i128 = interned.requests.iter().map(|(_, amount)| i128::from(*amount)).sum();
-    (class, -interned.request(interned.packed_by), -rest, ask)
+    (class, -interned.request(interned.packed_by), -rest, interned.ask.clone())
 }
 
 fn free_without(cluster: &Cluster, name: &str, own: &[PodId]) -> i128 {
@@ -346,17 +355,15 @@ fn free_without(cluster: &Cluster, name: &str, own: &[PodId]) -> i128 {
 }
 
 /// Names the members for the seats that were found, role by role, each role's members in their order.
-fn plan_of(demand: &Demand, steps: &[Step]) -> Plan {
+fn plan_of(demand: &Demand, steps: &mut [Step]) -> Plan {
+    // Stable: within a role the best nodes stay first.
+    steps.sort_by_key(|step| step.ask);
     let mut seats = SmallVec::new();
     for role in &demand.roles {
-        let nodes = steps.iter().filter(|step| step.ask == role.ask);
-        let nodes = nodes.flat_map(|step| std::iter::repeat_n(step.node, step.count as usize));
-        seats.extend(
-            role.members
-                .iter()
-                .zip(nodes)
-                .map(|(pod, node): (&PodId, NodeId)| Seat { pod: *pod, node }),
-        );
+        let first = steps.partition_point(|step| step.ask < role.ask);
+        let of_role = steps[first..].iter().take_while(|step| step.ask == role.ask);
+        let nodes = of_role.flat_map(|step| std::iter::repeat_n(step.node, step.count as usize));
+        seats.extend(role.members.iter().zip(nodes).map(|(pod, node)| Seat { pod: *pod, node }));
     }
     Plan { seats }
 }

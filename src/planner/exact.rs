@@ -76,6 +76,9 @@ struct Frame {
     counts: Option<Counts>,
 }
 
+/// Looking at one role on one node costs a fraction of trying a combination.
+const CELLS_PER_STEP: u64 = 16;
+
 /// Steps that may still be done.
 #[derive(Debug)]
 struct Steps(u64);
@@ -92,6 +95,12 @@ impl Steps {
 }
 
 impl Problem {
+    /// True if the problem is small enough to be written down within the bound on work.
+    pub(super) fn is_writable(cluster: &Cluster, roles: usize, steps_max: u64) -> bool {
+        (cluster.node_count() as u64).saturating_mul(roles as u64)
+            <= steps_max.saturating_mul(CELLS_PER_STEP)
+    }
+
     /// Copies what matters from the cluster. `allowed` says whether rules let a role on a node.
     pub(super) fn new(
         cluster: &Cluster,
@@ -111,7 +120,7 @@ impl Problem {
         needs.sort_by_cached_key(|need| {
             let mut amounts: Vec<i64> = requests_of(need.ask);
             amounts.reverse();
-            (Reverse(amounts), need.ask)
+            (Reverse(amounts), cluster.interned(need.ask).ask.clone())
         });
         let requests: Vec<Vec<i64>> = needs.iter().map(|need| requests_of(need.ask)).collect();
         let cheapest = (0..kinds.len())
@@ -359,4 +368,85 @@ fn put_back(left: &mut Counts, counts: &Counts) -> usize {
         *left += count;
     }
     counts.iter().map(|count| *count as usize).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Need, Outcome, Problem};
+    use crate::cluster::Cluster;
+    use crate::cluster::facts::NodeFact;
+    use crate::cluster::ids::AskId;
+    use crate::workload::ask::Ask;
+
+    fn cluster(cards: impl IntoIterator<Item = i64>) -> Cluster {
+        let mut cluster = Cluster::new();
+        for (at, cards) in cards.into_iter().enumerate() {
+            cluster.observe_node(&NodeFact {
+                name: format!("n{at}").into(),
+                uid: "".into(),
+                labels: vec![],
+                taints: vec![],
+                unschedulable: false,
+                allocatable: vec![("pods".into(), 110), ("nvidia.com/gpu".into(), cards)],
+            });
+        }
+        cluster
+    }
+
+    /// Roles given as cards per member and number of members.
+    fn solve(cluster: &mut Cluster, roles: &[(i64, u32)], minimum: usize, steps: u64) -> Outcome {
+        let needs = roles.iter().map(|(cards, count)| {
+            let requests = vec![("nvidia.com/gpu".into(), *cards)];
+            let ask: AskId = cluster.intern(&Arc::new(Ask { requests, ..Ask::default() }));
+            Need { ask, count: *count }
+        });
+        let needs = needs.collect();
+        Problem::new(cluster, needs, |_, _| true).solve(minimum, steps)
+    }
+
+    fn seats(outcome: &Outcome) -> usize {
+        match outcome {
+            Outcome::Found(seats) => seats.iter().map(|(_, _, count)| *count as usize).sum(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_only_one_cut_allows_is_found() {
+        // Largest first puts 5 and 4 together and strands a 3.
+        let mut cluster = cluster([9, 10]);
+        let found = solve(&mut cluster, &[(5, 2), (3, 3)], 5, 1_000);
+        assert_eq!(seats(&found), 5);
+        let too_many = solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 5, 1_000);
+        assert!(matches!(too_many, Outcome::Impossible { .. }), "{too_many:?}");
+        assert_eq!(seats(&solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 4, 1_000)), 4);
+    }
+
+    #[test]
+    fn many_equal_nodes_are_no_more_work_than_few() {
+        // Sums alone allow it: 8,000 cards for 7,000. Cutting does not: a 5 leaves 3 on a node of 8.
+        let mut cluster = cluster(std::iter::repeat_n(8, 1_000));
+        let outcome = solve(&mut cluster, &[(5, 1_000), (4, 500)], 1_500, 200_000);
+        assert!(matches!(outcome, Outcome::Impossible { .. }), "{outcome:?}");
+        let outcome = solve(&mut cluster, &[(5, 700), (3, 700), (4, 600)], 2_000, 200_000);
+        assert_eq!(seats(&outcome), 2_000);
+    }
+
+    #[test]
+    fn the_bound_ends_a_search_and_says_so() {
+        let mut cluster = cluster([31, 31, 31, 31, 31]);
+        let roles = [(17, 2), (13, 3), (11, 2), (9, 2), (7, 4)];
+        // Four members at most on a node: 13 take more than three combinations.
+        let outcome = solve(&mut cluster, &roles, 13, 3);
+        assert!(matches!(outcome, Outcome::Bound { best } if best < 13), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_problem_too_large_to_write_down_is_known_before() {
+        let cluster = cluster([1; 100]);
+        assert!(Problem::is_writable(&cluster, 16, 100));
+        assert!(!Problem::is_writable(&cluster, 17, 100));
+    }
 }

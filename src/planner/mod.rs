@@ -16,3 +16,6 @@ pub use self::decide::{Planner, Settings};
 mod diagnose;
 mod exact;
 mod walk;
+
+#[cfg(test)]
+mod tests;

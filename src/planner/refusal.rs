@@ -126,12 +126,14 @@ impl fmt::Display for Reason {
 impl fmt::Display for GangShortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let members = if self.needed == 1 { "member" } else { "members" };
-        let fit = if self.fitting == 1 { "fits" } else { "fit" };
-        write!(
-            f,
-            "The gang needs {} more {members} placed together; {} {fit}.",
-            self.needed, self.fitting
-        )
+        write!(f, "The gang needs {} {members} placed together; ", self.needed)?;
+        match (self.certainty, self.fitting) {
+            (Certainty::AtMost, 0) => f.write_str("none fits."),
+            (Certainty::AtMost, 1) => f.write_str("at most 1 fits."),
+            (Certainty::AtMost, fitting) => write!(f, "at most {fitting} fit."),
+            (Certainty::AtLeast, 0) => f.write_str("room was found for none."),
+            (Certainty::AtLeast, fitting) => write!(f, "room was found for {fitting}."),
+        }
     }
 }
 
