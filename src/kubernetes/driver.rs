@@ -138,10 +138,17 @@ pub struct Channels {
     pub settled: mpsc::UnboundedReceiver<Settled>,
     /// To the writer of notices.
     pub postings: mpsc::Sender<Posting>,
-    /// From the writer of notices: the state that was written, and the notice where it is to be tried again.
-    pub posted: mpsc::UnboundedReceiver<(StateKey, Option<Notice>)>,
+    /// From the writer of notices, after each write.
+    pub posted: mpsc::UnboundedReceiver<Posted>,
     /// From people.
     pub questions: mpsc::Receiver<Question>,
+}
+
+/// A notice has been written, or not: there is room for the next.
+#[derive(Debug)]
+pub struct Posted {
+    /// For a state: which, and the notice again where it is to be tried once more.
+    pub state: Option<(StateKey, Option<Notice>)>,
 }
 
 /// The driver.
@@ -215,7 +222,7 @@ impl Driver {
                 _ = &mut stop => return Ok(()),
                 Some(settled) = self.channels.settled.recv() => self.settle(settled),
                 Some(question) = self.channels.questions.recv() => self.answer(question),
-                Some((key, again)) = self.channels.posted.recv() => self.board.settled(key, again),
+                Some(posted) = self.channels.posted.recv() => self.note_posted(posted),
                 received = self.channels.messages.recv_many(&mut inbox, MESSAGES_PER_TURN) => {
                     if received == 0 {
                         return Err(Fault::TaskEnded);
@@ -226,8 +233,8 @@ impl Driver {
             while let Ok(settled) = self.channels.settled.try_recv() {
                 self.settle(settled);
             }
-            while let Ok((key, again)) = self.channels.posted.try_recv() {
-                self.board.settled(key, again);
+            while let Ok(posted) = self.channels.posted.try_recv() {
+                self.note_posted(posted);
             }
             while inbox.len() < MESSAGES_PER_TURN
                 && let Ok(message) = self.channels.messages.try_recv()
@@ -281,6 +288,12 @@ impl Driver {
         }
         let dropped = self.board.dropped();
         self.traffic.count(|counts| counts.notices_dropped = dropped);
+    }
+
+    fn note_posted(&mut self, posted: Posted) {
+        if let Some((key, again)) = posted.state {
+            self.board.settled(key, again);
+        }
     }
 
     fn settle(&mut self, settled: Settled) {

@@ -18,12 +18,12 @@ use super::clock::Clock;
 use super::driver::Channels;
 use super::driver::Driver;
 use super::driver::Fault;
+use super::driver::Posted;
 use super::driver::Question;
 use super::execute::Wire;
 use super::execute::carry_out;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
-use super::noticeboard::StateKey;
 use super::requests::Reply;
 use super::requests::Reporter;
 use super::traffic::Purpose;
@@ -37,14 +37,13 @@ use crate::base::time::Span;
 use crate::cluster::facts::GroupSource;
 use crate::config::rim::KubernetesSettings;
 use crate::engine::Engine;
-use crate::engine::order::Notice;
 use crate::engine::settings::Settings;
 
 /// Messages of watches that may wait for the driver.
 const MESSAGES_WAITING: usize = 4096;
 
 /// Notices that are written at once.
-const NOTICES_CONCURRENT: usize = 4;
+const NOTICES_CONCURRENT: usize = 8;
 
 /// How often it is asked which PodGroup APIs there are, while one is missing.
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(10);
@@ -269,7 +268,7 @@ fn native_object(read: GroupRead) -> Object {
 async fn write_notices(
     wire: Wire,
     postings: mpsc::Receiver<Posting>,
-    posted: mpsc::UnboundedSender<(StateKey, Option<Notice>)>,
+    posted: mpsc::UnboundedSender<Posted>,
 ) {
     use futures::StreamExt;
     let incoming = futures::stream::unfold(postings, |mut postings| async move {
@@ -288,10 +287,9 @@ async fn write_notices(
                 )
                 .await;
             }
-            if let Some((key, notice)) = posting.state {
-                // The driver is gone only when the process ends.
-                let _ = posted.send((key, passing.then_some(notice)));
-            }
+            let state = posting.state.map(|(key, notice)| (key, passing.then_some(notice)));
+            // The driver is gone only when the process ends.
+            let _ = posted.send(Posted { state });
         })
         .await;
 }

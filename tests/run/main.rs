@@ -43,24 +43,20 @@ async fn a_gang_is_bound_whole_and_everything_says_so() {
     let epochs: Vec<&Value> =
         pods.iter().map(|pod| &pod["metadata"]["annotations"]["muster.dev/gang-epoch"]).collect();
     assert!(epochs.iter().all(|epoch| *epoch == &json!("1")), "{epochs:?}");
-    let scheduled = |event: &Value| event["reason"] == "Scheduled";
-    world
-        .until("each has its event", |world| {
-            world
-                .list("/apis/events.k8s.io/v1/events")
-                .iter()
-                .filter(|event| scheduled(event))
-                .count()
-                == 4
-        })
-        .await;
-    let event = world
-        .list("/apis/events.k8s.io/v1/events")
-        .into_iter()
-        .find(scheduled)
-        .expect("there are four");
-    assert_eq!(event["reportingController"], "muster");
-    assert_eq!(event["action"], "Binding");
+    let scheduled = |world: &World| {
+        let mut events = world.get("/apis/events.k8s.io/v1/events")["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        events.retain(|event| event["reason"] == "Scheduled");
+        events
+    };
+    world.until("each has its event", |world| scheduled(world).len() == 4).await;
+    let event = &scheduled(&world)[0];
+    assert_eq!(
+        (&event["reportingController"], &event["action"]),
+        (&json!("muster"), &json!("Binding"))
+    );
     let note = event["note"].as_str().expect("a note");
     assert!(note.starts_with("Successfully assigned default/train-"), "{note}");
     // Nobody runs the pods here, so the group is on its way and not running.

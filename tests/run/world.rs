@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Request;
 use kube::Client;
 use muster::apiserver::face;
 use muster::apiserver::face::SharedServer;
@@ -139,7 +140,14 @@ impl World {
             .expect("it is valid");
     }
 
-    /// All objects of a collection.
+    /// What a client reads at `path`.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let request = Request::get(path).body(Vec::new()).expect("the path is valid");
+        let response = self.server.handle(self.clock.now(), &request);
+        serde_json::from_slice(response.body()).expect("answers are JSON")
+    }
+
+    /// All objects of a collection, as they are kept.
     pub(crate) fn list(&self, path: &str) -> Vec<Value> {
         let listing = self.server.read(|server| server.list(path)).expect("it is served");
         listing.objects.iter().map(|object| object.value.clone()).collect()

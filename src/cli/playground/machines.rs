@@ -14,17 +14,25 @@ use tokio::task::JoinHandle;
 use super::tally::Tally;
 use super::tally::Totals;
 use crate::apiserver::face::SharedServer;
-use crate::apiserver::server::Server;
-use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::kubernetes::clock::Clock;
 use crate::sim::attached::Attached;
+use crate::sim::attached::incoming;
 use crate::sim::kubelet::KubeletSettings;
 use crate::sim::machinery::ControllerMode;
 use crate::sim::machinery::Machinery;
 
-/// Writes in one go, before others get to the API.
-const WRITES_AT_ONCE: usize = 128;
+/// Writes between two looks at what changed, so that a burst of creations does not delay what runs.
+const WRITES_BETWEEN_LOOKS: usize = 200;
+
+/// Whether kubelets renew the leases of their nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leases {
+    /// They do, as in a cluster.
+    Renewed,
+    /// They do not: renewals never end, and this world is to end when nothing more can happen.
+    LeftAlone,
+}
 
 /// Machinery at work.
 #[derive(Debug)]
@@ -36,11 +44,12 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// Starts. Worlds that end when they are idle renew no leases, since those never end.
-    pub(super) fn start(server: SharedServer, clock: Clock, until_idle: bool) -> Self {
+    /// Starts.
+    pub(super) fn start(server: SharedServer, clock: Clock, leases: Leases) -> Self {
         let mut settings = KubeletSettings::wall_clock();
-        if until_idle {
-            settings.lease_interval = None;
+        match leases {
+            Leases::Renewed => {}
+            Leases::LeftAlone => settings.lease_interval = None,
         }
         let attached = Attached::new(Machinery::new(settings, ControllerMode::Running));
         let tally = Arc::new(Mutex::new(Tally::new()));
@@ -75,6 +84,7 @@ impl Machines {
     }
 }
 
+/// As `sim::tend`, and beside it the tally and the word whether anything is left to do.
 async fn work(
     server: SharedServer,
     clock: Clock,
@@ -86,15 +96,21 @@ async fn work(
     let mut changes = server.changes();
     loop {
         let now = clock.now();
-        let (step, version) = server.write(|api| {
-            let step = attached.step(now, api, WRITES_AT_ONCE);
+        server.begin(|api| {
+            attached.observe(now, api);
             lock(&tally).look(now, api);
-            (step, api.version())
         });
-        for (write, failure) in &step.refused {
-            tracing::debug!(path = %write.path, code = failure.code, "{}", failure.message);
+        let writes = attached.take_writes(now, WRITES_BETWEEN_LOOKS);
+        for complaint in attached.machinery().complaints() {
+            tracing::warn!(complaint, "the simulated fleet cannot do what is asked");
         }
-        if !step.is_idle() {
+        if !writes.is_empty() {
+            busy.store(true, Ordering::Release);
+            for write in &writes {
+                if let Err(failure) = server.execute(clock.now(), incoming(write)).result {
+                    tracing::debug!(path = write.path, code = failure.code, "{}", failure.message);
+                }
+            }
             tokio::task::yield_now().await;
             if stop.try_recv().is_ok() {
                 return;
@@ -103,28 +119,13 @@ async fn work(
         }
         let wakeup = attached.wakeup();
         busy.store(wakeup.is_some(), Ordering::Release);
-        let sleep = tokio::time::sleep_until(
-            clock.instant(wakeup.unwrap_or(Time::FAR_FUTURE).max(now + TICK)),
-        );
-        tokio::pin!(sleep);
-        loop {
-            tokio::select! {
-                _ = &mut stop => return,
-                () = &mut sleep => break,
-                () = changes.changed() => {
-                    // Our own look at the server announces itself, too; only a later write is news.
-                    if server.read(Server::version) != version {
-                        break;
-                    }
-                }
-            }
+        tokio::select! {
+            _ = &mut stop => return,
+            () = tokio::time::sleep_until(clock.instant(wakeup.unwrap_or(Time::FAR_FUTURE))) => {}
+            () = changes.changed() => {}
         }
-        busy.store(true, Ordering::Release);
     }
 }
-
-/// What is due within this time is done together.
-const TICK: Span = Span::milliseconds(5);
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::machines::Leases;
 use self::machines::Machines;
 use self::show::Progress;
 use self::show::summary;
@@ -164,14 +165,14 @@ impl Playground {
         };
         let time: face::Clock = Arc::new(move || clock.now());
         let api = tokio::spawn(face::serve(listener, server.clone(), time, stop));
-        let machines = Machines::start(server.clone(), clock, args.until_idle);
-        let (scheduler, endpoint) = match args.no_scheduler {
-            true => (None, None),
-            false => {
-                let running = scheduler(address)?;
-                let endpoint = endpoint(running.questions.clone()).await?;
-                (Some(running), Some(endpoint))
-            }
+        let leases = if args.until_idle { Leases::LeftAlone } else { Leases::Renewed };
+        let machines = Machines::start(server.clone(), clock, leases);
+        let (scheduler, endpoint) = if args.no_scheduler {
+            (None, None)
+        } else {
+            let running = scheduler(address)?;
+            let endpoint = endpoint(running.questions.clone()).await?;
+            (Some(running), Some(endpoint))
         };
         Ok(Self { server, clock, machines, scheduler, endpoint, stop_api, api, address })
     }

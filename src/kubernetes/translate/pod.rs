@@ -215,10 +215,10 @@ pub(super) fn taint_effect(text: &str) -> Option<TaintEffect> {
 fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
     let mut malformed = None;
     let mut translate =
-        |list: &str, requirements: &[Requirement], fields: bool| -> Vec<NodeRequirement> {
+        |list: &str, requirements: &[Requirement], on: Judged| -> Vec<NodeRequirement> {
             let mut translated = Vec::new();
             for (index, requirement) in requirements.iter().enumerate() {
-                match node_requirement(requirement, fields, shelves) {
+                match node_requirement(requirement, on, shelves) {
                     Ok(requirement) => translated.push(requirement),
                     Err(why) => {
                         malformed = malformed.take().or(Some(format!("{list}[{index}]: {why}")))
@@ -227,14 +227,24 @@ fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
             }
             translated
         };
-    let match_expressions = translate("matchExpressions", &written.match_expressions, false);
-    let match_fields = translate("matchFields", &written.match_fields, true);
+    let match_expressions =
+        translate("matchExpressions", &written.match_expressions, Judged::Labels);
+    let match_fields = translate("matchFields", &written.match_fields, Judged::Fields);
     NodeTerm { match_expressions, match_fields, malformed: malformed.map(Into::into) }
+}
+
+/// What a requirement of a node term is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judged {
+    /// `matchExpressions`.
+    Labels,
+    /// `matchFields`.
+    Fields,
 }
 
 fn node_requirement(
     written: &Requirement,
-    field: bool,
+    on: Judged,
     shelves: &mut Shelves,
 ) -> Result<NodeRequirement, String> {
     let operator = match written.operator.as_str() {
@@ -248,14 +258,16 @@ fn node_requirement(
     };
     let values = &written.values;
     match operator {
-        NodeOperator::In | NodeOperator::NotIn if field => {
+        NodeOperator::In | NodeOperator::NotIn if on == Judged::Fields => {
             if values.len() != 1 || written.key != "metadata.name" {
                 return Err(
                     "a field requirement is on metadata.name and has exactly one value".to_owned()
                 );
             }
         }
-        _ if field => return Err(format!("operator {} is not for fields", written.operator)),
+        _ if on == Judged::Fields => {
+            return Err(format!("operator {} is not for fields", written.operator));
+        }
         NodeOperator::In | NodeOperator::NotIn => {
             if values.is_empty() {
                 return Err(format!("operator {} needs at least one value", written.operator));
