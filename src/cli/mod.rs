@@ -9,6 +9,7 @@ mod explain;
 mod playground;
 mod replay;
 mod run;
+mod simulate;
 
 use std::fmt;
 use std::io;
@@ -39,6 +40,7 @@ struct CommandLine {
 enum Command {
     Run(run::Args),
     Playground(playground::Args),
+    Simulate(simulate::Args),
     Replay(replay::Args),
     Explain(explain::Args),
     Crds(crds::Args),
@@ -50,6 +52,7 @@ impl Command {
         match self {
             Self::Playground(args) => playground::execute(&args),
             Self::Run(args) => run::execute(&args),
+            Self::Simulate(args) => simulate::execute(&args),
             Self::Replay(args) => replay::execute(&args),
             Self::Explain(args) => explain::execute(&args),
             Self::Crds(args) => crds::execute(&args),

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{World, load};
-use crate::apiserver::store::faults::FaultRule;
+use crate::apiserver::store::faults::{FaultRule, WatchEnd};
 use crate::apiserver::store::patch::PatchKind;
 use crate::base::names::ObjectName;
 use crate::sim::controllers::{Expansion, expand};
@@ -43,6 +43,8 @@ pub enum Action {
     Evict(ObjectName),
     /// Sets a fault of the API.
     Fault(FaultRule),
+    /// Ends all watches of a resource, such as `pods`; empty for all.
+    CutWatches(String),
 }
 
 impl World {
@@ -69,6 +71,9 @@ impl World {
             }
             Action::Evict(pod) => self.evict(&pod),
             Action::Fault(rule) => self.server.faults().add(rule),
+            Action::CutWatches(resource) => {
+                self.server.faults().cut_watches(&resource, WatchEnd::Expired);
+            }
         }
     }
 
