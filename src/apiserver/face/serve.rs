@@ -68,9 +68,12 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     if !address.ip().is_loopback() {
         return Err(ServeError::NotLoopback(address));
     }
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => ServeError::PortInUse(address),
-        _ => ServeError::Socket(address, error),
+    TcpListener::bind(address).await.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            ServeError::PortInUse(address)
+        } else {
+            ServeError::Socket(address, error)
+        }
     })
 }
 
