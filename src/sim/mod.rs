@@ -11,7 +11,6 @@ pub mod object;
 pub mod replay;
 pub mod result;
 pub mod scenario;
-pub mod tend;
 pub mod timetable;
 pub mod traces;
 pub mod world;

@@ -114,8 +114,8 @@ impl SharedServer {
         Changes { receiver: locked.shelves[shelf.0].1.subscribe() }
     }
 
-    /// Works on the server in a way that changes no object and no watch, such as beginning a watch and reading it.
-    pub fn begin<R>(&self, work: impl FnOnce(&mut Server) -> R) -> R {
+    /// Works on the server in a way that changes no object and no watch.
+    pub(super) fn begin<R>(&self, work: impl FnOnce(&mut Server) -> R) -> R {
         work(&mut self.lock().server)
     }
 

@@ -487,3 +487,35 @@ fn a_resized_pod_holds_what_it_asks_for_now() {
     kubelet.see(at(2), &with_phase(first, "Running"));
     assert_eq!(phase(&kubelet.see(at(2), &pod("r", &json!({})))[0]), "Running");
 }
+
+#[test]
+fn ten_thousand_pods_on_a_thousand_nodes_cost_one_write_each_per_change() {
+    let mut kubelet = Kubelet::new(KubeletSettings::virtual_time());
+    for index in 0..1000 {
+        let mut node = node(&format!("n{index}"));
+        node["status"]["allocatable"]["nvidia.com/gpu"] = json!("10");
+        node["status"]["allocatable"]["cpu"] = json!("10");
+        kubelet.observe(at(0), Kind::Node, Sight::Present(&node));
+    }
+    let pods: Vec<_> = (0..10_000)
+        .map(|index| {
+            let mut pod = pod(&format!("p{index}"), &json!({RUNS_FOR: "60s"}));
+            pod["spec"]["nodeName"] = json!(format!("n{}", index % 1000));
+            pod
+        })
+        .collect();
+    for pod in &pods {
+        kubelet.observe(at(1), Kind::Pod, Sight::Present(pod));
+    }
+    assert_eq!(kubelet.act(at(1)).len(), 10_000);
+    for pod in &pods {
+        kubelet.observe(at(1), Kind::Pod, Sight::Present(&with_phase(pod.clone(), "Running")));
+    }
+    assert!(kubelet.act(at(60)).is_empty());
+    let ended = kubelet.act(at(61));
+    assert_eq!(ended.iter().filter(|write| phase(write) == "Succeeded").count(), 10_000);
+    for pod in &pods {
+        kubelet.observe(at(61), Kind::Pod, Sight::Gone(pod));
+    }
+    assert_eq!(kubelet.wakeup(), None);
+}
