@@ -228,7 +228,9 @@ impl Engine {
                 continue;
             }
             let since = *gang.told.waits_since.get_or_insert(self.now);
-            self.word_is_due(id, (since + self.settings.notice_after).max(self.now));
+            // Changes of one gang come in bursts: its next word waits for the end of this one.
+            let settled = gang.told.last.as_ref().map_or(since, |_| self.now);
+            self.word_is_due(id, (settled + self.settings.notice_after).max(self.now));
         }
     }
 
@@ -357,6 +359,7 @@ impl Engine {
     /// is old enough. Notes that it is said, or when it may be.
     fn may_say(&mut self, id: GangId, sentence: &Sentence) -> bool {
         let now = self.now;
+        let (shortest, longest) = self.patience_with(sentence.reason);
         let told = &mut self.gangs.get_mut(id).told;
         match &told.last {
             Some((_, last)) if last == sentence => return true,
@@ -366,13 +369,31 @@ impl Engine {
                     self.word_is_due(id, next);
                     return false;
                 }
-                let longest = self.settings.notice_again_max;
                 told.patience = Span(told.patience.0.saturating_mul(2)).min(longest);
             }
-            Some(_) | None => told.patience = self.settings.notice_again_after,
+            Some(_) | None => told.patience = shortest,
         }
         told.last = Some((now, sentence.clone()));
         true
+    }
+
+    /// How long a text of this reason stands at least before it is said in other words, at first and
+    /// in the end. What the gang's own members and group change is said soon; the counts of a busy
+    /// cluster change all the time.
+    const fn patience_with(&self, reason: WaitReason) -> (Span, Span) {
+        let settings = &self.settings;
+        match reason {
+            WaitReason::Unschedulable
+            | WaitReason::WaitingForTurn
+            | WaitReason::WaitingForVictims => {
+                (settings.notice_again_after, settings.notice_again_max)
+            }
+            WaitReason::WaitingForMembers
+            | WaitReason::SchedulingGated
+            | WaitReason::InvalidGang
+            | WaitReason::Unsupported
+            | WaitReason::GangAborted => (settings.notice_after, settings.notice_again_after),
+        }
     }
 
     /// Plans once more for a parked line if the cluster changed in ways that could not cure it,

@@ -24,8 +24,9 @@ pub struct Settings {
     pub notices: Notices,
     /// Nothing is said about a gang that is younger than this: it may be about to be bound. Default: 500 ms.
     pub notice_after: Span,
-    /// A message of the same reason whose text alone changed is said again no sooner than this
-    /// after the last; the wait doubles with each repetition. Default: 10 s.
+    /// A message about the cluster of which only the text changed is said again no sooner than this
+    /// after the last; the wait doubles with each repetition. For messages about the gang's own
+    /// members the wait grows from `notice_after` to this. Default: 10 s.
     pub notice_again_after: Span,
     /// The doubling of `notice_again_after` ends here. Default: 300 s.
     pub notice_again_max: Span,

@@ -92,6 +92,26 @@ fn an_incomplete_gang_says_so_within_two_seconds_and_again_when_the_count_change
 }
 
 #[test]
+fn a_gang_whose_members_dribble_in_never_says_an_old_count_for_long() {
+    let mut stage = Stage::new(&[("n1", 8)]);
+    stage.put_group(group("train", 9));
+    for number in 0..8 {
+        stage.put(member(&format!("a-{number}"), "train", 1));
+        stage.settle_until(at(1_000 * (number + 1)));
+    }
+    stage.settle_until(at(16_000));
+    let counts: Vec<_> = told(&mut stage)
+        .into_iter()
+        .filter(|line| line.starts_with("a-0 WaitingForMembers"))
+        .map(|line| line.replace("a-0 WaitingForMembers: waiting for members: ", ""))
+        .collect();
+    assert_eq!(
+        counts,
+        ["1 of 9 exist", "2 of 9 exist", "3 of 9 exist", "5 of 9 exist", "8 of 9 exist"]
+    );
+}
+
+#[test]
 fn every_unplaced_member_of_a_complete_gang_is_told() {
     let mut stage = Stage::new(&[("n1", 3)]);
     stage.put_group(group("train", 2));
