@@ -203,6 +203,9 @@ impl State {
 
     /// Ends deletions that waited for dependents or for a group's pods.
     fn end_waiting_deletions(&mut self, now: Time) {
+        if !std::mem::take(&mut self.recheck_waiting) {
+            return;
+        }
         let waiting: Vec<(ShelfId, ObjectName)> = self.waiting_deletions.iter().cloned().collect();
         for (shelf, name) in waiting {
             let found = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned();
@@ -232,6 +235,29 @@ impl State {
             } else {
                 self.shelves.put(shelf, value);
             }
+        }
+    }
+
+    /// Notes a terminating object that waits for what this file can see the end of.
+    pub(super) fn note_waiting(&mut self, shelf: ShelfId, object: &Object) {
+        let finalizers = object.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let ours = [FOREGROUND, POD_GROUP_PROTECTION, CUSTOM_CLEANUP];
+        if finalizers
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|name| ours.contains(&name))
+        {
+            self.waiting_deletions.insert((shelf, object.name()));
+            self.recheck_waiting = true;
+        }
+    }
+
+    /// Takes note of a pod that ended, since a pod group may wait for it.
+    pub(super) fn note_ended_pod(&mut self, resource: &Resource, object: &Object) {
+        let phase = object.value.pointer("/status/phase").and_then(Value::as_str);
+        if resource.is("", "pods") && matches!(phase, Some("Succeeded" | "Failed")) {
+            self.recheck_waiting = true;
         }
     }
 

@@ -63,6 +63,7 @@ impl State {
             Persistence::DryRun => return,
             Persistence::Kept => {}
         }
+        self.note_ended_pod(&call.request.resource, object);
         if call.request.resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
             self.serve_custom(object);
         }

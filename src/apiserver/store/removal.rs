@@ -181,7 +181,7 @@ impl State {
         }
         let stored = self.keep(call, value, Some(object));
         if call.persistence == Persistence::Kept {
-            self.waiting_deletions.insert((resource.shelf, stored.name()));
+            self.note_waiting(resource.shelf, &stored);
         }
         Ok(Written { object: stored, effect: Effect::Terminating, warnings: Vec::new() })
     }
@@ -224,6 +224,7 @@ impl State {
         let removed = self.shelves.remove(resource.shelf, &object.name())?;
         self.gone_owners.push(removed.meta("uid").into());
         self.waiting_deletions.remove(&(resource.shelf, removed.name()));
+        self.recheck_waiting = true;
         self.after_removal(resource, &removed);
         Some(removed)
     }

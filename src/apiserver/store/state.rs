@@ -162,6 +162,8 @@ pub struct State {
     /// Objects under deletion that wait for others: foreground deletion, protected pod groups.
     pub(super) waiting_deletions:
         BTreeSet<(crate::apiserver::store::resource::ShelfId, ObjectName)>,
+    /// True if something happened that can end such a wait.
+    pub(super) recheck_waiting: bool,
 }
 
 /// Namespaces that exist from the start.
@@ -181,6 +183,7 @@ impl State {
             custom_shelves: BTreeMap::new(),
             leaving_namespaces: BTreeSet::new(),
             waiting_deletions: BTreeSet::new(),
+            recheck_waiting: false,
         };
         kinds::register(&mut state.catalog, &mut state.shelves);
         for name in FIRST_NAMESPACES {

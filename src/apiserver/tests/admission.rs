@@ -8,6 +8,7 @@ use super::done;
 use super::pod;
 use super::refused;
 use super::send;
+use super::send_as;
 use super::server;
 
 const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
@@ -148,6 +149,23 @@ fn a_native_pod_group_stays_while_it_has_live_pods() {
     done(&mut server, "DELETE", &format!("{groups}/g"), json!(null));
     assert_eq!(send(&mut server, "GET", &format!("{groups}/g"), json!(null)).0, 200);
     done(&mut server, "DELETE", &format!("{PODS}/a"), json!(null));
+    assert_eq!(send(&mut server, "GET", &format!("{groups}/g"), json!(null)).0, 404);
+}
+
+#[test]
+fn a_native_pod_group_goes_when_its_last_pod_has_ended() {
+    let mut server = server();
+    let groups = "/apis/scheduling.k8s.io/v1beta1/namespaces/default/podgroups";
+    let group =
+        json!({"metadata": {"name": "g"}, "spec": {"schedulingPolicy": {"gang": {"minCount": 1}}}});
+    done(&mut server, "POST", groups, group);
+    let mut member = pod("a");
+    member["spec"]["schedulingGroup"] = json!({"podGroupName": "g"});
+    done(&mut server, "POST", PODS, member);
+    done(&mut server, "DELETE", &format!("{groups}/g"), json!(null));
+    let ended = json!({"status": {"phase": "Succeeded"}});
+    let merge = "application/merge-patch+json";
+    assert_eq!(send_as(&mut server, "PATCH", &format!("{PODS}/a/status"), merge, ended).0, 200);
     assert_eq!(send(&mut server, "GET", &format!("{groups}/g"), json!(null)).0, 404);
 }
 
