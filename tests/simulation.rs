@@ -16,9 +16,10 @@ use muster::sim::world::{ReplyOrder, SCHEDULER_NAMES, World, WorldSettings};
 use serde_json::{Value, json};
 
 /// Worlds in an ordinary run.
-const WORLDS: u64 = 300;
-/// A binding under faults may be whole only after so long: the default time-out of a gang's binding.
-const PARTIAL_UNDER_FAULTS: Span = Span::seconds(60);
+const WORLDS: u64 = 200;
+/// Under faults a binding may be whole only after so long, and a gang whose binds are in doubt is silent
+/// for as long: the default time-out of a gang's binding.
+const BINDING_UNDER_FAULTS: Span = Span::seconds(60);
 /// More instants than this mean that the world does not come to an end.
 const INSTANTS_MAX: usize = 20_000;
 
@@ -171,26 +172,27 @@ fn interventions(random: &mut Random, nodes: u64, pods: &[String]) -> Vec<(Span,
     let of = |text: String| Reference::parse(&text).expect("well written");
     let mut script = Vec::new();
     for _ in 0..random.below(5) {
-        let after = Span::seconds(i64::try_from(random.below(150)).expect("small"));
+        let soon = i64::try_from(random.below(150)).expect("small");
+        // Later than any arrival, so that a pod exists unless it has gone already.
+        let late = Span::seconds(soon + 90);
         let node = format!("node n{}", random.below(nodes));
         match random.below(4) {
             0 if !pods.is_empty() => {
                 let pod = random.pick(pods).clone();
-                // Later than any arrival, so that it exists unless it has gone already.
-                script.push((after + Span::seconds(90), Action::Delete(of(format!("pod {pod}")))));
+                script.push((late, Action::Delete(of(format!("pod {pod}")))));
             }
             1 if !pods.is_empty() => {
-                let pod = ObjectName::new("default", random.pick(pods));
-                script.push((after + Span::seconds(90), Action::Evict(pod)));
+                let pod = ObjectName::new("default", random.pick::<String>(pods));
+                script.push((late, Action::Evict(pod)));
             }
-            2 => script.push((after, Action::CutWatches(String::new()))),
+            2 => script.push((Span::seconds(soon), Action::CutWatches(String::new()))),
             _ => {
                 let cordon = |on: Value| Action::Patch {
                     of: of(node.clone()),
                     patch: json!({"spec": {"unschedulable": on}}),
                 };
-                script.push((after, cordon(json!(true))));
-                script.push((after + Span::seconds(40), cordon(Value::Null)));
+                script.push((Span::seconds(soon), cordon(json!(true))));
+                script.push((Span::seconds(soon + 40), cordon(Value::Null)));
             }
         }
     }
@@ -238,9 +240,9 @@ fn input(objects: &[Value]) -> Input {
 fn run(seed: u64) -> Result<String, String> {
     let drawn = draw(seed);
     let input = input(&drawn.objects);
-    let promises = Promises {
-        partial_for: if drawn.faulty { PARTIAL_UNDER_FAULTS } else { Span::ZERO },
-        ..Promises::default()
+    let promises = match drawn.faulty {
+        true => Promises { partial_for: BINDING_UNDER_FAULTS, silent_for: BINDING_UNDER_FAULTS },
+        false => Promises::default(),
     };
     let mut checkers = Checkers::new(SCHEDULER_NAMES.map(str::to_owned).into(), promises);
     let settings = WorldSettings { seed, replies: drawn.replies, ..WorldSettings::default() };

@@ -26,8 +26,8 @@ const REASONS: [&str; 8] = [
 #[derive(Debug)]
 pub(super) struct Words {
     silent_for: Span,
-    /// Since when a gang has had pods that wait: a gang is a group, or a pod without one.
-    waiting_since: BTreeMap<(Option<GroupSource>, ObjectName), Time>,
+    /// Since when no waiting pod of a gang says why: a gang is a group, or a pod without one.
+    silent_since: BTreeMap<(Option<GroupSource>, ObjectName), Time>,
 }
 
 /// The condition `PodScheduled`, where it does not hold.
@@ -51,7 +51,7 @@ fn scheduled_condition(pod: &Value) -> Option<&Value> {
 
 impl Words {
     pub(super) const fn new(silent_for: Span) -> Self {
-        Self { silent_for, waiting_since: BTreeMap::new() }
+        Self { silent_for, silent_since: BTreeMap::new() }
     }
 
     pub(super) fn inspect(
@@ -89,10 +89,11 @@ impl Words {
                 waiting.entry(gang).or_default().push(pod);
             }
         }
-        self.waiting_since.retain(|gang, _| waiting.contains_key(gang));
-        for (gang, pods) in waiting {
-            let since = *self.waiting_since.entry(gang.clone()).or_insert(now);
-            if now - since > self.silent_for && pods.iter().all(|pod| said(pod).is_none()) {
+        waiting.retain(|_, pods| pods.iter().all(|pod| said(pod).is_none()));
+        self.silent_since.retain(|gang, _| waiting.contains_key(gang));
+        for gang in waiting.into_keys() {
+            let since = *self.silent_since.entry(gang.clone()).or_insert(now);
+            if now - since > self.silent_for {
                 violations.push(Violation(format!(
                     "gang {} has waited {} and says nothing",
                     gang.1,

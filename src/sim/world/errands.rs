@@ -1,23 +1,38 @@
 //! What the engine and the kubelets want done, carried out at once as requests to the API.
 //!
 //! Decides nothing: a reply is judged by the same code as on a real cluster. A lost or doubtful reply is
-//! followed up by reading the pod; requests that fail for a moment are sent again a few times, and then
-//! the outcome is unknown, as it would be when time runs out.
+//! followed up by reading the pod; what stays in doubt is tried again after growing pauses of virtual time,
+//! and its outcome is unknown once the time for it has run out.
 
 use axum::http::{Request, StatusCode, header};
 use serde_json::Value;
 
-use super::{ReplyOrder, World};
+use super::{Happening, ReplyOrder, World};
 use crate::apiserver::server::{Body, Delivery, Incoming, Outcome as Answered};
 use crate::apiserver::store::state::Payload;
+use crate::base::names::Name;
+use crate::base::time::{Span, Time};
 use crate::engine::Cycle;
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
+use crate::engine::order::{Action, Notice, Order, OrderId, PodRef, WaitReason};
 use crate::kubernetes::requests::{self, AfterBind, ConditionStamp, NativeVersion, Reply};
 use crate::sim::write::{Verb, Write};
 
-/// How often a bind is sent before its outcome is called unknown.
-const SENDS_MAX: usize = 5;
+/// The first pause before a bind that is in doubt is tried again; it doubles each time.
+const FIRST_PAUSE: Span = Span::milliseconds(100);
+/// For how long a bind is tried: the default of a gang's `scheduleTimeoutSeconds`.
+const TRIED_FOR: Span = Span::seconds(60);
+
+/// A bind that was ordered and has no outcome yet.
+#[derive(Debug)]
+pub(super) struct Errand {
+    order: OrderId,
+    pod: PodRef,
+    node: Name,
+    epoch: u32,
+    until: Time,
+    pause: Span,
+}
 
 impl World {
     /// Carries a cycle out: binds in plan order, then what is to be told.
@@ -30,36 +45,41 @@ impl World {
         }
     }
 
-    /// Executes one order and tells the engine what became of it.
+    /// Executes one order.
     fn execute(&mut self, order: Order) {
-        let Order { id, action } = order;
-        let outcome = match action {
-            Action::Bind { pod, node, epoch, .. } => self.bind(&pod, &node, epoch),
+        let Action::Bind { pod, node, epoch, .. } = order.action;
+        let until = self.now + TRIED_FOR;
+        self.attempt(Errand { order: order.id, pod, node, epoch, until, pause: FIRST_PAUSE });
+    }
+
+    /// Tries a bind and tells the engine what became of it, or plans the next attempt.
+    pub(super) fn attempt(&mut self, errand: Errand) {
+        let reply = self.send(&requests::bind(&errand.pod, &errand.node, errand.epoch));
+        let after = match requests::after_bind(&reply) {
+            AfterBind::ReadPod(doubt) => {
+                let read = self.send(&requests::read_pod(&errand.pod.name));
+                requests::after_read(&read, &errand.pod, &errand.node, &doubt)
+            }
+            after @ (AfterBind::Known(_) | AfterBind::SendAgain(_)) => after,
+        };
+        let outcome = match after {
+            AfterBind::Known(outcome) => outcome,
+            AfterBind::SendAgain(doubt) | AfterBind::ReadPod(doubt) => {
+                let next = self.now + errand.pause;
+                if next <= errand.until {
+                    let pause = Span(errand.pause.0 * 2);
+                    self.agenda
+                        .plan(next, Happening::Attempt(Box::new(Errand { pause, ..errand })));
+                    return;
+                }
+                Outcome::Unknown(doubt)
+            }
         };
         match self.settings.replies {
             ReplyOrder::BeforeFacts => {}
             ReplyOrder::AfterFacts => self.come_to_rest(),
         }
-        self.engine.observe(self.now, Event::Settled { order: id, outcome });
-    }
-
-    fn bind(&mut self, pod: &PodRef, node: &str, epoch: u32) -> Outcome {
-        let mut why = String::new();
-        for _ in 0..SENDS_MAX {
-            let reply = self.send(&requests::bind(pod, node, epoch));
-            let after = match requests::after_bind(&reply) {
-                AfterBind::ReadPod(doubt) => {
-                    let read = self.send(&requests::read_pod(&pod.name));
-                    requests::after_read(&read, pod, node, &doubt)
-                }
-                after @ (AfterBind::Known(_) | AfterBind::SendAgain(_)) => after,
-            };
-            match after {
-                AfterBind::Known(outcome) => return outcome,
-                AfterBind::SendAgain(doubt) | AfterBind::ReadPod(doubt) => why = doubt,
-            }
-        }
-        Outcome::Unknown(why)
+        self.engine.observe(self.now, Event::Settled { order: errand.order, outcome });
     }
 
     /// Writes a notice. Best effort: what the API refuses now is said again when it changes.

@@ -69,7 +69,7 @@ pub(super) fn judge(input: &Input, settings: &WorldSettings) -> Result<(), Vec<I
 type Owners = std::collections::BTreeMap<(String, String, String), String>;
 
 /// What must exist before what.
-const fn rank(kind: Kind) -> u8 {
+pub(super) const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Namespace | Kind::PriorityClass => 0,
         Kind::Node | Kind::Fleet => 1,

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use self::chronicle::Chronicle;
 use self::deliveries::{Delivery, Subscription};
+use self::errands::Errand;
 use self::script::Action;
 use super::checkers::Snapshot;
 use super::machinery::{ControllerMode, Machinery, Sight};
@@ -81,13 +82,15 @@ impl Default for WorldSettings {
     }
 }
 
-/// Something planned from outside of the cluster.
+/// Something planned for a later instant.
 #[derive(Debug)]
 enum Happening {
     /// An object of the input is created.
     Arrival(Box<Arriving>),
     /// The script acts.
     Act(Box<Action>),
+    /// A bind whose outcome is in doubt is tried again.
+    Attempt(Box<Errand>),
 }
 
 /// The world.
@@ -121,7 +124,9 @@ impl World {
     /// Everything in the input that an API server would refuse. Nothing runs then.
     pub fn new(input: Input, settings: WorldSettings) -> Result<Self, Vec<InputError>> {
         load::judge(&input, &settings)?;
-        let Input { zero, arriving, remarks } = input;
+        let Input { zero, mut arriving, remarks } = input;
+        // Within an instant, what others refer to comes first; ages were settled by the order of the documents.
+        arriving.sort_by_key(|arrival| (arrival.at, load::rank(arrival.kind)));
         let mut server = load::server(&settings, zero);
         let subscriptions = deliveries::subscribe(&mut server);
         let mut agenda = Timetable::new();
@@ -186,6 +191,7 @@ impl World {
             match happening {
                 Happening::Arrival(arrival) => self.arrive(*arrival),
                 Happening::Act(action) => self.perform(*action),
+                Happening::Attempt(errand) => self.attempt(*errand),
             }
             self.deliver();
         }
