@@ -5,9 +5,10 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde_ignored::Path;
 use serde_json::Value;
-use serde_path_to_error::Segment;
+
+use crate::apiserver::store::tracked::Track;
+use crate::apiserver::store::tracked::Tracked;
 
 /// One step from an object to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +74,13 @@ pub type Decode = fn(&Value) -> Result<Vec<Place>, String>;
 /// # Errors
 /// When a field has a type that `T` cannot hold.
 pub fn as_type<T: DeserializeOwned>(object: &Value) -> Result<Vec<Place>, String> {
-    let mut unknown = Vec::new();
-    let mut note = |path: Path<'_>| unknown.push(place(&path));
-    let reader = serde_ignored::Deserializer::new(object, &mut note);
-    let read: Result<T, _> = serde_path_to_error::deserialize(reader);
-    read.map(|_| unknown).map_err(|error| {
-        wrong_type(object, &failed_place(error.path()), &error.inner().to_string())
-    })
+    let track = Track::default();
+    let read = T::deserialize(Tracked { value: object, track: &track });
+    let (unknown, last) = track.into_parts();
+    match read {
+        Ok(_) => Ok(unknown),
+        Err(error) => Err(wrong_type(object, &last, &error.to_string())),
+    }
 }
 
 /// A [`Decode`] for kinds whose fields are not checked.
@@ -88,41 +89,6 @@ pub fn as_type<T: DeserializeOwned>(object: &Value) -> Result<Vec<Place>, String
 /// Never.
 pub fn anything(_: &Value) -> Result<Vec<Place>, String> {
     Ok(Vec::new())
-}
-
-fn place(path: &Path<'_>) -> Place {
-    let mut steps = Vec::new();
-    let mut here = path;
-    loop {
-        match here {
-            Path::Root => break,
-            Path::Seq { parent, index } => {
-                steps.push(Step::Index(*index));
-                here = parent;
-            }
-            Path::Map { parent, key } => {
-                steps.push(Step::Key(key.clone()));
-                here = parent;
-            }
-            Path::Some { parent }
-            | Path::NewtypeStruct { parent }
-            | Path::NewtypeVariant { parent } => here = parent,
-        }
-    }
-    steps.reverse();
-    Place(steps)
-}
-
-fn failed_place(path: &serde_path_to_error::Path) -> Place {
-    let mut steps = Vec::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => steps.push(Step::Index(*index)),
-            Segment::Map { key } => steps.push(Step::Key(key.clone())),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
-    }
-    Place(steps)
 }
 
 /// Words a type error as Go's decoder does: what was found, where, and what belongs there.

@@ -26,6 +26,7 @@ mod schema_check;
 pub mod selection;
 pub mod shelf;
 pub mod state;
+mod tracked;
 pub mod update;
 mod validate;
 pub mod view;
