@@ -146,12 +146,11 @@ fn window(args: &Args, format: &Format) -> Result<Window, Failure> {
         return Err(Failure::BadInput(message));
     }
     let window = (date("--from", args.from.as_deref())?, date("--to", args.to.as_deref())?);
-    if let (Some(from), Some(to)) = window {
-        if to <= from {
-            let message =
-                "--to: must be later than --from; it is the first time that is left out".to_owned();
-            return Err(Failure::BadInput(message));
-        }
+    if let (Some(from), Some(to)) = window
+        && to <= from
+    {
+        let message = "--to: must be later than --from; it is the first time that is left out";
+        return Err(Failure::BadInput(message.to_owned()));
     }
     Ok(window)
 }

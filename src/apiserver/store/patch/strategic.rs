@@ -115,10 +115,10 @@ fn delete_and_order(
         };
         if let Some(name) = key.strip_prefix(ORDER) {
             orders.push((name.to_owned(), values));
-        } else if let Some(name) = key.strip_prefix(DELETE_FROM) {
-            if let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut) {
-                list.retain(|item| !values.contains(item));
-            }
+        } else if let Some(name) = key.strip_prefix(DELETE_FROM)
+            && let Some(list) = fields.get_mut(name).and_then(Value::as_array_mut)
+        {
+            list.retain(|item| !values.contains(item));
         }
     }
     Ok(orders)
