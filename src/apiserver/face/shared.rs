@@ -115,7 +115,7 @@ impl SharedServer {
     }
 
     /// Works on the server in a way that changes no object and no watch.
-    pub(super) fn begin<R>(&self, work: impl FnOnce(&mut Server) -> R) -> R {
+    pub fn begin<R>(&self, work: impl FnOnce(&mut Server) -> R) -> R {
         work(&mut self.lock().server)
     }
 
