@@ -38,7 +38,10 @@ const CHANGES: usize = 4;
 type Written = (Method, String, &'static str, Value);
 
 /// The requests that every pod gets, one phase after another.
-const PHASES: &[(&str, fn(usize) -> Written)] = &[
+/// A phase's name, and the request of its n-th write.
+type Phase = (&'static str, fn(usize) -> Written);
+
+const PHASES: &[Phase] = &[
     ("create", create),
     ("bind", bind),
     ("event", event),

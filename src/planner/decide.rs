@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
 use crate::cluster::draft::{Draft, Edit, Step};
-use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::ids::{AskId, PodId};
 use crate::cluster::node_set::NodeSet;
 use crate::planner::demand::{Demand, Role};
 use crate::planner::diagnose;

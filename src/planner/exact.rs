@@ -409,7 +409,7 @@ mod tests {
     fn seats(outcome: &Outcome) -> usize {
         match outcome {
             Outcome::Found(seats) => seats.iter().map(|(_, _, count)| *count as usize).sum(),
-            other => panic!("{other:?}"),
+            Outcome::Impossible { .. } | Outcome::Bound { .. } => panic!("{outcome:?}"),
         }
     }
 

@@ -86,7 +86,7 @@ impl Walk {
                 (rank(class.points, load.free(node, wanted.ask.packed_by), node), node)
             }),
         );
-        self.ranked.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.ranked.sort_unstable_by_key(|(rank, _)| std::cmp::Reverse(*rank));
         self.ranked.iter().try_for_each(|(_, node)| visit(*node))
     }
 

@@ -57,14 +57,16 @@ const PODS_MAX: u64 = 1_000_000;
 ///
 /// # Errors
 /// A count that is none, or is absurd.
-pub(super) fn expand(workload: &Found, family: &Family) -> Result<Vec<Found>, InputError> {
+pub(super) fn expand(workload: &Found, family: &Family) -> Result<Vec<Found>, Box<InputError>> {
     if workload.kind == Kind::Deployment && family.represented.contains(&workload.name) {
         return Ok(Vec::new());
     }
-    let refuse = |complaint: Complaint| InputError {
-        origin: workload.origin.clone(),
-        object: title(&workload.object, &workload.name),
-        complaint,
+    let refuse = |complaint: Complaint| {
+        Box::new(InputError {
+            origin: workload.origin.clone(),
+            object: title(&workload.object, &workload.name),
+            complaint,
+        })
     };
     let field = if workload.kind == Kind::Job { "parallelism" } else { "replicas" };
     let written = &workload.object["spec"][field];

@@ -247,18 +247,17 @@ fn latest_creation(recognised: &[Found]) -> Result<Time, Vec<InputError>> {
 
 /// `metadata.creationTimestamp`, where there is one.
 fn creation(object: &Value) -> Result<Option<Time>, Complaint> {
-    match &object["metadata"]["creationTimestamp"] {
-        Value::Null => Ok(None),
-        written => {
-            let instant = written.as_str().and_then(Time::from_rfc3339);
-            instant.map(Some).ok_or_else(|| Complaint {
-                field: "metadata.creationTimestamp".to_owned(),
-                value: Some(plain(written)),
-                problem: "not an instant".to_owned(),
-                remedy: "write it as in 2026-11-01T12:00:00Z, or leave it out".to_owned(),
-            })
-        }
+    let written = &object["metadata"]["creationTimestamp"];
+    if written.is_null() {
+        return Ok(None);
     }
+    let instant = written.as_str().and_then(Time::from_rfc3339);
+    instant.map(Some).ok_or_else(|| Complaint {
+        field: "metadata.creationTimestamp".to_owned(),
+        value: Some(plain(written)),
+        problem: "not an instant".to_owned(),
+        remedy: "write it as in 2026-11-01T12:00:00Z, or leave it out".to_owned(),
+    })
 }
 
 /// A non-negative duration in an annotation.
@@ -296,7 +295,7 @@ fn with_members(
         if found.kind.has_template() {
             match expand(&found, &family) {
                 Ok(pods) => members = pods,
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(*error),
             }
         }
         for key in [ARRIVES_AFTER, RUNS_FOR] {
