@@ -37,10 +37,17 @@ pub(super) enum Leases {
 /// Machinery at work.
 #[derive(Debug)]
 pub(super) struct Machines {
-    tally: Arc<Mutex<Tally>>,
-    busy: Arc<AtomicBool>,
+    seen: Seen,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+}
+
+/// What the task shows to whoever looks.
+#[derive(Clone, Debug)]
+struct Seen {
+    tally: Arc<Mutex<Tally>>,
+    /// True while a kubelet or controller has something left to do by itself.
+    busy: Arc<AtomicBool>,
 }
 
 impl Machines {
@@ -52,28 +59,30 @@ impl Machines {
             Leases::LeftAlone => settings.lease_interval = None,
         }
         let attached = Attached::new(Machinery::new(settings, ControllerMode::Running));
-        let tally = Arc::new(Mutex::new(Tally::new()));
-        let busy = Arc::new(AtomicBool::new(true));
+        let seen = Seen {
+            tally: Arc::new(Mutex::new(Tally::new())),
+            busy: Arc::new(AtomicBool::new(true)),
+        };
         // So that what is told at once is right.
-        server.write(|api| lock(&tally).look(clock.now(), api));
+        server.write(|api| lock(&seen.tally).look(clock.now(), api));
         let (stop, stopped) = oneshot::channel();
-        let work = work(server, clock, attached, Arc::clone(&tally), Arc::clone(&busy), stopped);
-        Self { tally, busy, stop, task: tokio::spawn(work) }
+        let work = work(server, clock, attached, seen.clone(), stopped);
+        Self { seen, stop, task: tokio::spawn(work) }
     }
 
     /// Everything in numbers.
     pub(super) fn totals(&self) -> Totals {
-        lock(&self.tally).totals()
+        lock(&self.seen.tally).totals()
     }
 
     /// Looks at the tally.
     pub(super) fn look<R>(&self, look: impl FnOnce(&Tally) -> R) -> R {
-        look(&lock(&self.tally))
+        look(&lock(&self.seen.tally))
     }
 
     /// True while a kubelet or controller has something left to do by itself.
     pub(super) fn has_work(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
+        self.seen.busy.load(Ordering::Acquire)
     }
 
     /// Ends.
@@ -84,13 +93,12 @@ impl Machines {
     }
 }
 
-/// As `sim::tend`, and beside it the tally and the word whether anything is left to do.
+/// Tends the kubelets and controllers, and beside them the tally and the word whether anything is left to do.
 async fn work(
     server: SharedServer,
     clock: Clock,
     mut attached: Attached,
-    tally: Arc<Mutex<Tally>>,
-    busy: Arc<AtomicBool>,
+    seen: Seen,
     mut stop: oneshot::Receiver<()>,
 ) {
     let mut changes = server.changes();
@@ -98,14 +106,14 @@ async fn work(
         let now = clock.now();
         server.begin(|api| {
             attached.observe(now, api);
-            lock(&tally).look(now, api);
+            lock(&seen.tally).look(now, api);
         });
         let writes = attached.take_writes(now, WRITES_BETWEEN_LOOKS);
         for complaint in attached.machinery().complaints() {
             tracing::warn!(complaint, "the simulated fleet cannot do what is asked");
         }
         if !writes.is_empty() {
-            busy.store(true, Ordering::Release);
+            seen.busy.store(true, Ordering::Release);
             for write in &writes {
                 if let Err(failure) = server.execute(clock.now(), incoming(write)).result {
                     tracing::debug!(path = write.path, code = failure.code, "{}", failure.message);
@@ -118,7 +126,7 @@ async fn work(
             continue;
         }
         let wakeup = attached.wakeup();
-        busy.store(wakeup.is_some(), Ordering::Release);
+        seen.busy.store(wakeup.is_some(), Ordering::Release);
         tokio::select! {
             _ = &mut stop => return,
             () = tokio::time::sleep_until(clock.instant(wakeup.unwrap_or(Time::FAR_FUTURE))) => {}
