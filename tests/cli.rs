@@ -49,7 +49,7 @@ fn help_lists_every_command_and_each_command_has_help() {
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    for command in ["run", "playground", "replay", "explain", "crds", "config"] {
+    for command in ["run", "playground", "simulate", "replay", "explain", "crds", "config"] {
         assert!(commands.contains(&command), "{command} is not among {commands:?}");
     }
     for command in commands {
