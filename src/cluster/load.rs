@@ -139,15 +139,15 @@ impl Load {
     /// Adds to `into` the existing nodes that have at least `amount` of `resource` left.
     pub fn nodes_with(&self, resource: ResourceId, amount: i64, into: &mut NodeSet) {
         let boundary = Band::of(amount);
-        for (band, nodes) in self.bands(resource).bands_from(boundary) {
-            if band > boundary || band.least() >= amount {
-                into.unite_with(nodes);
-                continue;
-            }
-            for node in nodes {
-                if self.free(node, resource) >= amount {
-                    into.insert(node);
-                }
+        let is_sure = |band: Band| band > boundary || band.least() >= amount;
+        let bands = self.bands(resource).bands_from(boundary);
+        into.unite_with_all(bands.filter(|(band, _)| is_sure(*band)).map(|(_, nodes)| nodes));
+        if is_sure(boundary) {
+            return;
+        }
+        for node in self.bands(resource).nodes(boundary).into_iter().flatten() {
+            if self.free(node, resource) >= amount {
+                into.insert(node);
             }
         }
     }

@@ -114,6 +114,17 @@ impl NodeSet {
         self.rewrite_words(|at, word| word | other.word(at));
     }
 
+    /// Adds what is in each of `others`. The summaries are built once, at the end.
+    pub fn unite_with_all<'a>(&mut self, others: impl IntoIterator<Item = &'a Self>) {
+        for other in others {
+            self.reserve_words(other.words.len());
+            for (word, more) in self.words.iter_mut().zip(&other.words) {
+                *word |= more;
+            }
+        }
+        self.rewrite_words(|_, word| word);
+    }
+
     /// How many nodes are in both sets.
     pub fn common_len(&self, other: &Self) -> usize {
         self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
@@ -325,6 +336,9 @@ mod tests {
             let mut united = a.clone();
             united.unite_with(&b);
             assert!(united.iter().eq(in_a.union(&in_b).copied()));
+            let mut at_once = NodeSet::new();
+            at_once.unite_with_all([&a, &b]);
+            assert!(at_once == united && at_once.iter().eq(united.iter()));
             let mut without = a.clone();
             without.subtract(&b);
             assert!(without.iter().eq(in_a.difference(&in_b).copied()));
