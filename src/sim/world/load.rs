@@ -230,16 +230,22 @@ fn leave(server: &mut Server, arriving: &Arriving) -> Result<(), Failure> {
 /// The server's refusal as a complaint about the input, with a remedy.
 fn refusal(arriving: &Arriving, failure: &Failure) -> InputError {
     let causes = &failure.details.causes;
-    let mut complaint = match causes.as_slice() {
-        [] => Complaint { problem: failure.message.clone(), ..Complaint::default() },
-        causes => {
-            let told = causes.iter().map(|cause| match cause.field.as_str() {
-                "" => cause.message.clone(),
-                field => format!("{field}: {}", cause.message),
-            });
-            Complaint { problem: told.collect::<Vec<_>>().join("; and "), ..Complaint::default() }
-        }
+    // Where only a limit is written, the server copies it to the request and complains of both.
+    let is_echo = |cause: &Cause| {
+        let original = cause.field.replace(".requests[", ".limits[");
+        original != cause.field
+            && causes.iter().any(|other| other.field == original && other.message == cause.message)
     };
+    let told: Vec<String> = causes
+        .iter()
+        .filter(|cause| !is_echo(cause))
+        .map(|cause| match cause.field.as_str() {
+            "" => cause.message.clone(),
+            field => format!("{field}: {}", cause.message),
+        })
+        .collect();
+    let problem = if told.is_empty() { failure.message.clone() } else { told.join("; and ") };
+    let mut complaint = Complaint { problem, ..Complaint::default() };
     complaint.remedy = remedy(failure, causes);
     InputError { origin: arriving.origin.clone(), object: arriving.title(), complaint }
 }
@@ -257,6 +263,9 @@ fn remedy(failure: &Failure, causes: &[Cause]) -> String {
         "BadRequest" => "write the field in its proper type",
         "Invalid" if causes.iter().any(|cause| cause.reason == "FieldValueRequired") => {
             "fill the field in"
+        }
+        "Invalid" if causes.iter().any(|cause| cause.message.contains("quantities must match")) => {
+            "write a number with an optional unit, such as 500m, 2, or 64Gi"
         }
         "Invalid" => "correct the value",
         _ => "",
