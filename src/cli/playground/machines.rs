@@ -104,10 +104,14 @@ async fn work(
     let mut changes = server.changes();
     loop {
         let now = clock.now();
-        server.begin(|api| {
-            attached.observe(now, api);
-            lock(&seen.tally).look(now, api);
-        });
+        {
+            // First the tally: nobody must hold the API while somebody counts.
+            let mut tally = lock(&seen.tally);
+            server.begin(|api| {
+                attached.observe(now, api);
+                tally.look(now, api);
+            });
+        }
         let writes = attached.take_writes(now, WRITES_BETWEEN_LOOKS);
         for complaint in attached.machinery().complaints() {
             tracing::warn!(complaint, "the simulated fleet cannot do what is asked");

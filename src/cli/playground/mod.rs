@@ -207,10 +207,16 @@ impl Playground {
         self.apply(documents).await?;
         let mut quiet_since = Instant::now();
         let mut version = 0;
+        let mut show_at = quiet_since;
         let mut tick = tokio::time::interval(Duration::from_millis(200));
         loop {
             tick.tick().await;
-            progress.show(self.machines.totals());
+            if Instant::now() >= show_at {
+                let began = Instant::now();
+                progress.show(self.machines.totals());
+                // Counting 100,000 pods takes a while; it must not become what the machine is busy with.
+                show_at = Instant::now() + began.elapsed() * 20;
+            }
             let report = self.report().await?;
             let current = self.server.read(Server::version);
             if current != version || !is_settled(report.as_ref()) || self.machines.has_work() {

@@ -105,10 +105,11 @@ pub(super) fn summary(tally: &Tally, waiting: &[WaitingGang]) -> String {
         totals.gpus_in_use,
         totals.gpus,
     );
-    if let Some(longest) = gangs.values().filter_map(|row| row.wait).max() {
+    let longest = gangs.values().filter_map(|row| row.wait).max();
+    if let (Some(span), Some(longest)) = (tally.binding_span(), longest) {
+        let (span, longest) = (tenths(span), tenths(longest));
         text.push_str(&format!(
-            "longest wait from a gang's first pod to its last bind: {}\n",
-            tenths(longest)
+            "from the first pod to the last bind: {span}; longest wait of one gang: {longest}\n"
         ));
     }
     if !gangs.is_empty() {
