@@ -152,7 +152,7 @@ impl Playground {
         let address =
             listener.local_addr().map_err(|error| Failure::CouldNot(error.to_string()))?;
         let settings = ApiSettings {
-            history: 262_144,
+            history: 32_768,
             tutorial_pod_groups: TutorialPodGroups::Accepted,
             ..ApiSettings::default()
         };

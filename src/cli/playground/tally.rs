@@ -173,6 +173,13 @@ impl Tally {
         totals
     }
 
+    /// From the first sight of a pod to the last bind; `None` while nothing is bound.
+    pub(super) fn binding_span(&self) -> Option<Span> {
+        let first = self.pods.values().map(|seen| seen.created).min()?;
+        let last = self.pods.values().filter_map(|seen| seen.bound).max()?;
+        Some(last - first)
+    }
+
     /// Gangs by name; a pod without a group is a gang of its own.
     pub(super) fn gangs(&self) -> BTreeMap<ObjectName, GangRow> {
         let mut gangs: BTreeMap<ObjectName, GangRow> = BTreeMap::new();
