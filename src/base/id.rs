@@ -1,5 +1,6 @@
 //! Typed ids: dense `u32` indices that are meaningful inside one process only.
 //! They never reach logs, journals, or tests' expectations; names and uids do.
+//! Each table has its own type of id, so an id of one cannot index another.
 
 /// Declares a `u32` newtype usable as the index of a [`Table`](super::table::Table).
 #[macro_export]

@@ -1,4 +1,6 @@
-//! Floor 0: the vocabulary every room shares. Knows nothing of scheduling, Kubernetes, or I/O.
+//! Floor 0: the vocabulary that every room shares: ids, names, selectors, quantities, time, random numbers, tables.
+//! Knows no kind of object, no scheduling, and no I/O; of Kubernetes only how such values are written.
+//! Everything here is a plain value: nothing reads a clock, and random numbers come from a seed.
 
 pub mod id;
 pub mod labels;

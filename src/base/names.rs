@@ -1,4 +1,6 @@
-//! Names as Kubernetes uses them, shared cheaply between rooms.
+//! Names as Kubernetes uses them, shared cheaply between rooms, and the order in which people count them.
+//! Knows no rule about which names are valid: an object that comes this far was admitted elsewhere.
+//! Invariant: both orders are total, and only equal texts compare as equal.
 
 use std::cmp::Ordering;
 use std::fmt;

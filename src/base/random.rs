@@ -1,5 +1,6 @@
-//! A seeded generator (SplitMix64) for simulated worlds and property tests.
+//! A seeded generator (SplitMix64) for simulated worlds, property tests, and the spread of retries.
 //! The same seed gives the same numbers on every machine and in every release.
+//! Not for secrets: who knows a number knows the next ones. No decision of the scheduler draws one.
 
 /// Deterministic random numbers.
 #[derive(Clone, Debug)]

@@ -1,4 +1,6 @@
 //! A column: values stored densely by a typed id.
+//! Rows are appended and overwritten, never taken out; rows that come and go are for `slab`.
+//! A table cannot be indexed by another table's ids: the types differ.
 
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};

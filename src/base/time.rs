@@ -1,4 +1,6 @@
 //! Instants and spans in integer nanoseconds. Nothing here reads a clock.
+//! Texts follow Kubernetes and Go: RFC 3339 for instants, `1h2m3.5s` for spans.
+//! Sums and differences saturate; a text that 64 bits of nanoseconds cannot hold does not parse.
 
 use std::fmt;
 use std::ops::{Add, Sub};

@@ -1,4 +1,6 @@
 //! `muster config`: prints the configuration with all defaults, or checks a file.
+//! What it prints is the file in `deploy/`; what it checks is judged by the code that `muster run` uses.
+//! Writes no file and starts nothing.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! `muster crds`: prints the CustomResourceDefinitions that Muster ships, ready for `kubectl apply -f -`.
+//! Talks to no API server, so what a cluster has already is not looked at.
+//! The files in `deploy/` are the only copies.
 
 use super::Failure;
 use crate::config::shipped;

@@ -1,4 +1,6 @@
 //! `muster explain`: asks the running scheduler why a gang or pod waits, and prints its answer.
+//! Talks to the scheduler's own HTTP endpoint, never to an API server, and adds no word of its own.
+//! Names are checked before they are sent, so a slip of the pen is told as such.
 
 use axum::http::Request;
 use axum::http::Uri;

@@ -1,4 +1,6 @@
 //! `muster run`: the scheduler against a real API server. Start-up and shutdown only.
+//! Reads the configuration, finds the API server, starts the rim and the HTTP endpoints, and waits for a signal.
+//! After a signal it ends with status 0; with 1 where it cannot begin, or what is believed can no longer be trusted.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! `muster simulate`: manifests in, virtual time, what would be bound, evicted, and refused out.
 //! Arguments and printing only. What is noticed on the way goes to stderr, the answer to stdout.
+//! Input that an API server would reject ends it before anything runs.
 
 use std::collections::BTreeMap;
 use std::io;

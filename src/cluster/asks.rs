@@ -1,5 +1,6 @@
 //! Interned asks: each distinct ask once, its requests by resource id, its constraints shared with
 //! every ask that differs only in amounts. An ask lives while somebody uses it, and a while longer.
+//! Invariants: equal asks have one id; a constraint lives as long as one of its asks. Knows no pod and no node.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};

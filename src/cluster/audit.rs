@@ -1,5 +1,6 @@
 //! The audit: recounts the believed state from facts and placements alone and compares it with what
 //! places and releases have kept current. Any difference is our bug, and a reason to stop.
+//! Changes nothing. Takes time in proportion to nodes, pods, and labels, so it is for tests and for doubts.
 
 use std::collections::BTreeMap;
 use std::fmt;

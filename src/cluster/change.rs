@@ -1,4 +1,6 @@
 //! What a fact changed about one node, as a value: waiting gangs are woken by it, not by retrying.
+//! Tells only what may help somebody: a loss is left out, since it cures nothing.
+//! Knows no gang and no ask; who could be helped is for the planner to say.
 
 use super::ids::NodeId;
 use super::resources::ResourceSet;

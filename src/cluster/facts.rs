@@ -1,5 +1,6 @@
 //! Facts: whole objects as observed, in kube-free form. A fact replaces what was known of its object.
 //! Taking the same fact twice changes nothing.
+//! Speaks names and uids, never ids. A pod or PodGroup that contradicts itself is a fact too: `malformed` says why.
 
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::{Span, Time};

@@ -1,4 +1,6 @@
-//! The ids of the believed state.
+//! The ids of the believed state: nodes, asks, pods, resource kinds, constraints.
+//! They are given out in the order of first sight, so the same facts in the same order give the same ids.
+//! All but resource kinds are given out again: whoever keeps one must hear when its row goes.
 
 use crate::id_type;
 

@@ -1,5 +1,6 @@
 //! The labels of all nodes, inverted: for each key and value the nodes that carry it, so that selectors
 //! are set algebra. A value with few nodes is a short sorted list (hostnames have a value per node).
+//! Invariant: a key or value that no node carries is not in the index. Knows no selector: rules combine the sets.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! Floor 3: the believed state of the cluster. Facts come in, drafts try changes and roll them back.
 //! Knows nothing of gangs' turns, of plans, or of who asks.
+//! Invariants: what is kept current step by step equals a recount (`audit`); a draft that is dropped leaves no trace.
 
 pub mod facts;
 pub mod ids;

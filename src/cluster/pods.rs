@@ -1,5 +1,6 @@
 //! What each placed pod holds, and where. The holdings of a node's pods lie side by side, so that a node
 //! can be recounted with few memory accesses. Rows are indexed by the engine's pod ids.
+//! Invariant: a pod's row points at its tenant, and back. Knows neither gangs nor what a node offers.
 
 use smallvec::SmallVec;
 

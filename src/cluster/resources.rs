@@ -1,5 +1,6 @@
 //! Resource kinds: every resource name that a node or an ask ever mentioned, as a dense id.
 //! Knows what kind of thing a name is by Kubernetes' naming rules only; holds no amounts.
+//! Invariants: a kind is never forgotten, and `pods`, `cpu`, `memory` have the first three ids.
 
 use rustc_hash::FxHashMap;
 

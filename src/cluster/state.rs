@@ -1,5 +1,7 @@
 //! The believed cluster: nodes as their objects say, pods as they are bound or assumed, and what is left.
 //! Facts replace what was known and may come in any order and twice. One owner; nothing here decides.
+//! Invariants: free amounts, sums, and indices equal a recount.
+//! A node keeps its id while its object exists or a pod is held there.
 
 use super::asks::{AskTable, InternedAsk, Requests, compile_amounts};
 use super::change::Changes;

@@ -1,4 +1,6 @@
 //! Turns the YAML reader's errors into sentences with a place and a remedy. Knows no setting by name.
+//! A field that does not exist is answered with the nearest that does, and with all that are valid there.
+//! Reads no file: the text that was parsed comes along, so that the wrong line can be shown.
 
 use std::cmp::Reverse;
 

@@ -1,5 +1,6 @@
 //! The configuration as written: every field optional, none unknown, each value with its place in the file.
 //! No defaults and no limits here: both are the business of `resolve`.
+//! A field's name is its name in the file in another case, with the unit in it: `backoffSecondsMax`.
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;

@@ -1,7 +1,7 @@
 //! Floor 7: configuration. The file as written, resolved into settings structs.
-//!
+//! Text in, settings out: reading the file is the caller's.
 //! Settings of pure rooms live in those rooms; settings of the rim (higher floors) live in [`rim`].
-//! Text in, settings out: reading the file is the caller's. Every default stands in [`resolve`] and nowhere else.
+//! Every default of the file stands in [`resolve`]; a test holds the engine's own defaults equal to them.
 
 pub mod diagnosis;
 pub mod file;

@@ -1,5 +1,6 @@
-//! From what was written to settings: defaults filled in, limits checked. Every default of Muster stands here.
+//! From what was written to settings: defaults filled in, limits checked. Every default of the file stands here.
 //! Knows no file and no flag; errors name the field, its value, its place, and the remedy.
+//! Invariant: what leaves here is complete and within its limits, so no other room checks it again.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,6 @@
 //! Settings of the rooms above this floor, which cannot keep them themselves: the rim towards Kubernetes and HTTP.
 //! Plain values, already checked.
+//! Nothing here is optional or textual: `resolve` has applied defaults and limits.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,6 @@
 //! What the binary carries from `deploy/`, so that one file is enough to install and to try Muster.
 //! The files in `deploy/` are the only copies; nothing is repeated here.
+//! Text only: whoever prints, serves, or reads one of them says what it means.
 
 /// The documented configuration with every default, as `muster config` prints it.
 pub const CONFIGURATION: &str = include_str!("../../deploy/config.yaml");

@@ -1,5 +1,6 @@
 //! A recount of everything that is kept current step by step. A belief that does not survive it is
 //! broken, and a broken belief must end the process: double booking is worse than a restart.
+//! Changes nothing, and decides nothing by what it finds: that is the caller's.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,6 @@
 //! Plain numbers about what the engine did. Telemetry reads them; nothing decides by them.
+//! Sums since the start of the process: they only grow, and end with it.
+//! Knows no metric: names, labels, and units are telemetry's.
 
 /// Sums since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! One bounded cycle: judge what changed, wake what a change could cure, try the first in turn until
 //! nothing more can be done or the cycle's bound is reached. Bounds count work, never time.
+//! Sends nothing: orders are values for the rim. Invariant: no seat is held that the referee did not judge before.
 
 use super::backlog::{LineId, NODES_REMEMBERED, Shape};
 use super::commitment::{Commitment, State, Step};

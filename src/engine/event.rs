@@ -1,4 +1,6 @@
-//! What the engine is told. Events speak names and uids, never ids.
+//! What the engine is told: facts, what became of orders, and that all facts of the start are in.
+//! Speaks names and uids, never ids; an event is whole, so taking it twice changes nothing.
+//! Knows no watch, no request, and no version of an API.
 
 use super::order::OrderId;
 use crate::base::names::{Name, ObjectName};

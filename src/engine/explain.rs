@@ -1,5 +1,6 @@
 //! Why something waits, for people: what `muster explain`, `simulate`, and tests read.
 //! Made from the truth of the moment it is asked for; asking changes nothing.
+//! Has no words of its own for why something waits: `sentences` has them.
 
 use std::fmt;
 

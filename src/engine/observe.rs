@@ -1,5 +1,6 @@
 //! Facts in: each replaces what was known of its object, in any order of arrival, twice or late.
 //! Knows no plan and decides nothing; what changed is marked, and judged in the next cycle.
+//! Invariants: a fact older than what is known of its object is dropped; a bound pod never counts as unbound again.
 
 use super::Engine;
 use super::event::Event;

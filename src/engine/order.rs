@@ -1,4 +1,6 @@
 //! What the engine wants done: orders, whose outcome must come back, and notices, which may be dropped.
+//! Speaks names, uids, and versions, never ids, and no request of any API: the rim makes those.
+//! Every order names what it presupposes, so that one that comes late or twice does no harm.
 
 use crate::base::names::{Name, ObjectName};
 use crate::cluster::facts::{GroupName, GroupStatus};

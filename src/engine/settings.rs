@@ -1,5 +1,6 @@
 //! What an operator may set about the engine, resolved: every field has a value and a unit.
 //! The configuration file is read elsewhere; nothing here is optional or textual.
+//! Plain values; whether they are within their limits is checked where the file is read.
 
 use crate::base::names::Name;
 use crate::base::time::Span;

@@ -1,5 +1,6 @@
 //! Outcomes of orders. Done and failed are believed; unknown keeps the seat until a fact about the pod tells.
 //! Knows no plan. Invariant: a seat is held exactly as long as its order is listed here.
+//! What a fact has settled already is not settled again, so each order counts once.
 
 use rustc_hash::FxHashMap;
 

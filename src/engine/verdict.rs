@@ -1,5 +1,6 @@
 //! What a gang may do now, judged from its members, its group, and its commitment alone.
 //! Knows no node, no capacity, and no other gang. Constant time: it reads tallies.
+//! The one place that says whether a gang may be tried: backlog, sentences, and the audit ask here.
 
 use super::commitment::State;
 use super::gangs::{Gang, Identity};

@@ -1,5 +1,6 @@
 //! kube clients as the rim needs them: one for watches and one for writes, neither of which retries by itself.
 //! kube's defaults would resend a bind up to 15 times and never give up on a silent connection.
+//! Sends nothing: each request gets its limit where it is sent. Knows neither objects nor orders.
 
 use std::path::Path;
 use std::time::Duration;

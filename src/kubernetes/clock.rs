@@ -1,5 +1,6 @@
-//! The one file that reads a clock. Wall time at start, and from there by the monotonic clock,
+//! The one file that reads the calendar: wall time at the start, and from there by the monotonic clock,
 //! so that time never goes back inside one process, whatever happens to the machine's calendar.
+//! Everything that the engine is told is dated here; deadlines of single requests use tokio's clock directly.
 
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;

@@ -1,4 +1,6 @@
 //! Durations counted into buckets: plain integers, read by telemetry.
+//! The bounds double from the first, so twenty of them span six orders of magnitude.
+//! Keeps sums and counts, never a single duration; knows no name or unit of a metric.
 
 use crate::base::time::Span;
 

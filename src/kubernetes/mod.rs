@@ -1,4 +1,7 @@
-//! Floor 8: the rim towards a Kubernetes API: watches become events, orders become requests. Decides nothing.
+//! Floor 8: the rim towards a Kubernetes API: watches become events, orders become requests.
+//! Decides nothing: what is bound, where, and when, is the engine's.
+//! Invariant: an order comes back once, and as done only after an answer or a reading of the object said so.
+//! Translation, requests, views, and the noticeboard are pure, so that virtual worlds use the same code.
 
 pub mod apis;
 pub mod clients;

@@ -1,4 +1,7 @@
 //! The tasks of the rim put together: watches, driver, executor, writer of notices. Started and stopped here.
+//! Tasks speak through channels only; the engine belongs to the driver alone.
+//! Invariants: watches of an API that is gone end before the driver hears of it, so nothing old follows.
+//! Stopping ends the decisions first, and then waits for the binds under way, a few seconds at most.
 
 use std::sync::Arc;
 use std::time::Duration;

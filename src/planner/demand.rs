@@ -1,4 +1,6 @@
-//! What a gang demands of one planning attempt. Filled by the engine, read by the search.
+//! What a gang demands of one planning attempt. Filled by the engine, read by the search and the referee.
+//! Speaks ids; knows no priority, no age, and nobody else who waits.
+//! Invariants: no role is empty, no ask appears twice, the minimum is between 1 and the number of members.
 
 use crate::cluster::ids::{AskId, PodId};
 

@@ -1,5 +1,6 @@
 //! Builds refusals: counts reasons over all nodes for one member that did not fit, on the draft that
 //! holds those that did. Counts come from sets and the load index, not from visiting nodes.
+//! Writes no sentence: `refusal` says what is counted here. The cluster stays as it is.
 
 use super::refusal::{Cause, GangShortfall, NearestMiss, Reason, Refusal, SearchEnd};
 use crate::base::names::Name;

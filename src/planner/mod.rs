@@ -1,5 +1,6 @@
 //! Floor 5: decides everything and touches nothing. A demand goes in; a complete plan or a refusal comes out.
 //! Every plan is judged by the referee, whose code shares nothing with the search.
+//! Invariant: the believed state after planning is the one before. Knows no clock and no order under way.
 
 pub mod demand;
 pub mod order;

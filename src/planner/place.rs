@@ -1,5 +1,6 @@
 //! Keeping a place: whether a demand would fit if no pod ran, and which nodes to keep for it then.
 //! So that a big gang is not overtaken for ever by small ones.
+//! Tries on a draft without pods; the cluster is as before afterwards. When to keep a place is the engine's to say.
 
 use std::cmp::Reverse;
 

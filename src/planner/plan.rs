@@ -1,4 +1,6 @@
-//! A plan: immutable and complete. Later capabilities add evictions, recuts, claims, and volumes here.
+//! A plan: everything that has to happen for one gang, decided at once; complete and immutable.
+//! A value: it holds no capacity. The referee judges it, and only then the engine holds its seats and gives orders.
+//! Later capabilities add evictions, recuts, claims, and volumes here.
 
 use smallvec::SmallVec;
 

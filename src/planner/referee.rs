@@ -1,5 +1,6 @@
 //! The referee: judges every plan by recounting from facts. It uses no index, no cache, and no rule's
 //! code; a mistake of the search must not be able to hide in what both share.
+//! Reads the facts of the plan's nodes and the pods on them. A plan that it rejects is our bug and ends the process.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! Why a demand was not placed: reasons with counts in kube-scheduler's words, the gang's own sentence,
 //! the nearest miss, and what could cure it. Autoscalers and people parse the first sentence.
+//! Its one `Display` serves conditions, events, explanations, and tests. Names no pod.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! Which kinds of change may turn a rule's rejection. A refused gang sleeps until one of them comes.
+//! A set in one byte. Knows no node, no gang, and no change that happened: only kinds of them.
+//! A kind too many wakes a gang in vain; a kind too few lets it sleep for ever, so in doubt a rule names more.
 
 use std::ops::BitOr;
 

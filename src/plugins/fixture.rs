@@ -1,4 +1,6 @@
-//! Small clusters for the rules' tests. Every verdict is asked of both forms of a rule, sets and single nodes.
+//! Small clusters for the rules' tests, made of facts alone.
+//! Every verdict is asked of both forms of a rule, sets and single nodes, and they must agree.
+//! Compiled for tests only; knows no gang and no plan.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! Cordoned nodes take no new pods, except those that tolerate the taint that stands for the cordon.
 //! Follows kube-scheduler's NodeUnschedulable.
+//! Reads `spec.unschedulable` and the pod's tolerations, nothing else; an uncordon or a new node may turn its "no".
 
 use std::sync::LazyLock;
 

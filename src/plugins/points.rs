@@ -1,5 +1,6 @@
 //! Points that rules give to nodes by their objects, kept as classes of nodes with equal points:
 //! few classes stand for all nodes, and a search takes them best first.
+//! Invariants: classes are disjoint and not empty, no two have equal points, the best comes first. Knows no load.
 
 use crate::cluster::node_set::NodeSet;
 

@@ -1,5 +1,6 @@
 //! Taints keep pods away that do not tolerate them; taints of effect PreferNoSchedule make a node the
 //! worse choice, by their number. Follows kube-scheduler's TaintToleration.
+//! Reads taints and tolerations, nothing else; a change of taints or a new node may turn its "no".
 
 use super::cures::Cures;
 use super::points::{Points, TAINT_SCALE};

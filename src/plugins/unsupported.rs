@@ -1,5 +1,6 @@
 //! What Muster does not honour yet refuses the pod by name, instead of being ignored.
 //! No change to the cluster cures it.
+//! Which things those are is found where objects are read; here it only becomes a rule like the others.
 
 use super::cures::Cures;
 use super::{Filter, Rule};

@@ -1,5 +1,6 @@
 //! What the rules on node objects say about one constraint: evaluated once over sets, kept until a node
 //! object changes, shared by all asks that differ only in amounts. The cache is bounded.
+//! Knows no load: what nodes have left changes with every bind, and is read from the index instead.
 
 use std::sync::Arc;
 

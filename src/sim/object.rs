@@ -1,5 +1,6 @@
 //! Reading the fields of a Kubernetes object that every simulated component needs.
 //! Lenient as the API allows: an absent field reads as empty. Knows no state and no scheduling.
+//! A view changes nothing and copies nothing but what it is asked for.
 
 use serde_json::Value;
 use serde_json::json;

@@ -1,5 +1,6 @@
 //! Things to do later, ordered by time, then by the order in which they were planned.
 //! Knows no clock: whoever owns a timetable says what time it is.
+//! Invariant: what is cancelled or taken out is gone; an entry is handed out once.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! The endpoints of `muster run`: `/healthz`, `/readyz`, `/metrics`, `/explain/NAMESPACE/NAME`. Read only.
 //! Each answer comes from the driver between two of its cycles; a driver that does not answer is not healthy.
+//! Keeps nothing and decides nothing: each request is one question to the driver.
 
 use std::future::Future;
 use std::net::SocketAddr;

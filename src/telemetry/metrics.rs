@@ -1,5 +1,6 @@
 //! Metrics as Prometheus text. kube-scheduler's stable names where the meaning is the same, `muster_` for the rest.
 //! Base units; labels come from closed lists, never from names of pods, gangs, or nodes.
+//! Keeps no number itself: a page is written from one report of the driver, so its figures belong together.
 
 use std::fmt;
 use std::time::Duration;

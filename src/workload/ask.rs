@@ -1,5 +1,6 @@
 //! An ask: everything filters and scores read of a pod. Equal pods share one ask,
 //! so that a gang of 4,096 equal pods is judged once.
+//! Plain data: holds neither the pod's name nor its group, or equal pods would not be equal here.
 
 use std::sync::Arc;
 

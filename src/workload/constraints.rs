@@ -1,5 +1,6 @@
 //! Constraints between a pod and a node object: taints, tolerations, node selectors.
 //! Semantics: kube-scheduler 1.37, plugins TaintToleration and NodeAffinity.
+//! Kept as written, also what is malformed: whether a term makes sense is judged where it is matched.
 
 use crate::base::names::Name;
 

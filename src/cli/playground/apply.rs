@@ -1,4 +1,6 @@
 //! `--apply`: manifests into the playground's API, as `kubectl apply` would bring them, strictly validated.
+//! Judges nothing itself: what the API refuses is told in its words, with the place in the input.
+//! What others need comes first: namespaces, CustomResourceDefinitions, priority classes.
 
 use std::path::PathBuf;
 

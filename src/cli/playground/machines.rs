@@ -1,5 +1,7 @@
 //! The playground's kubelets and controllers, in the API's own process, and the tally of what they and the
 //! scheduler have come to.
+//! Contains no rule of theirs: it tells them the time and what changed, and carries out what they write.
+//! Invariant: while it works, the tally is taken before the API, so that nobody holds the API while somebody counts.
 
 use std::sync::Arc;
 use std::sync::Mutex;

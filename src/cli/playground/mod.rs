@@ -1,5 +1,6 @@
 //! `muster playground`: an in-memory Kubernetes API on loopback, a simulated GPU fleet, and the scheduler at work
 //! over real HTTP. Puts the rooms together and shows what happens; decides nothing.
+//! The scheduler is the one of `muster run`, and reaches the API only as a client of it.
 
 mod apply;
 mod machines;

@@ -1,4 +1,6 @@
-//! What a playground shows: how to reach it, its progress on stderr, and the table at the end.
+//! What a playground shows while it runs and when it ends: progress on stderr, the table of the summary.
+//! Formats numbers that the tally has counted; changes nothing and waits for nobody.
+//! Where stderr is no terminal, a line comes now and then, and only if something has changed.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

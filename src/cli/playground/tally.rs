@@ -1,4 +1,6 @@
 //! What a playground has come to, from what anyone sees who watches nodes and pods. Changes nothing.
+//! Knows neither engine nor kubelet; a pod counts as it was seen last, by its uid.
+//! Times are those at which it saw something, so they include the way over the API.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! `muster replay`: a trace on a cluster in virtual time, under one policy or several side by side.
 //! Reads the files, shows progress on stderr, measures wall time; what happens is decided elsewhere.
+//! Every problem with flags and files is told before the first job is replayed.
 
 mod print;
 

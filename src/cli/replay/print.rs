@@ -1,4 +1,6 @@
-//! The answer of `muster replay`: tables for people, or JSON. Formatting only; the figures are exact integers.
+//! The answer of `muster replay`: tables for people, or JSON.
+//! Formatting only; the figures come as exact integers and are rounded here, where they are shown.
+//! The JSON holds everything, the tables what people compare.
 
 use std::path::Path;
 

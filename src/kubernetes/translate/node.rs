@@ -1,4 +1,6 @@
-//! A node object as a fact.
+//! A node object as a fact: name, labels, taints, cordon, and what it offers.
+//! What cannot be used is left out and named: nothing is placed on what nobody can count.
+//! Reads no conditions: as in kube-scheduler, what keeps pods away from a node in trouble is its taints.
 
 use super::amounts;
 use super::objects::NodeObject;

@@ -1,5 +1,6 @@
 //! Sharing: names and asks that many objects repeat are kept once.
 //! What nobody uses any more is swept out when a shelf has doubled, so a long life does not grow it.
+//! Invariant: equal values on a shelf are one allocation. Knows nothing of what names and asks mean.
 
 use std::collections::HashSet;
 use std::hash::Hash;

@@ -1,5 +1,6 @@
 //! Topology wishes in annotations, on PodGroups and on their pods. Until Muster places gangs by topology,
 //! a required domain refuses the gang by name; a preferred one is only a wish and is left out.
+//! The one list of the annotations that count as such a wish.
 
 use super::objects::Annotations;
 

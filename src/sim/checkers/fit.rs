@@ -1,6 +1,6 @@
 //! Whether a node's object lets a pod in, load left aside: cordon, taints, selector, and required affinity.
-//!
 //! Written for the checkers alone, from the objects alone; shares nothing with the rules that it checks.
+//! Knows neither facts nor asks: a mistake of the translation must show here too.
 
 use serde_json::Value;
 

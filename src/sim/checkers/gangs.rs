@@ -1,4 +1,6 @@
 //! Gangs are bound whole or not at all, and none waits that would fit.
+//! Reads PodGroups and pods as the API shows them; knows no plan, no commitment, and no seat.
+//! What it remembers between two looks: which groups had their minimum, and since when one is bound in part.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,6 @@
 //! What pods say about why they wait is said in time and does not contradict the truth.
+//! Reads conditions as people do: reason and message; knows none of the sentences that the engine makes.
+//! A word that is not on the list of reasons is a broken promise, since nobody could look it up.
 
 use std::collections::BTreeMap;
 

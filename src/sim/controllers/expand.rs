@@ -1,5 +1,6 @@
 //! Workload objects as the pods that they come to, where no controller runs (`muster simulate`):
 //! OWNER-0, OWNER-1, and so on, each owned by OWNER. Pure: the same object gives the same pods.
+//! Makes pods only: what becomes of them, and whether the API would take them, is judged elsewhere.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! What a Job's status says: counts, completed indexes, times, conditions, in the Job controller's words.
+//! Decides nothing: the verdict on the Job comes in, the whole status goes out.
+//! Invariant: the final condition waits for the last pod, so nothing of a finished Job runs on.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,6 @@
 //! One workload object and what its controller remembers of it: the view, the status last written,
 //! and what a reconciliation may use. A reconciliation is idempotent: nothing changed, nothing written.
+//! A write that does not show is sent again after growing pauses, for as long as it is wanted.
 
 use std::collections::BTreeMap;
 

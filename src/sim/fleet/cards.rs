@@ -1,5 +1,6 @@
 //! The GPU cards that a simulated fleet knows: what GPU Feature Discovery says of each,
 //! and into which MIG instances it may be cut. Facts of products; knows no node and no file.
+//! Invariant: a layout that `fits` accepts has a place for each of its instances on one card.
 
 /// What is known of a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

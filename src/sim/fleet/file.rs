@@ -1,5 +1,6 @@
-//! The fleet file as written: field names and their meaning. What fields come to, and their defaults,
-//! is `shape.rs`'s matter. Scalars are kept as text, so that `2`, `"2"`, and `2Gi` are read alike.
+//! The fleet file as written: field names and their meaning. A field that does not exist is an error.
+//! What fields come to, and their defaults, is the business of `shape`.
+//! Scalars are kept as text, so that `2`, `"2"`, and `2Gi` are read alike.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! The fleet file: a short YAML list of nodes becomes full Node objects, as a cluster with NVIDIA's
 //! device plugin and GPU Feature Discovery shows them. Text in, objects out; reading the file is the caller's.
+//! Invariants: no two nodes have one name; with any problem there are no nodes, and every problem is told.
 //!
 //! ```yaml
 //! nodes:

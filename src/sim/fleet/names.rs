@@ -1,5 +1,6 @@
 //! Ranges in names: `a[1-4]` is a1, a2, a3, a4; `r[1-2]n[01-16]` is r1n01 to r2n16, the last range moving fastest.
 //! A number keeps the width that the range's first number is written with.
+//! Knows nothing of nodes beyond what a name may be; a pattern that stands for too many names is refused unexpanded.
 
 /// Most names that one pattern may stand for.
 pub(super) const NAMES_MAX: usize = 100_000;

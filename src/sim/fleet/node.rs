@@ -1,5 +1,6 @@
 //! A whole Node object for one name of a fleet entry: capacity, labels as GPU Feature Discovery and
 //! topology tools write them, taints, addresses. Conditions are the kubelet's and written by it.
+//! Checks nothing: what comes here was checked as a `Shape`. The same entry gives the same object.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! What an entry of the fleet file comes to: amounts, cards, labels, taints, checked.
 //! Every problem is collected with its field, value, and remedy; nothing is guessed in silence.
+//! Makes no object and knows no name of a node: `node` writes what stands here.
 
 use std::collections::BTreeMap;
 

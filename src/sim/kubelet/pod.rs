@@ -1,5 +1,6 @@
 //! A pod's life on its node: taken in, started, ended, stopped, deleted.
 //! Each change of stage is one write; a write that does not show within the retry time is sent again.
+//! Invariant: a pod holds amounts of its node exactly from its admission until its containers have ended.
 
 use serde_json::Value;
 

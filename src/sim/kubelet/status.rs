@@ -1,5 +1,6 @@
 //! The bodies a kubelet writes: `status` of a pod in each stage of its life.
 //! Shapes and reasons follow the kubelet of Kubernetes 1.37; nothing here decides anything.
+//! Knows no node and no timetable; a patch says what is true at the time that it is given.
 
 use serde_json::Value;
 use serde_json::json;

@@ -1,5 +1,6 @@
 //! What a manifest wishes of the simulated containers: how long they run and how they exit.
 //! Written as annotations on a pod or on its PodGroup; the pod's own go first.
+//! A wish that cannot be read is kept as such, so that the pod fails with the reason instead of running for ever.
 
 use super::status::Exit;
 use crate::base::names::ObjectName;

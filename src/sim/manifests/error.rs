@@ -1,4 +1,6 @@
 //! What is wrong with the input, said so that it can be mended: where, what, and how.
+//! Knows no kind and no rule: whoever finds something wrong fills these in.
+//! Each error is one line when it is shown; long values are cut.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! The nodes of a replay: a fleet file, made Node objects, made facts, as a real cluster's would be.
+//! Has no reader of its own: file and objects are read by the code that serves the playground and `muster run`.
+//! A node that cannot be used as it stands ends the replay before it begins.
 
 use crate::cluster::facts::NodeFact;
 use crate::engine::event::Event;

@@ -1,5 +1,6 @@
 //! Jobs of a trace as the facts that a cluster would tell: PodGroups and pods that come, are bound, and go.
 //! Uids are `JOB-MEMBER`, so that an order leads back to its job without a table.
+//! Decides nothing, and knows no time beyond what the trace tells. A job of one pod has no PodGroup.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

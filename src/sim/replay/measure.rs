@@ -1,5 +1,6 @@
 //! What a replay came to, in exact integers: waits, completion times, allocation, makespan.
 //! Percentiles are nearest-rank: the p-th is the smallest value that at least p percent do not exceed.
+//! Invariant: a job that never started is counted as unplaced and is in no other figure.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,6 @@
 //! Policies that a replay can run side by side: settings of the one engine, not branches in it.
+//! A policy is a row of the table: a name, what it does, and how it changes the defaults.
+//! Knows no trace and no cluster.
 
 use crate::base::time::Span;
 use crate::engine::settings::Notices;

@@ -1,6 +1,6 @@
 //! The steps of a script as written, and what they come to.
-//!
 //! Each step has `at` and exactly one of `apply`, `patch`, `delete`, `evict`, and `fault`.
+//! Does nothing itself: a step becomes an action of the world. A step that makes no sense ends the story.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,4 +1,6 @@
 //! The gang-scheduling benchmark of NVIDIA's knavigator: jobs of equal workers, submit times in seconds from 0.
+//! A job is one role: each worker is a pod with the same number of GPUs.
+//! Refuses a job number that occurs twice, and counts beyond what any such benchmark has.
 
 use std::collections::BTreeSet;
 

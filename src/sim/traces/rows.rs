@@ -1,5 +1,6 @@
 //! Rows of a comma-separated trace with their line numbers, and the values that formats read from them.
 //! The header must be exactly the one that the format declares.
+//! Knows no job: a value that is not what it should be becomes an error with line, column, value, and remedy.
 
 use std::fmt;
 

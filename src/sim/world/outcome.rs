@@ -1,6 +1,6 @@
 //! The result of a simulation, from the chronicle, the API, and the engine's word on what waits.
-//!
 //! Reads only. Invariant: the order of each list is the contract's, whatever the order of the maps here.
+//! Times are spans since time 0; what happened before it counts as having happened at it.
 
 use super::World;
 use super::chronicle::{Entry, What};
