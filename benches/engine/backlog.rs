@@ -68,7 +68,9 @@ fn measure(shapes: u64) {
         }
         spent += start.elapsed();
         for order in &cycle.orders {
-            let Action::Bind { pod, node, .. } = &order.action;
+            let Action::Bind { pod, node, .. } = &order.action else {
+                unreachable!("pods without a group are simply bound")
+            };
             let fact = waiting.iter().find(|fact| fact.uid == pod.uid).expect("it waited");
             living.push(fleet::running(fact, node));
         }

@@ -94,7 +94,9 @@ fn one_round(
         .orders
         .iter()
         .map(|order| {
-            let Action::Bind { pod, node, .. } = &order.action;
+            let Action::Bind { pod, node, .. } = &order.action else {
+                unreachable!("pods without a group are simply bound")
+            };
             let copy = copies.iter().find(|copy| copy.uid == pod.uid).expect("it was told");
             fleet::running(copy, &Name::clone(node))
         })

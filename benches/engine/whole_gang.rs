@@ -46,6 +46,7 @@ fn measure(round: u32) {
         priority: None,
         unsupported: Vec::new(),
         malformed: None,
+        commit: None,
         status: GroupStatus::default(),
     });
     let members: Vec<_> =

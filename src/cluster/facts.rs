@@ -2,6 +2,10 @@
 //! Taking the same fact twice changes nothing.
 //! Speaks names and uids, never ids. A pod or PodGroup that contradicts itself is a fact too: `malformed` says why.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::{Span, Time};
 use crate::workload::ask::{Amounts, SharedAsk};
@@ -117,8 +121,36 @@ pub struct GroupFact {
     pub unsupported: Vec<Name>,
     /// What is wrong with the object (field, value, remedy). Such a gang is refused as `InvalidGang`.
     pub malformed: Option<Name>,
+    /// The plan that it is committed to: annotation `muster.dev/commit`.
+    pub commit: Option<CommitMark>,
     /// The status that the object shows now, so that only changes are written.
     pub status: GroupStatus,
+}
+
+/// Names one plan of one gang: annotation `muster.dev/commit: EPOCH:HASH` on the PodGroup.
+/// Setting it is the point at which the plan is decided; a record without it is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitMark {
+    /// Which plan of the gang this is, from 1.
+    pub epoch: u32,
+    /// What the plan says, hashed: two schedulers may choose the same epoch for different plans.
+    pub hash: u64,
+}
+
+impl fmt::Display for CommitMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.epoch, self.hash)
+    }
+}
+
+/// Reads what [`CommitMark`] displays.
+impl FromStr for CommitMark {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (epoch, hash) = text.split_once(':').unwrap_or((text, ""));
+        Ok(Self { epoch: epoch.parse()?, hash: u64::from_str_radix(hash, 16)? })
+    }
 }
 
 /// The part of a PodGroup's status that Muster writes.
@@ -149,4 +181,19 @@ pub struct GroupCondition {
     pub message: String,
     /// The generation it speaks of.
     pub observed_generation: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CommitMark;
+
+    #[test]
+    fn a_commit_mark_reads_as_it_is_written() {
+        let mark = CommitMark { epoch: 12, hash: 0xab };
+        assert_eq!(mark.to_string(), "12:00000000000000ab");
+        assert_eq!(mark.to_string().parse(), Ok(mark));
+        for wrong in ["", "12", "12:", ":ab", "x:ab", "12:xyz", "-1:ab"] {
+            assert!(wrong.parse::<CommitMark>().is_err(), "{wrong:?}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use super::backlog::{LineId, NODES_REMEMBERED, Shape};
 use super::commitment::{Commitment, State, Step};
 use super::gangs::{Gang, GangId};
-use super::order::{Action, Order, OrderId, PodRef, WaitReason};
+use super::order::{Action, BindRole, Order, OrderId, PodRef, WaitReason};
 use super::pods::{Answer, Place, Seat, Standing};
 use super::verdict::{Verdict, judge};
 use super::{Cycle, Engine};
@@ -355,6 +355,7 @@ impl Engine {
         self.withdraw(id);
         let gang = self.gangs.get_mut(id);
         gang.ready_since = None;
+        let role = gang.role_of_binds(plan.seats.len());
         let epoch = gang.begin_commitment();
         let name = gang.identity.name().clone();
         orders.reserve(plan.seats.len());
@@ -363,7 +364,7 @@ impl Engine {
             let node = self.cluster.node_name(seat.node).clone();
             orders.push(Order {
                 id: order,
-                action: Action::Bind { pod, node, gang: name.clone(), epoch },
+                action: Action::Bind { pod, node, gang: name.clone(), epoch, role },
             });
         }
         self.counters.binds_ordered += plan.seats.len() as u64;
@@ -442,6 +443,15 @@ impl Gang {
     fn was_scheduled_before(&self) -> bool {
         let condition = self.fact.as_ref().and_then(|fact| fact.status.condition.as_ref());
         condition.is_some_and(|condition| condition.holds)
+    }
+
+    /// What binds of so many members at once are to the gang's plan.
+    fn role_of_binds(&self, members: usize) -> BindRole {
+        if self.is_plain() || self.minimum() == 0 || (members == 1 && !self.has_started()) {
+            return BindRole::Alone;
+        }
+        let of_the_minimum = !self.has_started() && self.tally.counted() < self.minimum();
+        if of_the_minimum { BindRole::Planned } else { BindRole::Late }
     }
 
     /// Begins, or repairs, the commitment for a plan whose seats are about to be held. Returns the epoch.

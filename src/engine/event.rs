@@ -3,6 +3,7 @@
 //! Knows no watch, no request, and no version of an API.
 
 use super::order::OrderId;
+use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
 use crate::cluster::facts::{GroupFact, GroupName, NodeFact, PodFact};
 
@@ -31,6 +32,15 @@ pub enum Event {
         /// Its uid.
         uid: Name,
     },
+    /// The record of a gang's plan was added or changed, or a part of one.
+    Record(Box<RecordFact>),
+    /// A record, or a part of one, is gone.
+    RecordGone {
+        /// The record's own namespace and name.
+        name: ObjectName,
+        /// Its uid.
+        uid: Name,
+    },
     /// An order came back from the world.
     Settled {
         /// Which order.
@@ -45,8 +55,17 @@ pub enum Event {
 /// What became of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took effect.
+    /// It took effect (also: it had taken effect before, whoever sent it).
     Done,
+    /// It took effect, and the record or PodGroup that it wrote is in this version since.
+    Written {
+        /// `metadata.resourceVersion`.
+        resource_version: u64,
+    },
+    /// A fence: the pod is fenced off from all binds that are under way, but one of them came first.
+    BoundTo(Name),
+    /// It did not and will not take effect: the record says something else, namely this.
+    Superseded(Box<RecordFact>),
     /// It did not and will not take effect: the object had changed (HTTP 409).
     Conflict(String),
     /// It did not and will not take effect: the object is gone (404, or another uid).

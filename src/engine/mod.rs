@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod order;
+pub mod record;
 pub mod settings;
 
 pub mod counters;

@@ -35,6 +35,7 @@ impl Engine {
             Event::PodGone { name, uid } => self.observe_pod_gone(&name, &uid),
             Event::Group(fact) => self.observe_group(fact),
             Event::GroupGone { name, uid } => self.observe_group_gone(&name, &uid),
+            Event::Record(_) | Event::RecordGone { .. } => {}
             Event::Settled { order, outcome } => self.settle(order, outcome),
             Event::Synced => self.synced = true,
         }

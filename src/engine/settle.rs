@@ -51,7 +51,13 @@ impl Engine {
     pub(super) fn settle(&mut self, order: OrderId, outcome: Outcome) {
         let Some(pod) = self.orders.under_way.get(&order).copied() else { return };
         match outcome {
-            Outcome::Done => self.bind_done(pod),
+            // A bind has no other good outcome than done.
+            Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) => self.bind_done(pod),
+            Outcome::Superseded(record) => {
+                self.counters.binds_conflicted += 1;
+                let cause = format!("the plan was superseded by {}", record.mark);
+                self.bind_failed(pod, &cause, SetbackCure::NewerVersion);
+            }
             Outcome::Conflict(cause) => {
                 self.counters.binds_conflicted += 1;
                 self.bind_failed(pod, &cause, SetbackCure::NewerVersion);

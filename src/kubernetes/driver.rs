@@ -266,8 +266,9 @@ impl Driver {
             debug!(orders = cycle.orders.len(), "cycle");
         }
         for order in cycle.orders {
-            let Action::Bind { pod, .. } = &order.action;
-            self.binding.insert(order.id, pod.uid.clone());
+            if let Action::Bind { pod, .. } = &order.action {
+                self.binding.insert(order.id, pod.uid.clone());
+            }
             // The executor ends only after this sender.
             let _ = self.channels.orders.send(order);
         }

@@ -146,10 +146,12 @@ pub async fn carry_out(
     let (wire, settled) = (&wire, &settled);
     incoming
         .for_each_concurrent(concurrent, |order| async move {
-            let Action::Bind { pod, node, gang, epoch } = order.action;
+            let Action::Bind { pod, node, gang, epoch, .. } = order.action else {
+                unreachable!("nothing but binds is ordered yet")
+            };
             let outcome = bind(wire, &pod, &node, epoch).await;
             match &outcome {
-                Outcome::Done => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "bound"),
+                Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) | Outcome::Superseded(_) => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "bound"),
                 Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
                     warn!(pod = %pod.name, gang = %gang, node = %node, epoch, why = %why, "not bound");
                 }

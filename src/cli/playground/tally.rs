@@ -122,6 +122,8 @@ impl Tally {
                 }
                 Event::Group(_)
                 | Event::GroupGone { .. }
+                | Event::Record(_)
+                | Event::RecordGone { .. }
                 | Event::Settled { .. }
                 | Event::Synced => {}
             }

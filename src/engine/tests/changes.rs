@@ -1,10 +1,10 @@
 //! What changes while a gang waits, is being bound, or runs.
 
-use super::stage::{Stage, group, group_name, member, node, pod};
+use super::stage::{Stage, bind_of, group, group_name, member, node, pod};
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::{GroupCondition, PodFact, PodPhase};
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, WaitReason};
+use crate::engine::order::WaitReason;
 
 #[test]
 fn a_minimum_that_is_raised_or_lowered_counts_at_the_next_decision() {
@@ -177,8 +177,8 @@ fn epochs_count_the_plans_of_a_gang() {
     stage.put(pod("plain", 1));
     let epochs = |orders: &[crate::engine::order::Order]| -> Vec<(String, u32)> {
         let epoch = |order: &crate::engine::order::Order| {
-            let Action::Bind { pod, epoch, .. } = &order.action;
-            (pod.name.name.to_string(), *epoch)
+            let bind = bind_of(order);
+            (bind.pod.name.name.to_string(), bind.epoch)
         };
         orders.iter().map(epoch).collect()
     };

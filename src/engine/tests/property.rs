@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stage::{GPU, Stage, group, group_name, member, node, pod};
+use super::stage::{Bind, GPU, Stage, bind_of, group, group_name, member, node, pod};
 use crate::base::names::Name;
 use crate::base::random::Random;
 use crate::base::time::Span;
 use crate::cluster::facts::{GroupFact, PodFact, PodPhase};
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Order};
+use crate::engine::order::Order;
 
 /// A random world and what is under way in it.
 struct World {
@@ -142,7 +142,7 @@ impl World {
         }
         let at = self.random.below(self.sent.len() as u64) as usize;
         let order = self.sent.remove(at);
-        let Action::Bind { pod, node, .. } = &order.action;
+        let (pod, node) = (bind_of(&order).pod, bind_of(&order).node);
         let applies = self.stage.could_bind(pod);
         let told = match self.random.below(10) {
             0 => Outcome::Refused("denied".to_owned()),
@@ -154,6 +154,9 @@ impl World {
             Outcome::Done => true,
             Outcome::Unknown(_) => applies && self.random.chance(50),
             Outcome::Refused(_) | Outcome::Conflict(_) | Outcome::Gone => false,
+            Outcome::Written { .. } | Outcome::BoundTo(_) | Outcome::Superseded(_) => {
+                unreachable!("no bind comes back so")
+            }
         };
         let (name, node) = (pod.name.name.clone(), node.clone());
         let told_first = self.random.chance(50);
@@ -196,7 +199,7 @@ impl World {
             }
         }
         for order in &self.sent {
-            let Action::Bind { pod, node, .. } = &order.action;
+            let Bind { pod, node, .. } = bind_of(order);
             if self.stage.could_bind(pod) {
                 count(node, self.stage.pod(&pod.name.name));
             }
@@ -232,7 +235,7 @@ impl World {
     /// Faults end, gates go, room is made: what is complete must be bound.
     fn heal(&mut self) {
         for order in std::mem::take(&mut self.sent) {
-            let Action::Bind { pod, .. } = &order.action;
+            let Bind { pod, .. } = bind_of(&order);
             let outcome = if self.stage.could_bind(pod) { None } else { Some(Outcome::Gone) };
             match outcome {
                 Some(outcome) => self.stage.outcome(&order, outcome),
@@ -260,8 +263,8 @@ impl World {
 fn check_whole(world: &World, orders: &[Order]) {
     let mut by_gang: BTreeMap<String, u32> = BTreeMap::new();
     for order in orders {
-        let Action::Bind { gang, epoch, .. } = &order.action;
-        if *epoch > 0 {
+        let Bind { gang, epoch, .. } = bind_of(order);
+        if epoch > 0 {
             *by_gang.entry(gang.name.to_string()).or_default() += 1;
         }
     }

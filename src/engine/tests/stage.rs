@@ -31,6 +31,31 @@ pub(super) struct Stage {
     pub(super) notices: Vec<Notice>,
 }
 
+/// A bind that was ordered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bind<'a> {
+    pub(super) pod: &'a PodRef,
+    pub(super) node: &'a Name,
+    pub(super) gang: &'a ObjectName,
+    pub(super) epoch: u32,
+}
+
+/// The bind that an order is.
+pub(super) fn bind_of(order: &Order) -> Bind<'_> {
+    match &order.action {
+        Action::Bind { pod, node, gang, epoch, role: _ } => Bind { pod, node, gang, epoch: *epoch },
+        other @ (Action::Propose(_)
+        | Action::Commit { .. }
+        | Action::Verify { .. }
+        | Action::Seal { .. }
+        | Action::Abort { .. }
+        | Action::FinishAbort { .. }
+        | Action::RemoveRecord { .. }
+        | Action::Fence { .. }
+        | Action::Evict { .. }) => panic!("no bind: {other:?}"),
+    }
+}
+
 /// A node with so many GPUs and more than enough of the rest.
 pub(super) fn node(name: &str, gpus: i64) -> NodeFact {
     NodeFact {
@@ -96,6 +121,7 @@ pub(super) fn group(name: &str, minimum: u32) -> GroupFact {
         priority: None,
         unsupported: Vec::new(),
         malformed: None,
+        commit: None,
         status: GroupStatus::default(),
     }
 }
@@ -231,7 +257,7 @@ impl Stage {
 
     /// Lets a bind take effect: its outcome is told, then the pod as it is now.
     pub(super) fn apply(&mut self, order: &Order) {
-        let Action::Bind { pod, node, .. } = &order.action;
+        let Bind { pod, node, .. } = bind_of(order);
         let fact = self.pods.get(&pod.name.name).expect("a bind names a pod that exists");
         assert_eq!(
             (&fact.uid, fact.resource_version),

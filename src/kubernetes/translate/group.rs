@@ -87,6 +87,8 @@ pub(super) fn fact(
         priority: group.spec.priority.filter(|_| source == GroupSource::Native),
         unsupported: unsupported.into_iter().map(Into::into).collect(),
         malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
+        // What is no mark commits to nothing.
+        commit: metadata.annotations.commit.as_ref().and_then(|mark| mark.parse().ok()),
         status: status(&group.status),
     }
 }

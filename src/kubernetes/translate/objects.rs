@@ -61,6 +61,9 @@ pub struct Annotations {
     /// Set on mirror pods of static pods.
     #[serde(rename = "kubernetes.io/config.mirror")]
     pub mirror: Option<String>,
+    /// The plan that a PodGroup is committed to.
+    #[serde(rename = "muster.dev/commit")]
+    pub commit: Option<String>,
     /// A level or node label within which the whole gang must be.
     #[serde(rename = "muster.dev/required-topology")]
     pub required_topology: Option<String>,

@@ -34,6 +34,8 @@ fn fact(event: Event) -> Option<NodeFact> {
         | Event::PodGone { .. }
         | Event::Group(_)
         | Event::GroupGone { .. }
+        | Event::Record(_)
+        | Event::RecordGone { .. }
         | Event::Settled { .. }
         | Event::Synced => None,
     }

@@ -180,6 +180,7 @@ fn group(job: &Job, index: usize, name: GroupName) -> GroupFact {
         priority: None,
         unsupported: Vec::new(),
         malformed: None,
+        commit: None,
         status: GroupStatus::default(),
     }
 }

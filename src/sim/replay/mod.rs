@@ -198,7 +198,9 @@ impl<'a> World<'a> {
             let cycle = self.engine.decide(self.now);
             self.cycles += 1;
             for order in cycle.orders {
-                let Action::Bind { pod, node, .. } = order.action;
+                let Action::Bind { pod, node, .. } = order.action else {
+                    unreachable!("nothing but binds is ordered yet")
+                };
                 let member = Member::of_uid(&pod.uid);
                 let job = &self.jobs[member.job];
                 let settled = Event::Settled { order: order.id, outcome: Outcome::Done };

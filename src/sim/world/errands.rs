@@ -47,7 +47,9 @@ impl World {
 
     /// Executes one order.
     fn execute(&mut self, order: Order) {
-        let Action::Bind { pod, node, epoch, .. } = order.action;
+        let Action::Bind { pod, node, epoch, .. } = order.action else {
+            unreachable!("nothing but binds is ordered yet")
+        };
         let until = self.now + TRIED_FOR;
         self.attempt(Errand { order: order.id, pod, node, epoch, until, pause: FIRST_PAUSE });
     }
