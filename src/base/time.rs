@@ -163,11 +163,11 @@ fn leading_span(text: &str) -> Option<(i128, &str)> {
         "" => Some(0),
         text => text.parse::<i128>().ok(),
     };
-    // 13 decimals reach below a nanosecond even of an hour.
-    let decimals = &decimals[..decimals.len().min(13)];
     if decimals.contains('.') {
         return None;
     }
+    // 13 decimals reach below a nanosecond even of an hour.
+    let decimals = &decimals[..decimals.len().min(13)];
     let scale = 10_i128.pow(u32::try_from(decimals.len()).expect("at most 13"));
     let total = digits(whole)?.checked_mul(unit)? + digits(decimals)? * unit / scale;
     Some((total, rest))
@@ -211,6 +211,7 @@ mod tests {
             ("s", None),
             (".s", None),
             ("1.2.3s", None),
+            ("1.0000000000000.5s", None),
             ("1d", None),
             ("1s ", None),
             ("9999999999h", None),

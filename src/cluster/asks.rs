@@ -202,11 +202,6 @@ impl AskTable {
         &self.constraints[id].as_ref().expect("a constraint lives as long as its asks").example
     }
 
-    /// How many asks are kept, used or idle.
-    pub(super) fn len(&self) -> usize {
-        self.by_content.len()
-    }
-
     fn slot_mut(&mut self, id: AskId) -> &mut AskSlot {
         self.asks[id].as_mut().expect("an ask id is used only while the ask is held")
     }
@@ -298,7 +293,7 @@ mod tests {
             let id = asks.intern(&ask(&[("cpu", amount)]), &mut resources);
             asks.forget(id);
         }
-        assert!(asks.len() <= IDLE_ASKS_KEPT + 1, "{} asks kept", asks.len());
+        assert!(asks.by_content.len() <= IDLE_ASKS_KEPT + 1, "{} asks kept", asks.by_content.len());
         assert_eq!(asks.intern(&ask(&[("cpu", 1)]), &mut resources), kept);
     }
 }

@@ -22,9 +22,9 @@ pub enum Discrepancy {
         /// Which resource.
         resource: Name,
         /// What is kept.
-        kept: i64,
+        kept: i128,
         /// What a recount gives.
-        recounted: i64,
+        recounted: i128,
     },
     /// A node stands in the wrong bucket of the index.
     Index {
@@ -79,8 +79,8 @@ pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
     for (id, node) in cluster.nodes.known() {
         for resource in kinds(cluster) {
             let offered = offered(cluster, id, resource);
-            let free = offered.saturating_sub(used.get(&(id, resource)).copied().unwrap_or(0));
-            let kept = cluster.load().free(id, resource);
+            let free = i128::from(offered) - used.get(&(id, resource)).copied().unwrap_or(0);
+            let kept = cluster.load().exact_free(id, resource);
             let name = || cluster.resources().name(resource).clone();
             if kept != free || cluster.load().allocatable(id, resource) != offered {
                 return Err(Discrepancy::Free {
@@ -90,14 +90,15 @@ pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
                     recounted: free,
                 });
             }
-            let expected = if cluster.node_exists(id) { Band::of(free) } else { Band::NONE };
+            let band = Band::of(cluster.load().free(id, resource));
+            let expected = if cluster.node_exists(id) { band } else { Band::NONE };
             let bands = cluster.load().bands(resource).bands_from(Band::of(1));
             let mut found = bands.filter(|(_, nodes)| nodes.contains(id)).map(|(band, _)| band);
             if found.next().unwrap_or(Band::NONE) != expected || found.next().is_some() {
                 return Err(Discrepancy::Index { node: node.name.clone(), resource: name() });
             }
             if cluster.is_schedulable(id) {
-                sums[resource.index()] += i128::from(free);
+                sums[resource.index()] += free;
             }
         }
     }
@@ -120,13 +121,13 @@ fn offered(cluster: &Cluster, node: NodeId, resource: ResourceId) -> i64 {
     found.map_or(0, |(_, amount)| *amount)
 }
 
-fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i64>, Discrepancy> {
+fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i128>, Discrepancy> {
     let mut used = BTreeMap::new();
     let mut pods: BTreeMap<NodeId, u32> = BTreeMap::new();
     for (pod, node) in cluster.pods.placed() {
         *pods.entry(node).or_default() += 1;
         for (resource, amount) in cluster.holding(pod) {
-            *used.entry((node, *resource)).or_default() += amount;
+            *used.entry((node, *resource)).or_default() += i128::from(*amount);
         }
     }
     for (id, node) in cluster.nodes.known() {

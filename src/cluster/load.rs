@@ -2,6 +2,8 @@
 //! place and release keeps current. Free amounts may be negative: facts are believed, not argued with.
 //! Knows no names, pods, or constraints.
 
+use std::collections::BTreeMap;
+
 use super::ids::{NodeId, ResourceId};
 use super::node_set::NodeSet;
 use crate::base::id::Id;
@@ -105,12 +107,21 @@ pub struct Load {
     index: Vec<BandIndex>,
     /// Only these are in the index: nodes that exist.
     indexed: NodeSet,
+    /// What of a free amount lies beyond an `i64`, where pods claim that much of a node: so that what is
+    /// taken and given back cancels out. Empty in every sane cluster.
+    beyond: BTreeMap<(NodeId, ResourceId), i128>,
 }
 
 impl Load {
     /// What `node` has left of `resource`.
     pub fn free(&self, node: NodeId, resource: ResourceId) -> i64 {
         self.free[node.index() * self.stride + resource.index()]
+    }
+
+    /// The same where it is less than an `i64` can hold.
+    pub(super) fn exact_free(&self, node: NodeId, resource: ResourceId) -> i128 {
+        let beyond = self.beyond.get(&(node, resource)).copied().unwrap_or(0);
+        i128::from(self.free(node, resource)) + beyond
     }
 
     /// What `node` offers of `resource` to pods, used or not.
@@ -182,13 +193,29 @@ impl Load {
 
     /// Changes what `node` has left of `resource` by `delta`.
     pub(super) fn shift_free(&mut self, node: NodeId, resource: ResourceId, delta: i64) {
-        let slot = &mut self.free[node.index() * self.stride + resource.index()];
-        let (before, after) = (*slot, slot.saturating_add(delta));
-        *slot = after;
+        let at = node.index() * self.stride + resource.index();
+        let before = self.free[at];
+        let after = match before.checked_add(delta) {
+            Some(after) if self.beyond.is_empty() => after,
+            Some(_) | None => self.shift_beyond(node, resource, delta),
+        };
+        self.free[at] = after;
         let (before, after) = (Band::of(before), Band::of(after));
         if before != after && self.indexed.contains(node) {
             self.rebucket(node, resource, before, after);
         }
+    }
+
+    /// Shifts an amount that may lie beyond an `i64`; returns the nearest that does not.
+    fn shift_beyond(&mut self, node: NodeId, resource: ResourceId, delta: i64) -> i64 {
+        let exact = self.exact_free(node, resource) + i128::from(delta);
+        let nearest = exact.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        if exact == nearest {
+            self.beyond.remove(&(node, resource));
+        } else {
+            self.beyond.insert((node, resource), exact - nearest);
+        }
+        i64::try_from(nearest).expect("clamped to what an i64 holds")
     }
 
     fn rebucket(&mut self, node: NodeId, resource: ResourceId, before: Band, after: Band) {
@@ -256,6 +283,25 @@ mod tests {
             assert!(band.least() <= amount.max(0));
             assert!(amount >= 64 || band.least() == amount.max(0), "devices are counted exactly");
         }
+    }
+
+    #[test]
+    fn what_is_claimed_beyond_all_reason_is_given_back_exactly() {
+        let (mut load, node, kind) = (Load::default(), NodeId(0), ResourceId(0));
+        load.reserve(1, 1);
+        load.enter_index(node, 1);
+        load.set_allocatable(node, kind, 64);
+        for _ in 0..3 {
+            load.shift_free(node, kind, -i64::MAX);
+        }
+        assert_eq!(load.exact_free(node, kind), 64 - 3 * i128::from(i64::MAX));
+        load.set_allocatable(node, kind, 60);
+        for left in (0..3).rev() {
+            load.shift_free(node, kind, i64::MAX);
+            assert_eq!(load.exact_free(node, kind), 60 - left * i128::from(i64::MAX));
+        }
+        assert_eq!(load.free(node, kind), 60);
+        assert!(load.beyond.is_empty());
     }
 
     #[test]

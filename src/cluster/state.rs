@@ -117,11 +117,6 @@ impl Cluster {
         self.asks.constraint(id)
     }
 
-    /// How many asks are kept.
-    pub fn ask_count(&self) -> usize {
-        self.asks.len()
-    }
-
     /// Takes in a node's object.
     pub fn observe_node(&mut self, fact: &NodeFact) -> Changes {
         let known = self.nodes.id(&fact.name);
@@ -315,8 +310,8 @@ impl Cluster {
             return;
         }
         for (at, sum) in self.schedulable_free.iter_mut().enumerate() {
-            let free = self.load.free(node, ResourceId::from_index(at));
-            *sum += i128::from(free) * i128::from(sign.factor());
+            let free = self.load.exact_free(node, ResourceId::from_index(at));
+            *sum += free * i128::from(sign.factor());
         }
     }
 

@@ -280,7 +280,6 @@ impl Engine {
         if gang.fact.as_ref().is_none_or(|known| known.uid != *uid) {
             return;
         }
-        gang.fact = None;
         gang.forget_object();
         self.mark(id);
         self.retire_if_empty(id);

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
+use crate::cluster::facts::GroupSource;
+use crate::kubernetes::translate::pod::GROUP_LABEL;
+use crate::kubernetes::translate::pod::TUTORIAL_GROUP_LABEL;
 
 /// A view of one object's metadata.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,16 @@ impl<'a> Object<'a> {
         let owner = owners.iter().find(|owner| owner["controller"] == json!(true))?;
         let text = |field: &str| owner[field].as_str().unwrap_or("").to_owned();
         Some(Controller { kind: text("kind"), name: text("name"), uid: text("uid") })
+    }
+
+    /// The PodGroup that a pod is a member of: which API, and its name in the pod's namespace.
+    pub fn group(self) -> Option<(GroupSource, &'a str)> {
+        if let Some(name) = self.0["spec"]["schedulingGroup"]["podGroupName"].as_str() {
+            return Some((GroupSource::Native, name));
+        }
+        let labelled = |key| self.label(key).filter(|name| !name.is_empty());
+        let name = labelled(GROUP_LABEL).or_else(|| labelled(TUTORIAL_GROUP_LABEL))?;
+        Some((GroupSource::Coscheduling, name))
     }
 
     /// The status of condition `kind` in `status.conditions`; empty where absent.

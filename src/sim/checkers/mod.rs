@@ -208,7 +208,7 @@ fn check_places(fresh: &[&Value], snapshot: &Snapshot, violations: &mut Vec<Viol
 fn check_idle(snapshot: &Snapshot, violations: &mut Vec<Violation>) {
     let loads = loads(snapshot);
     for pod in snapshot.pods() {
-        let plain = crate::sim::manifests::sort::group_of(pod).is_none();
+        let plain = Object(pod).group().is_none();
         if !plain
             || node_of(pod).is_some()
             || words::said(pod).map(|said| said.reason) != Some("Unschedulable")
@@ -290,6 +290,6 @@ type GroupKey = (GroupSource, ObjectName);
 
 /// The group that a pod is a member of.
 fn group_key(pod: &Value) -> Option<GroupKey> {
-    let (source, group) = crate::sim::manifests::sort::group_of(pod)?;
+    let (source, group) = Object(pod).group()?;
     Some((source, ObjectName::new(Object(pod).namespace(), group)))
 }

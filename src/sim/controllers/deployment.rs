@@ -93,7 +93,9 @@ fn sets_path(round: &Round<'_>) -> String {
 fn leeway(spec: &Value, replicas: i64) -> Leeway {
     let rolling = &spec["strategy"]["rollingUpdate"];
     let resolve = |field: &str, remainder: i64| {
-        let share = |percent: i64| (percent * replicas + remainder).div_euclid(100);
+        let share = |percent: i64| {
+            percent.saturating_mul(replicas).saturating_add(remainder).div_euclid(100)
+        };
         let given = &rolling[field];
         match given.as_str() {
             Some(text) => {

@@ -270,7 +270,8 @@ fn with_type(kind: Kind, object: &Value) -> Value {
         Kind::Deployment => ("apps/v1", "Deployment"),
         Kind::ReplicaSet => ("apps/v1", "ReplicaSet"),
         Kind::StatefulSet => ("apps/v1", "StatefulSet"),
-        Kind::Node | Kind::Pod => ("v1", "Pod"),
+        Kind::Node => ("v1", "Node"),
+        Kind::Pod => ("v1", "Pod"),
         Kind::PodGroup => ("scheduling.x-k8s.io/v1alpha1", "PodGroup"),
     };
     object["apiVersion"] = Value::from(version);

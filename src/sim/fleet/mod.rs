@@ -69,17 +69,17 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Value>, FleetError> {
         let line = entry.referenced.line();
         let mut found = Problems::default();
         let entry = entry.value.over(&fleet.defaults);
-        for name in nodes_of(&entry, nodes.len(), &mut found) {
-            let label = name["metadata"]["name"].as_str().unwrap_or("").to_owned();
-            if let Some(first) = seen.insert(label.clone(), index) {
+        for node in nodes_of(&entry, nodes.len(), &mut found) {
+            let name = node["metadata"]["name"].as_str().unwrap_or("").to_owned();
+            if let Some(first) = seen.insert(name.clone(), index) {
                 found.add(
                     "name",
-                    &label,
+                    &name,
                     &format!("is there twice (first in nodes[{first}]): rename one"),
                 );
                 break;
             }
-            nodes.push(name);
+            nodes.push(node);
         }
         let name = entry.name.as_deref().unwrap_or("no name");
         problems.extend(

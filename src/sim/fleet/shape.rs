@@ -280,7 +280,9 @@ fn cut_cards(
             problems.add(&format!("{field}.profiles"), &shown.join(", "), &remedy);
         }
         for (profile, count) in profiles {
-            instances.entry(profile.name).or_insert((profile, 0)).1 += count * cards;
+            let sum = &mut instances.entry(profile.name).or_insert((profile, 0)).1;
+            // An absurd count was complained of above and must not end the reading of the rest.
+            *sum = sum.saturating_add(count.saturating_mul(cards));
         }
     }
     instances.retain(|_, (_, count)| *count > 0);

@@ -31,14 +31,14 @@ impl Rejection {
     }
 
     /// What the kubelet says when the device plugin has too few devices.
-    fn devices(resource: &str, requested: i64, available: i64) -> Self {
+    fn devices(resource: &str, requested: i64, available: i128) -> Self {
         Self::unexpected(format!(
             "Allocate failed due to requested number of devices unavailable for {resource}. \
              Requested: {requested}, Available: {available}, which is unexpected"
         ))
     }
 
-    fn resource(resource: &str, requested: i64, used: i64, capacity: i64) -> Self {
+    fn resource(resource: &str, requested: i64, used: i128, capacity: i64) -> Self {
         Self {
             reason: format!("OutOf{resource}"),
             message: format!(
@@ -60,7 +60,8 @@ pub(super) struct Room {
     labels: Vec<(Name, Name)>,
     pub(super) taints: Vec<Taint>,
     allocatable: Amounts,
-    used: BTreeMap<Name, i64>,
+    /// What pods hold together, which may be more than one amount can say.
+    used: BTreeMap<Name, i128>,
 }
 
 impl Room {
@@ -82,9 +83,9 @@ impl Room {
         self.change(amounts, -1);
     }
 
-    fn change(&mut self, amounts: &Amounts, sign: i64) {
+    fn change(&mut self, amounts: &Amounts, sign: i128) {
         for (resource, amount) in amounts.iter().filter(|(resource, _)| &**resource != "pods") {
-            *self.used.entry(resource.clone()).or_default() += sign * amount;
+            *self.used.entry(resource.clone()).or_default() += sign * i128::from(*amount);
         }
         *self.used.entry("pods".into()).or_default() += sign;
     }
@@ -95,7 +96,7 @@ impl Room {
         found.map(|(_, amount)| *amount)
     }
 
-    fn used(&self, resource: &str) -> i64 {
+    fn used(&self, resource: &str) -> i128 {
         self.used.get(resource).copied().unwrap_or(0)
     }
 
@@ -108,13 +109,13 @@ impl Room {
         for (resource, requested) in ask.requests.iter().filter(|(resource, _)| device(resource)) {
             // A resource that no plugin has registered is somebody else's to provide.
             let Some(allocatable) = self.allocatable(resource) else { continue };
-            let available = (allocatable - self.used(resource)).max(0);
-            if *requested > available {
+            let available = (i128::from(allocatable) - self.used(resource)).max(0);
+            if i128::from(*requested) > available {
                 return Err(Rejection::devices(resource, *requested, available));
             }
         }
         let pods = self.allocatable("pods").unwrap_or(0);
-        if self.used("pods") + 1 > pods {
+        if self.used("pods") + 1 > i128::from(pods) {
             return Err(Rejection::resource("pods", 1, self.used("pods"), pods));
         }
         // The names of native resources sort before all that have a domain.
@@ -127,7 +128,7 @@ impl Room {
                 }
                 return Err(Rejection::resource(resource, *requested, self.used(resource), 0));
             };
-            if *requested + self.used(resource) > allocatable {
+            if i128::from(*requested) + self.used(resource) > i128::from(allocatable) {
                 return Err(Rejection::resource(
                     resource,
                     *requested,

@@ -441,7 +441,7 @@ impl Kubelet {
         }
     }
 
-    /// A write did not show in time: it is sent again, each time after twice the wait, 64 times at most.
+    /// A write did not show in time: it is sent again, each time after twice the wait, up to 64 times the first.
     pub(super) fn repeat_pod_write(&mut self, now: Time, name: &ObjectName) {
         if self.park_if_silent(name, Due::ConfirmPod(name.clone())) {
             return;

@@ -15,9 +15,6 @@ pub const RUNS_FOR: &str = "muster.dev/runs-for";
 /// The code (0 to 255) with which the containers exit. Without it, 0.
 pub const EXIT_CODE: &str = "muster.dev/exit-code";
 
-/// Labels that make a pod a member of a coscheduling PodGroup.
-const GROUP_LABELS: [&str; 2] = ["scheduling.x-k8s.io/pod-group", "scheduling.k8s.io/pod-group"];
-
 /// The wishes of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
@@ -67,12 +64,7 @@ impl Wishes {
 
 /// The PodGroup that a pod is a member of.
 pub(super) fn group_of(pod: Object<'_>) -> Option<GroupName> {
-    let native = pod.0["spec"]["schedulingGroup"]["podGroupName"].as_str();
-    let labelled = || GROUP_LABELS.iter().find_map(|label| pod.label(label));
-    let (source, name) = match native {
-        Some(name) => (GroupSource::Native, name),
-        None => (GroupSource::Coscheduling, labelled()?),
-    };
+    let (source, name) = pod.group()?;
     Some(GroupName { name: ObjectName::new(pod.namespace(), name), source })
 }
 

@@ -14,16 +14,10 @@ use super::kind::{Kind, normalise};
 use super::read::{Document, Origin};
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::GroupSource;
+use crate::sim::kubelet::RUNS_FOR;
 
 /// Annotation: how long after time 0 a pod or PodGroup is created.
 pub const ARRIVES_AFTER: &str = "muster.dev/arrives-after";
-/// Annotation: how long a pod runs; on a PodGroup, how long those members run that do not say themselves.
-/// The kubelet acts on it; here it is only read to refuse what it could not read.
-pub const RUNS_FOR: &str = "muster.dev/runs-for";
-/// Labels that make a pod a member of a PodGroup of its namespace, the contract's first.
-pub const GROUP_LABELS: [&str; 2] =
-    ["scheduling.x-k8s.io/pod-group", "scheduling.k8s.io/pod-group"];
 
 /// Time 0 of an input without any creationTimestamp; nothing but logs would show it.
 const DEFAULT_ZERO: &str = "2026-01-01T00:00:00Z";
@@ -323,6 +317,7 @@ fn timed(found: Found, zero: Time, index: usize) -> Result<Arriving, Box<InputEr
             false => None,
         };
         if can_arrive_later {
+            // The kubelet acts on it; it is read here to refuse what the kubelet could not read.
             duration_annotation(&found.object, RUNS_FOR)?;
         }
         Ok((delay, creation(&found.object)?))
@@ -337,16 +332,6 @@ fn timed(found: Found, zero: Time, index: usize) -> Result<Arriving, Box<InputEr
     };
     let Found { origin, kind, name, object } = found;
     Ok(Arriving { origin, kind, name, at, created, object })
-}
-
-/// The PodGroup that a pod is a member of: which API, and its name in the pod's namespace.
-pub fn group_of(pod: &Value) -> Option<(GroupSource, &str)> {
-    if let Some(group) = pod["spec"]["schedulingGroup"]["podGroupName"].as_str() {
-        return Some((GroupSource::Native, group));
-    }
-    let labels = &pod["metadata"]["labels"];
-    let label = GROUP_LABELS.iter().find_map(|label| labels[*label].as_str());
-    label.filter(|group| !group.is_empty()).map(|group| (GroupSource::Coscheduling, group))
 }
 
 /// An error about an object that was recognised.

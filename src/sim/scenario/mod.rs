@@ -38,9 +38,9 @@ struct Tail {
     /// What is done while it runs.
     #[serde(default)]
     script: Vec<Step>,
-    /// What the transcript shows besides pods: `groups`.
+    /// What the transcript shows besides pods.
     #[serde(default)]
-    show: Option<String>,
+    show: Detail,
     /// Further manifests, relative to the scenario's directory.
     #[serde(default)]
     include: Vec<String>,
@@ -183,13 +183,9 @@ impl Scenario {
     }
 
     fn tell(&self, world: &World) -> String {
-        let detail = match self.tail.show.as_deref() {
-            Some("groups") => Detail::Groups,
-            Some(_) | None => Detail::Pods,
-        };
         let mut text: String =
             world.remarks().iter().map(|remark| format!("note: {remark}\n")).collect();
-        text.push_str(&transcript(world.chronicle().entries(), world.zero(), detail));
+        text.push_str(&transcript(world.chronicle().entries(), world.zero(), self.tail.show));
         text.push_str(&ending(world));
         text
     }

@@ -53,6 +53,11 @@ impl Step {
     /// A sentence that says what is wrong.
     pub(super) fn action(&self, file: &str) -> Result<(Span, Action), String> {
         let after = self.at.parse::<Span>().map_err(|error| format!("at: {error}"))?;
+        let acts = [&self.patch, &self.delete, &self.evict, &self.fault];
+        let acts = acts.into_iter().flatten().count() + self.apply.iter().len();
+        if acts != 1 {
+            return Err("write exactly one of apply, patch, delete, evict, fault".to_owned());
+        }
         let action = if let Some(objects) = &self.apply {
             apply(file, objects)?
         } else if let Some(of) = &self.patch {
@@ -66,10 +71,8 @@ impl Step {
                 return Err("evict: only pods can be evicted".to_owned());
             }
             Action::Evict(of.name)
-        } else if let Some(fault) = &self.fault {
-            Action::Fault(self.rule(fault)?)
         } else {
-            return Err("write one of apply, patch, delete, evict, fault".to_owned());
+            Action::Fault(self.rule(self.fault.as_deref().unwrap_or_default())?)
         };
         Ok((after, action))
     }

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use serde::Deserialize;
+
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
 use crate::sim::world::chronicle::{Entry, What};
@@ -14,7 +16,8 @@ use crate::sim::world::chronicle::{Entry, What};
 const TIME_WIDTH: usize = 7;
 
 /// What a transcript shows besides what happens to pods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Detail {
     /// Nothing.
     #[default]

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupSource;
-use crate::sim::manifests::sort::group_of;
 use crate::sim::object::Object;
 
 /// Something worth telling.
@@ -164,7 +163,8 @@ impl Chronicle {
 
 /// The PodGroup that a pod names, else its own name.
 pub fn gang_of(pod: &Value) -> String {
-    group_of(pod).map_or_else(|| Object(pod).name(), |(_, group)| group).to_owned()
+    let pod = Object(pod);
+    pod.group().map_or_else(|| pod.name(), |(_, group)| group).to_owned()
 }
 
 /// Reason and message of the condition `PodScheduled`, where it does not hold.

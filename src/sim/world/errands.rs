@@ -16,7 +16,8 @@ use crate::engine::Cycle;
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::{Action, Notice, Order, OrderId, PodRef, WaitReason};
 use crate::kubernetes::requests::{self, AfterBind, ConditionStamp, NativeVersion, Reply};
-use crate::sim::write::{Verb, Write};
+use crate::sim::attached;
+use crate::sim::write::Write;
 
 /// The first pause before a bind that is in doubt is tried again; it doubles each time.
 const FIRST_PAUSE: Span = Span::milliseconds(100);
@@ -122,18 +123,7 @@ impl World {
 
     /// Carries out what a kubelet wants written. What fails is written again by the kubelet.
     pub(super) fn write(&mut self, write: &Write) {
-        let method = match write.verb {
-            Verb::Create => "POST",
-            Verb::MergePatch | Verb::StrategicMergePatch => "PATCH",
-            Verb::Delete => "DELETE",
-        };
-        let incoming = Incoming {
-            method,
-            target: &write.path,
-            content_type: write.verb.content_type(),
-            payload: Payload::Json(write.body.clone()),
-        };
-        self.server.execute(self.now, incoming);
+        self.server.execute(self.now, attached::incoming(write));
     }
 
     /// Sends a request of the scheduler.

@@ -131,9 +131,7 @@ fn create(server: &mut Server, arriving: &Arriving, owners: &mut Owners) -> Resu
     let target = format!("{}?fieldValidation=Strict", collection(*kind, &name.namespace));
     let stored = server.create(*created, &target, object)?;
     if kind.has_template() {
-        let kind = stored.meta("kind");
-        let kind =
-            if kind.is_empty() { stored.value["kind"].as_str().unwrap_or_default() } else { kind };
+        let kind = stored.value["kind"].as_str().unwrap_or_default();
         let key = (name.namespace.to_string(), kind.to_owned(), name.name.to_string());
         owners.insert(key, stored.meta("uid").to_owned());
     }

@@ -13,7 +13,7 @@ use crate::apiserver::store::patch::PatchKind;
 use crate::base::names::ObjectName;
 use crate::sim::controllers::{Expansion, expand};
 use crate::sim::manifests::kind::Kind;
-use crate::sim::manifests::sort::{Arriving, group_of};
+use crate::sim::manifests::sort::Arriving;
 use crate::sim::object::Object;
 
 /// One object, by kind and name.
@@ -107,7 +107,8 @@ impl World {
             self.remarks.push(format!("evict {path}: there is no such pod"));
             return;
         };
-        if Object(&pod.value).controller().is_some() || group_of(&pod.value).is_some() {
+        let object = Object(&pod.value);
+        if object.controller().is_some() || object.group().is_some() {
             self.comebacks.insert(name.clone(), Self::made_anew(&pod.value));
         }
         let deleted = self.server.delete(self.now, &path, Value::Null);
