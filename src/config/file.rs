@@ -104,6 +104,8 @@ pub struct Kubernetes {
     pub read_timeout_seconds: Given<u32>,
     /// How long one watch request lasts before it is renewed.
     pub watch_timeout_seconds: Given<u32>,
+    /// From one recount against fresh listings to the next.
+    pub recount_period_seconds: Given<u32>,
 }
 
 /// Health, metrics, explanations.

@@ -35,6 +35,7 @@ const BINDS_CONCURRENT_MAX: u32 = 16;
 const WRITE_TIMEOUT_SECONDS: u32 = 2;
 const READ_TIMEOUT_SECONDS: u32 = 5;
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
+const RECOUNT_PERIOD_SECONDS: u32 = 600;
 const LISTEN_ADDRESS: &str = "0.0.0.0:10259";
 
 /// A day: longer pauses and limits are slips of the pen.
@@ -166,6 +167,11 @@ fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, Configurat
             "kubernetes.watchTimeoutSeconds",
             &given.watch_timeout_seconds,
             WATCH_TIMEOUT_SECONDS,
+        )?,
+        recount_period: seconds(
+            "kubernetes.recountPeriodSeconds",
+            &given.recount_period_seconds,
+            RECOUNT_PERIOD_SECONDS,
         )?,
     })
 }

@@ -17,6 +17,8 @@ pub struct KubernetesSettings {
     pub read_timeout: Span,
     /// How long one watch request lasts before it is renewed; bounds the blindness on a dead link.
     pub watch_timeout: Span,
+    /// From one recount against fresh listings to the next.
+    pub recount_period: Span,
 }
 
 /// The HTTP endpoints of `muster run`.

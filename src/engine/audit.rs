@@ -2,14 +2,16 @@
 //! broken, and a broken belief must end the process: double booking is worse than a restart.
 //! Changes nothing, and decides nothing by what it finds: that is the caller's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
+use super::event::Event;
 use super::gangs::{GangId, Tally};
 use super::kept_place::Clock;
 use super::pods::Place;
 use super::verdict::{Verdict, judge};
 use crate::base::names::Name;
+use crate::cluster::facts::PodFact;
 use crate::cluster::ids::PodId;
 
 impl Engine {
@@ -39,32 +41,75 @@ impl Engine {
             if self.cluster.node_of(id) != node {
                 return Err(format!("{name} counts at {node:?}, the cluster says otherwise"));
             }
-            let listed = pod.gang.is_none_or(|gang| self.gangs.get(gang).members.contains(&id));
-            if !listed {
-                return Err(format!("{name} is missing among the members of its gang"));
-            }
         }
         if seats != self.orders_under_way() {
             let orders = self.orders_under_way();
             return Err(format!("{seats} seats are held for {orders} orders"));
         }
-        let mut counted = BTreeSet::new();
+        let mut counted = BTreeMap::new();
         for (id, _) in self.gangs.iter() {
             self.audit_gang(id, &mut counted)?;
         }
-        let in_gangs = self.pods.iter().filter(|(_, pod)| pod.gang.is_some()).count();
-        if counted.len() == in_gangs {
-            return Ok(());
+        for (id, pod) in self.pods.iter() {
+            if pod.gang != counted.get(&id).copied() {
+                return Err(format!(
+                    "{} and its gang do not agree that it is a member",
+                    pod.fact.name
+                ));
+            }
         }
-        Err(format!("gangs list {} members, {in_gangs} pods say they are one", counted.len()))
+        Ok(())
     }
 
-    fn audit_gang(&self, id: GangId, counted: &mut BTreeSet<PodId>) -> Result<(), String> {
+    /// What the engine believes otherwise than a fact that it was told as the latest of its object, in words.
+    /// For a recount against fresh listings.
+    pub fn disagreement(&self, told: &Event) -> Option<String> {
+        match told {
+            Event::Pod(fact) => self.pod_disagreement(fact),
+            Event::Node(fact) => {
+                let nodes = self.cluster.nodes();
+                let known = nodes.id(&fact.name).and_then(|id| nodes.get(id).fact.as_deref());
+                (known != Some(fact)).then(|| {
+                    format!("node {} is believed to be {known:?}, it is {fact:?}", fact.name)
+                })
+            }
+            Event::Group(fact) => {
+                let gang = self.gangs.find(&fact.name);
+                let known = gang.and_then(|id| self.gangs.get(id).fact.as_deref());
+                (known != Some(fact)).then(|| {
+                    format!(
+                        "PodGroup {} is believed to be {known:?}, it is {fact:?}",
+                        fact.name.name
+                    )
+                })
+            }
+            Event::NodeGone(_)
+            | Event::PodGone { .. }
+            | Event::GroupGone { .. }
+            | Event::Settled { .. }
+            | Event::Synced => None,
+        }
+    }
+
+    fn pod_disagreement(&self, fact: &PodFact) -> Option<String> {
+        let known = self.pods.find(&fact.name).map(|id| &*self.pods.get(id).fact);
+        // A bind that is known to be done is believed before its own fact has come.
+        let node = |known: &PodFact| fact.node.is_none() || known.node == fact.node;
+        let rest = |known: &PodFact| {
+            let mut same = fact.clone();
+            same.node.clone_from(&known.node);
+            same == *known
+        };
+        let agrees = known.is_some_and(|known| node(known) && rest(known));
+        (!agrees).then(|| format!("pod {} is believed to be {known:?}, it is {fact:?}", fact.name))
+    }
+
+    fn audit_gang(&self, id: GangId, counted: &mut BTreeMap<PodId, GangId>) -> Result<(), String> {
         let gang = self.gangs.get(id);
         let name = gang.identity.name();
         let mut tally = Tally::default();
         for member in &gang.members {
-            if !counted.insert(*member) {
+            if counted.insert(*member, id).is_some() {
                 return Err(format!("{name} shares a member with another gang"));
             }
             tally.add(self.pods.get(*member));

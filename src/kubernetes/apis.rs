@@ -11,6 +11,8 @@ use super::execute::Wire;
 use super::requests::NativeVersion;
 use super::requests::Reply;
 use super::traffic::Purpose;
+use super::translate::Kind;
+use crate::cluster::facts::GroupSource;
 
 /// The PodGroup APIs that are served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +58,22 @@ async fn serves(wire: &Wire, group_version: &str) -> Result<bool, String> {
     }
 }
 
-/// A kind as kube addresses it.
-pub fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+/// A kind as kube addresses it; native PodGroups in the version that `apis` has, else the newest.
+pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
+    match kind {
+        Kind::Pod => resource("", "v1", "Pod", "pods"),
+        Kind::Node => resource("", "v1", "Node", "nodes"),
+        Kind::Group(GroupSource::Coscheduling) => {
+            resource("scheduling.x-k8s.io", "v1alpha1", "PodGroup", "podgroups")
+        }
+        Kind::Group(GroupSource::Native) => {
+            let version = apis.native.unwrap_or(NativeVersion::V1Beta1).as_str();
+            resource("scheduling.k8s.io", version, "PodGroup", "podgroups")
+        }
+    }
+}
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     let api_version =
         if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     ApiResource {

@@ -3,6 +3,8 @@
 //! Invariants: nothing is decided before every kind was listed; what is older than what is known is never told;
 //! notices wait while binds do.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ use super::execute::Settled;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
 use super::noticeboard::StateKey;
+use super::recount::Check;
 use super::requests::NativeVersion;
 use super::traffic::Traffic;
 use super::traffic::TrafficCounts;
@@ -67,6 +70,17 @@ pub enum Fault {
         /// Which object.
         name: ObjectName,
     },
+    /// A list of a kind is older than objects that were seen before it.
+    StoreWentBack {
+        /// Which kind.
+        kind: Kind,
+        /// The version of the list.
+        listed: u64,
+        /// The highest version seen before.
+        seen: u64,
+    },
+    /// A recount found what nothing explains; the text says what.
+    Differs(String),
     /// A task of the rim has ended, which it never does by itself.
     TaskEnded,
 }
@@ -80,6 +94,15 @@ impl fmt::Display for Fault {
                  its store was set back, so everything that is believed has to be read anew",
                 kind.as_str()
             ),
+            Self::StoreWentBack { kind, listed, seen } => write!(
+                f,
+                "the API server lists {} as of version {listed}, after it showed version {seen}: \
+                 its store was set back, so everything that is believed has to be read anew",
+                kind.as_str()
+            ),
+            Self::Differs(what) => {
+                write!(f, "a recount found that what is believed is not so: {what}")
+            }
             Self::TaskEnded => {
                 f.write_str("a task of the connection to the API server has ended unexpectedly")
             }
@@ -142,6 +165,8 @@ pub struct Channels {
     pub posted: mpsc::UnboundedReceiver<Posted>,
     /// From people.
     pub questions: mpsc::Receiver<Question>,
+    /// From the recount.
+    pub checks: mpsc::Receiver<Check>,
 }
 
 /// A notice has been written, or not: there is room for the next.
@@ -167,12 +192,15 @@ pub struct Driver {
     binding: HashMap<OrderId, Name>,
     /// What was last said about each node that cannot be used as it stands.
     complaints: BTreeMap<ObjectName, String>,
+    notices_under_way: usize,
     /// Binds that may be under way while notices are written.
     binds_beside_notices: usize,
     channels: Channels,
     traffic: Arc<Traffic>,
     cycles: Durations,
     scheduling: Durations,
+    /// The highest version that was seen before the running recount listed its kind.
+    recount_floor: u64,
 }
 
 impl Driver {
@@ -201,11 +229,13 @@ impl Driver {
             board,
             binding: HashMap::new(),
             complaints: BTreeMap::new(),
+            notices_under_way: 0,
             binds_beside_notices: 4,
             channels,
             traffic,
             cycles: Durations::new(Span::milliseconds(1)),
             scheduling: Durations::new(Span::milliseconds(10)),
+            recount_floor: 0,
         }
     }
 
@@ -222,6 +252,7 @@ impl Driver {
                 _ = &mut stop => return Ok(()),
                 Some(settled) = self.channels.settled.recv() => self.settle(settled),
                 Some(question) = self.channels.questions.recv() => self.answer(question),
+                Some(check) = self.channels.checks.recv() => self.check(check)?,
                 Some(posted) = self.channels.posted.recv() => self.note_posted(posted),
                 received = self.channels.messages.recv_many(&mut inbox, MESSAGES_PER_TURN) => {
                     if received == 0 {
@@ -283,7 +314,10 @@ impl Driver {
             let Ok(permit) = self.channels.postings.try_reserve() else { break };
             let pods = self.views.get_mut(&Kind::Pod).expect("every kind has a view");
             match self.board.take(self.clock.now(), pods, self.native) {
-                Some(posting) => permit.send(posting),
+                Some(posting) => {
+                    self.notices_under_way += 1;
+                    permit.send(posting);
+                }
                 None => break,
             }
         }
@@ -292,6 +326,7 @@ impl Driver {
     }
 
     fn note_posted(&mut self, posted: Posted) {
+        self.notices_under_way -= 1;
         if let Some((key, again)) = posted.state {
             self.board.settled(key, again);
         }
@@ -336,7 +371,7 @@ impl Driver {
             pods: self.views[&Kind::Pod].len(),
             groups: groups.into_iter().map(|source| self.views[&Kind::Group(source)].len()).sum(),
             orders_under_way: self.binding.len(),
-            notices_waiting: self.board.len(),
+            notices_waiting: self.board.len() + self.notices_under_way,
             work_is_due: self.work_is_due(),
             cycles: self.cycles.clone(),
             scheduling: self.scheduling.clone(),
@@ -410,23 +445,31 @@ impl Driver {
                 return Err(Fault::WentBack { kind, name });
             }
         }
-        let translated = match &object {
-            Object::Pod(read) => self.translator.pod(read),
-            Object::Node(read) => self.translator.node(read),
-            Object::Group(source, read) => self.translator.group(read, *source),
-        };
+        let translated = self.translate(&object);
         self.remember(kind, &object, &translated, version);
         self.tell(translated);
         Ok(())
+    }
+
+    fn translate(&mut self, object: &Object) -> Translated {
+        match object {
+            Object::Pod(read) => self.translator.pod(read),
+            Object::Node(read) => self.translator.node(read),
+            Object::Group(source, read) => self.translator.group(read, *source),
+        }
     }
 
     /// Remembers who was told, sharing the names of the fact.
     fn remember(&mut self, kind: Kind, object: &Object, translated: &Translated, version: u64) {
         let now = self.clock.now();
         let (_, metadata) = identity(object);
+        let mut scheduler = None;
         // A pod may change what is known of others; its own fact is the last.
         let (name, uid) = match translated.events.last() {
-            Some(Event::Pod(fact)) => (fact.name.clone(), fact.uid.clone()),
+            Some(Event::Pod(fact)) => {
+                scheduler = Some(fact.scheduler.clone());
+                (fact.name.clone(), fact.uid.clone())
+            }
             Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
             Some(Event::Node(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
@@ -439,6 +482,7 @@ impl Driver {
         let known = self.view(kind).remember(&uid, &name, version, now);
         if let Object::Pod(read) = object {
             known.generation = metadata.generation;
+            known.scheduler = scheduler;
             known.said_to_wait = read.object.status.conditions.iter().any(says_waiting);
             if read.object.spec.node_name.as_deref().is_some_and(|node| !node.is_empty()) {
                 self.board.withdraw_pod(&uid);

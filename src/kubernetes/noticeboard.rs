@@ -120,7 +120,7 @@ impl Noticeboard {
             return Some(Posting { request, state: Some((key, notice)) });
         }
         while let Some((about, text)) = self.events.pop_front() {
-            if let Some(request) = self.event_request(&about, text, now) {
+            if let Some(request) = self.event_request(&about, text, now, pods) {
                 return Some(Posting { request, state: None });
             }
         }
@@ -167,21 +167,29 @@ impl Noticeboard {
         about: &Subject,
         text: EventText,
         now: Time,
+        pods: &View,
     ) -> Option<Request<Vec<u8>>> {
-        let (subject, uid) = match about {
-            Subject::Pod { name, uid } => (name, uid),
-            Subject::Group { name, uid } => (&name.name, uid),
+        let (subject, uid, scheduler) = match about {
+            // A pod reads who speaks as the scheduler that it asked for.
+            Subject::Pod { name, uid } => {
+                (name, uid, pods.get(uid).and_then(|known| known.scheduler.clone()))
+            }
+            Subject::Group { name, uid } => (&name.name, uid, None),
+        };
+        let reporter = Reporter {
+            controller: scheduler.unwrap_or_else(|| self.reporter.controller.clone()),
+            instance: self.reporter.instance.clone(),
         };
         // Only complaints repeat; what went well happens once.
         if !text.warning {
-            return Some(create_event(&self.name(subject, now), about, &text, &self.reporter, now));
+            return Some(create_event(&self.name(subject, now), about, &text, &reporter, now));
         }
         let key = (uid.clone(), text.reason);
         if let Some(told) = self.series.repeat(&key, &text.note, now) {
             return Some(repeat_event(&told.name, told.count, now));
         }
         let name = self.name(subject, now);
-        let request = create_event(&name, about, &text, &self.reporter, now);
+        let request = create_event(&name, about, &text, &reporter, now);
         self.series.begin(key, Told { name, note: text.note, count: 1, at: now });
         Some(request)
     }
@@ -368,6 +376,20 @@ mod tests {
         assert!(told("y", 50).contains("\"count\":3"));
         assert!(told("y", 61).starts_with("POST"));
         assert!(told("y", 500).starts_with("POST"));
+    }
+
+    #[test]
+    fn an_event_about_a_pod_comes_from_the_scheduler_that_the_pod_names() {
+        let (mut board, mut view) = (board(), pods(&["a", "b"]));
+        view.get_mut("a").expect("it is known").scheduler = Some("coscheduling".into());
+        for (pod, controller) in [("a", "coscheduling"), ("b", "muster"), ("gone", "muster")] {
+            board.post(failed(pod, "n"));
+            let (text, _) = taken(&mut board, &mut view, 0).expect("one waits");
+            assert!(
+                text.contains(&format!("\"reportingController\":\"{controller}\"")),
+                "{pod}: {text}"
+            );
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct ConditionStamp {
 /// Who reports events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reporter {
-    /// The scheduler's name, as kube-scheduler has it.
+    /// The scheduler's name, as kube-scheduler has it; a pod's own goes before this one.
     pub controller: Name,
     /// This process.
     pub instance: Name,

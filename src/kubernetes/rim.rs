@@ -16,7 +16,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::apis::GroupApis;
-use super::apis::resource;
+use super::apis::of_kind;
 use super::clock::Clock;
 use super::driver::Channels;
 use super::driver::Driver;
@@ -27,15 +27,20 @@ use super::execute::Wire;
 use super::execute::carry_out;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
+use super::recount::Recount;
+use super::recount::coscheduling_object;
+use super::recount::native_object;
 use super::requests::Reply;
 use super::requests::Reporter;
 use super::traffic::Purpose;
 use super::traffic::Traffic;
 use super::translate::Kind;
+use super::translate::objects::GroupObject;
 use super::watch::Message;
 use super::watch::Object;
 use super::watch::Watch;
 use super::watch::Watched;
+use super::watch_line;
 use crate::base::time::Span;
 use crate::cluster::facts::GroupSource;
 use crate::config::rim::KubernetesSettings;
@@ -96,14 +101,26 @@ impl Rim {
         let (posting_sender, postings) = mpsc::channel(NOTICES_CONCURRENT);
         let (posted_sender, posted) = mpsc::unbounded_channel();
         let (question_sender, questions) = mpsc::channel(16);
+        let (check_sender, checks) = mpsc::channel(1);
         let (stop_sender, stop) = oneshot::channel();
 
         let limits = (duration(self.traffic.write_timeout), duration(self.traffic.read_timeout));
         let wire = Wire::new(self.write_client, limits.0, limits.1, Arc::clone(&traffic));
+        let recount = Recount {
+            client: self.watch_client.clone(),
+            wire: wire.clone(),
+            checks: check_sender,
+            period: duration(self.traffic.recount_period),
+            // By then a watch on a dead link has been renewed.
+            grace: duration(self.traffic.watch_timeout) + 2 * limits.1,
+            page_limit: limits.1,
+            traffic: Arc::clone(&traffic),
+        };
         let watches = Watches {
             client: self.watch_client,
             wire: wire.clone(),
             timeout: duration(self.traffic.watch_timeout),
+            page_limit: limits.1,
             messages: message_sender,
             traffic: Arc::clone(&traffic),
         };
@@ -114,6 +131,7 @@ impl Rim {
             postings: posting_sender,
             posted,
             questions,
+            checks,
         };
         let engine = Engine::new(self.engine);
         let driver =
@@ -121,6 +139,7 @@ impl Rim {
 
         let mut others = JoinSet::new();
         others.spawn(watches.run());
+        others.spawn(recount.run());
         others.spawn(write_notices(wire.clone(), postings, posted_sender));
         Running {
             questions: question_sender,
@@ -174,6 +193,8 @@ struct Watches {
     client: Client,
     wire: Wire,
     timeout: Duration,
+    /// Of one page of a list, and of the start of a watch.
+    page_limit: Duration,
     messages: mpsc::Sender<Message>,
     traffic: Arc<Traffic>,
 }
@@ -185,11 +206,9 @@ impl Watches {
         if self.messages.send(Message::Served(apis)).await.is_err() {
             return;
         }
-        let api = |group, version, kind, plural| {
-            Api::all_with(self.client.clone(), &resource(group, version, kind, plural))
-        };
-        tasks.spawn(self.watch(Kind::Node).run(api("", "v1", "Node", "nodes"), Object::Node));
-        let pods = Api::all_with(self.client.clone(), &resource("", "v1", "Pod", "pods"));
+        let nodes = Api::all_with(self.line(Kind::Node), &of_kind(Kind::Node, apis));
+        tasks.spawn(self.watch(Kind::Node).run(nodes, Object::Node));
+        let pods = Api::all_with(self.line(Kind::Pod), &of_kind(Kind::Pod, apis));
         tasks.spawn(self.watch(Kind::Pod).run(pods, Object::Pod));
         let mut groups = self.watch_groups(apis);
         loop {
@@ -224,6 +243,10 @@ impl Watches {
         }
     }
 
+    fn line(&self, kind: Kind) -> Client {
+        watch_line::over(self.client.clone(), kind, self.page_limit, Arc::clone(&self.traffic))
+    }
+
     fn watch(&self, kind: Kind) -> Watch {
         Watch {
             kind,
@@ -235,36 +258,20 @@ impl Watches {
 
     fn watch_groups(&self, apis: GroupApis) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        let mut start = |source: GroupSource, group: &str, version: &str, object| {
-            let api: Api<Watched<_>> = Api::all_with(
-                self.client.clone(),
-                &resource(group, version, "PodGroup", "podgroups"),
-            );
-            tasks.spawn(self.watch(Kind::Group(source)).run(api, object));
+        let mut start = |source: GroupSource, object| {
+            let kind = Kind::Group(source);
+            let api: Api<Watched<GroupObject>> =
+                Api::all_with(self.line(kind), &of_kind(kind, apis));
+            tasks.spawn(self.watch(kind).run(api, object));
         };
         if apis.coscheduling {
-            start(
-                GroupSource::Coscheduling,
-                "scheduling.x-k8s.io",
-                "v1alpha1",
-                coscheduling_object,
-            );
+            start(GroupSource::Coscheduling, coscheduling_object);
         }
-        if let Some(native) = apis.native {
-            start(GroupSource::Native, "scheduling.k8s.io", native.as_str(), native_object);
+        if apis.native.is_some() {
+            start(GroupSource::Native, native_object);
         }
         tasks
     }
-}
-
-type GroupRead = Box<super::translate::Read<super::translate::objects::GroupObject>>;
-
-fn coscheduling_object(read: GroupRead) -> Object {
-    Object::Group(GroupSource::Coscheduling, read)
-}
-
-fn native_object(read: GroupRead) -> Object {
-    Object::Group(GroupSource::Native, read)
 }
 
 /// Writes notices as they come, a few at once. One that failed for a passing reason goes back to the board.

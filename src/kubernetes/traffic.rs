@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use tokio::time::Instant;
+
 use super::translate::Kind;
 
 /// Counters that tasks add to.
@@ -22,12 +24,52 @@ pub struct TrafficCounts {
     pub requests: BTreeMap<(Purpose, u16), u64>,
     /// Watch and list errors by kind.
     pub watch_errors: BTreeMap<Kind, u64>,
+    /// What keeps a kind from being listed or watched now.
+    pub watch_troubles: BTreeMap<Kind, Trouble>,
     /// Lists that were begun, by kind; the first of each is the start.
     pub lists: BTreeMap<Kind, u64>,
+    /// Watches that had to wait because those before them ended at once.
+    pub watches_slowed: BTreeMap<Kind, u64>,
     /// Notices dropped unwritten.
     pub notices_dropped: u64,
+    /// Recounts by what they came to.
+    pub recounts: BTreeMap<Recounted, u64>,
     /// Objects that were older than what was known.
     pub stale_objects: u64,
+}
+
+/// A list or watch that fails, again and again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since when.
+    pub since: Instant,
+    /// The latest error.
+    pub why: String,
+}
+
+/// What a recount came to. One that finds a difference which nothing explains ends the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recounted {
+    /// Everything is as believed.
+    Agreed,
+    /// Events under way explained what differed.
+    Explained,
+    /// The API server did not answer.
+    Failed,
+}
+
+impl Recounted {
+    /// Every result there is.
+    pub const ALL: [Self; 3] = [Self::Agreed, Self::Explained, Self::Failed];
+
+    /// As metrics show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agreed => "agreed",
+            Self::Explained => "explained",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// What a request was for.
@@ -64,6 +106,28 @@ impl Traffic {
     /// Counts a request and the status that it came back with.
     pub fn request(&self, purpose: Purpose, status: u16) {
         self.count(|counts| *counts.requests.entry((purpose, status)).or_default() += 1);
+    }
+
+    /// A list or watch of `kind` failed. True if that was not known yet, or has another cause now.
+    pub fn watch_failed(&self, kind: Kind, why: String) -> bool {
+        let mut counts = self.lock();
+        *counts.watch_errors.entry(kind).or_default() += 1;
+        match counts.watch_troubles.get_mut(&kind) {
+            Some(trouble) if trouble.why == why => false,
+            Some(trouble) => {
+                trouble.why = why;
+                true
+            }
+            None => {
+                counts.watch_troubles.insert(kind, Trouble { since: Instant::now(), why });
+                true
+            }
+        }
+    }
+
+    /// A watch of `kind` has started. True if it had failed before.
+    pub fn watch_stands(&self, kind: Kind) -> bool {
+        self.lock().watch_troubles.remove(&kind).is_some()
     }
 
     /// The counters as they stand.

@@ -1,7 +1,9 @@
 //! What was told of the objects of one kind: who exists, in which version. Pure.
 //! Turns a relist into the difference that it makes (by uid, since a name may be taken again), and drops what is
-//! older than what is known. Compact: versions and names only, never objects; names are shared with the facts.
+//! older than what is known; a recount compares it with a list that was taken aside.
+//! Compact: versions and names only, never objects; names are shared with the facts.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
@@ -15,6 +17,11 @@ pub struct View {
     known: HashMap<Name, Known>,
     /// Counts the lists; an object that the running list has not shown carries an older number.
     round: u32,
+    listing: bool,
+    /// Counts the recounts, in the same way.
+    recount: u32,
+    /// The highest version of any object so far.
+    highest: u64,
 }
 
 /// What is remembered of an object.
@@ -30,7 +37,10 @@ pub struct Known {
     pub seen: Time,
     /// Pods: whether the condition `PodScheduled` is `False` already.
     pub said_to_wait: bool,
+    /// Pods: `spec.schedulerName`.
+    pub scheduler: Option<Name>,
     round: u32,
+    recount: u32,
 }
 
 /// How an object that was just seen relates to what is known of it.
@@ -42,6 +52,17 @@ pub enum Freshness {
     Stale,
     /// A list shows an older version than a watch did before: the server went back in time (a restored backup).
     WentBack,
+}
+
+/// How an object that a recount lists relates to what is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// It is known in this very version.
+    Same,
+    /// A later version is known: the watch is ahead of the list.
+    Ahead,
+    /// It is not known, or only in an earlier version: the watch is behind, or has lost it.
+    Behind,
 }
 
 /// Where an object was seen.
@@ -57,6 +78,12 @@ impl View {
     /// A list begins.
     pub fn begin(&mut self) {
         self.round += 1;
+        self.listing = true;
+    }
+
+    /// True while a list is being taken in.
+    pub const fn is_listing(&self) -> bool {
+        self.listing
     }
 
     /// Compares a version of the object `uid` with what is known. Call before the object is translated.
@@ -79,14 +106,18 @@ impl View {
         version: u64,
         now: Time,
     ) -> &mut Known {
-        let round = self.round;
+        let (round, recount) = (self.round, self.recount);
+        self.highest = self.highest.max(version);
         let known = self.known.entry(uid.clone()).or_insert_with(|| Known {
             name: name.clone(),
             version,
             generation: 0,
             seen: now,
             said_to_wait: false,
+            scheduler: None,
             round,
+            // What is first seen while a recount runs may be younger than its list.
+            recount,
         });
         known.version = version;
         known.round = round;
@@ -110,6 +141,7 @@ impl View {
 
     /// A list is complete: forgets and returns what it did not show, sorted by name and uid.
     pub fn end(&mut self) -> Vec<(ObjectName, Name)> {
+        self.listing = false;
         let round = self.round;
         self.take_if(|known| known.round != round)
     }
@@ -127,6 +159,41 @@ impl View {
             .filter(|known| asked.contains(&known.name))
             .map(|known| known.name.clone())
             .collect()
+    }
+
+    /// The highest version of any object that was ever seen.
+    pub const fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// A recount begins.
+    pub fn begin_recount(&mut self) {
+        self.recount += 1;
+    }
+
+    /// Compares an object that a recount lists with what is known of it.
+    pub fn counted(&mut self, uid: &str, version: u64) -> Counted {
+        let Some(known) = self.known.get_mut(uid) else { return Counted::Behind };
+        known.recount = self.recount;
+        match version.cmp(&known.version) {
+            Ordering::Less => Counted::Ahead,
+            Ordering::Equal => Counted::Same,
+            Ordering::Greater => Counted::Behind,
+        }
+    }
+
+    /// A recount is complete: what it did not list although it was known before and is no younger than
+    /// `version`, the list's own. Sorted by name and uid.
+    pub fn uncounted(&self, version: u64) -> Vec<(ObjectName, Name)> {
+        let missing = |known: &Known| known.recount != self.recount && known.version <= version;
+        let mut found: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, known)| missing(known))
+            .map(|(uid, known)| (known.name.clone(), uid.clone()))
+            .collect();
+        found.sort();
+        found
     }
 
     /// How many objects are known.
@@ -152,7 +219,7 @@ impl View {
 
 #[cfg(test)]
 mod tests {
-    use super::{Freshness, Origin, View};
+    use super::{Counted, Freshness, Origin, View};
     use crate::base::names::ObjectName;
     use crate::base::time::Time;
 
@@ -207,6 +274,27 @@ mod tests {
         assert!(view.forget("1"));
         assert!(!view.forget("1"));
         assert_eq!(told(&mut view, "1", "a", 4, Origin::Watch), Freshness::New);
+    }
+
+    #[test]
+    fn a_recount_finds_what_is_behind_and_what_should_be_gone() {
+        let mut view = View::default();
+        for (uid, version) in [("1", 5), ("2", 9), ("3", 6), ("4", 8)] {
+            told(&mut view, uid, uid, version, Origin::Watch);
+        }
+        view.begin_recount();
+        assert_eq!(view.counted("1", 5), Counted::Same);
+        assert_eq!(view.counted("2", 7), Counted::Ahead);
+        assert_eq!(view.counted("5", 7), Counted::Behind);
+        // Seen for the first time while the list was read: nothing can be said about it.
+        told(&mut view, "6", "6", 7, Origin::Watch);
+        let gone = view.uncounted(7);
+        // "4" is younger than the list.
+        assert_eq!(gone, [(ObjectName::new("d", "3"), "3".into())]);
+        assert_eq!(view.highest(), 9);
+        told(&mut view, "1", "1", 10, Origin::Watch);
+        view.begin_recount();
+        assert_eq!(view.counted("1", 11), Counted::Behind);
     }
 
     #[test]

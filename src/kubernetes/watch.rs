@@ -19,6 +19,7 @@ use serde::Deserializer;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::apis::GroupApis;
@@ -37,6 +38,10 @@ const PAUSE_MIN: Duration = Duration::from_millis(800);
 
 /// Longest pause between attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Errors that are farther apart than this have nothing to do with each other: the pauses begin anew.
+/// A list that begins, or ends, proves nothing: the watch after it may fail every time.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// After so many failures in a row to start a watch, everything is listed anew: the version may be of the past.
 const START_FAILURES_MAX: u32 = 5;
@@ -75,6 +80,13 @@ pub enum Object {
 pub struct Watched<T> {
     metadata: ObjectMeta,
     read: Read<T>,
+}
+
+impl<T> Watched<T> {
+    /// The object as read.
+    pub fn into_read(self) -> Box<Read<T>> {
+        Box::new(self.read)
+    }
 }
 
 impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Watched<T> {
@@ -144,23 +156,17 @@ impl Watch {
             while let Some(event) = stream.next().await {
                 match event {
                     Ok(event) => {
-                        // A list that only begins proves nothing; one that ends, or an object, does.
-                        if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
-                            pause.reset();
-                            start_failures = 0;
-                        }
+                        start_failures = 0;
                         if self.messages.send(self.message(event, object)).await.is_err() {
                             return;
                         }
                     }
                     Err(error) => {
-                        self.count_error(&error);
-                        start_failures +=
-                            u32::from(matches!(error, watcher::Error::WatchStartFailed(_)));
-                        let gone = is_gone(&error);
-                        tokio::time::sleep(pause.next()).await;
-                        // kube keeps the version when starting a watch fails, even where the answer is 410 Gone.
-                        if gone || start_failures >= START_FAILURES_MAX {
+                        self.note_error(&error);
+                        let starting = matches!(error, watcher::Error::WatchStartFailed(_));
+                        start_failures = if starting { start_failures + 1 } else { 0 };
+                        tokio::time::sleep(pause.next(Instant::now())).await;
+                        if start_failures >= START_FAILURES_MAX || must_list_anew(&error) {
                             break;
                         }
                     }
@@ -187,20 +193,38 @@ impl Watch {
         }
     }
 
-    fn count_error(&self, error: &watcher::Error) {
-        warn!(kind = self.kind.as_str(), %error, "watch failed; it will be tried again");
-        self.traffic.count(|counts| *counts.watch_errors.entry(self.kind).or_default() += 1);
+    /// Says what is wrong once, however often it fails in the same way; the metric counts every time.
+    fn note_error(&self, error: &watcher::Error) {
+        if self.traffic.watch_failed(self.kind, error.to_string()) {
+            warn!(
+                kind = self.kind.as_str(),
+                %error,
+                "cannot be listed or watched; it is tried again and again, and nothing more is said until it works \
+                 or fails in another way"
+            );
+        }
     }
 }
 
-fn is_gone(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+/// Whether only a new list can be trusted after an error.
+fn must_list_anew(error: &watcher::Error) -> bool {
+    match error {
+        // kube keeps the version when starting a watch fails, even where the answer is 410 Gone.
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
+        // What could not be read was a change of something, and kube goes on with the next one.
+        watcher::Error::WatchFailed(
+            kube::Error::SerdeError(_) | kube::Error::LinesCodecMaxLineLengthExceeded,
+        ) => true,
+        _ => false,
+    }
 }
 
 /// Doubling pauses with a little seeded spread, so that the watches of one process do not knock in step.
 #[derive(Debug)]
 struct Pause {
     next: Duration,
+    /// When the latest pause is over.
+    until: Option<Instant>,
     spread: Random,
 }
 
@@ -212,18 +236,19 @@ impl Pause {
             Kind::Group(GroupSource::Coscheduling) => 3,
             Kind::Group(GroupSource::Native) => 4,
         };
-        Self { next: PAUSE_MIN, spread: Random::new(seed) }
+        Self { next: PAUSE_MIN, until: None, spread: Random::new(seed) }
     }
 
-    fn reset(&mut self) {
-        self.next = PAUSE_MIN;
-    }
-
-    fn next(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(PAUSE_MAX);
+    /// How long to wait after an error that came `now`.
+    fn next(&mut self, now: Instant) -> Duration {
+        if self.until.is_some_and(|until| now.saturating_duration_since(until) >= QUIET) {
+            self.next = PAUSE_MIN;
+        }
         let spread = u32::try_from(self.spread.below(25)).unwrap_or(0);
-        pause + pause * spread / 100
+        let pause = self.next + self.next * spread / 100;
+        self.next = (self.next * 2).min(PAUSE_MAX);
+        self.until = Some(now + pause);
+        pause
     }
 }
 
@@ -233,7 +258,10 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{PAUSE_MAX, Pause, Watched};
+    use kube::runtime::watcher;
+    use tokio::time::Instant;
+
+    use super::{PAUSE_MAX, Pause, QUIET, Watched, must_list_anew};
     use crate::kubernetes::translate::Kind;
     use crate::kubernetes::translate::objects::PodObject;
 
@@ -249,16 +277,37 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_their_limit_and_begin_anew() {
+    fn pauses_grow_to_their_limit_and_begin_anew_after_a_quiet_time() {
         let mut pause = Pause::new(Kind::Pod);
-        let first = pause.next();
+        let mut now = Instant::now();
+        let mut fail = |after: Duration| {
+            let waited = pause.next(now + after);
+            now += after + waited;
+            waited
+        };
+        let first = fail(Duration::ZERO);
         assert!(
             first >= Duration::from_millis(800) && first < Duration::from_millis(1000),
             "{first:?}"
         );
-        let last = (0..20).map(|_| pause.next()).last().expect("twenty pauses");
+        // A list that goes well in between, for a second or for twenty, changes nothing.
+        let last = (0..20).map(|_| fail(Duration::from_secs(20))).last().expect("twenty pauses");
         assert!(last >= PAUSE_MAX && last <= PAUSE_MAX * 5 / 4, "{last:?}");
-        pause.reset();
-        assert!(pause.next() < Duration::from_secs(1));
+        assert!(fail(QUIET) < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn what_was_unreadable_and_what_is_too_old_is_listed_anew() {
+        let unreadable = serde_json::from_str::<u8>("x").expect_err("it is no number");
+        let gone = kube::core::Status::failure("too old", "Expired").with_code(410).boxed();
+        let trouble = kube::core::Status::failure("no", "InternalError").with_code(500).boxed();
+        for (error, anew) in [
+            (watcher::Error::WatchFailed(kube::Error::SerdeError(unreadable)), true),
+            (watcher::Error::WatchStartFailed(kube::Error::Api(gone)), true),
+            (watcher::Error::WatchStartFailed(kube::Error::Api(trouble)), false),
+            (watcher::Error::NoResourceVersion, false),
+        ] {
+            assert_eq!(must_list_anew(&error), anew, "{error}");
+        }
     }
 }

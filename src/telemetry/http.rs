@@ -27,6 +27,9 @@ use crate::kubernetes::driver::Report;
 /// How long the driver may take for an answer before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a watch may fail before the process counts as blind.
+const BLINDNESS_MAX: Duration = Duration::from_secs(30);
+
 /// Where the driver takes questions.
 type Driver = mpsc::Sender<Question>;
 
@@ -80,12 +83,31 @@ async fn healthz(State(driver): State<Driver>) -> Response {
 
 async fn readyz(State(driver): State<Driver>) -> Response {
     match report(&driver).await {
-        Some(report) if report.synced => "ok\n".into_response(),
-        Some(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "nodes, pods, and PodGroups are still being listed\n")
-                .into_response()
-        }
+        Some(report) => match unready(&report) {
+            None => "ok\n".into_response(),
+            Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+        },
         None => stuck(),
+    }
+}
+
+/// Why decisions cannot be relied on, for people; `None` where they can.
+fn unready(report: &Report) -> Option<String> {
+    let failing: String = report
+        .traffic
+        .watch_troubles
+        .iter()
+        .filter(|(_, trouble)| !report.synced || trouble.since.elapsed() > BLINDNESS_MAX)
+        .map(|(kind, trouble)| {
+            let seconds = trouble.since.elapsed().as_secs();
+            let kind = kind.as_str();
+            format!("{kind} cannot be listed or watched since {seconds} s: {}\n", trouble.why)
+        })
+        .collect();
+    match report.synced {
+        true if failing.is_empty() => None,
+        true => Some(failing),
+        false => Some(format!("nodes, pods, and PodGroups are still being listed\n{failing}")),
     }
 }
 

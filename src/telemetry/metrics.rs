@@ -19,6 +19,7 @@ use prometheus_client::registry::Unit;
 use crate::engine::order::WaitReason;
 use crate::kubernetes::driver::Report;
 use crate::kubernetes::durations::Durations;
+use crate::kubernetes::traffic::Recounted;
 
 /// Every reason that a gang can wait for; each is shown, also at zero, so that alerts can be written before it occurs.
 const REASONS: [WaitReason; 8] = [
@@ -54,6 +55,7 @@ impl Collector for Sheet {
         self.orders(page)?;
         self.gangs(page)?;
         self.wire(page)?;
+        self.watches(page)?;
         self.state(page)
     }
 }
@@ -157,6 +159,20 @@ impl Sheet {
             "Requests to the API server other than lists and watches, by purpose and HTTP status (lost: no answer)",
             &requests,
         )?;
+        page.counter(
+            "muster_notices_dropped",
+            "Conditions and events dropped unwritten",
+            traffic.notices_dropped,
+        )?;
+        page.gauge(
+            "muster_notices_waiting",
+            "Conditions and events not written yet",
+            self.0.notices_waiting as u64,
+        )
+    }
+
+    fn watches(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let traffic = &self.0.traffic;
         let by_kind = |counts: &std::collections::BTreeMap<
             crate::kubernetes::translate::Kind,
             u64,
@@ -169,25 +185,42 @@ impl Sheet {
             "Failed lists and watches by kind",
             &by_kind(&traffic.watch_errors),
         )?;
+        let failing: Vec<Sample<'_>> = traffic
+            .watch_errors
+            .keys()
+            .map(|kind| {
+                let fails = traffic.watch_troubles.contains_key(kind);
+                (vec![("kind", kind.as_str())], u64::from(fails))
+            })
+            .collect();
+        page.gauges(
+            "muster_watch_failing",
+            "1 while a kind cannot be listed or watched; shown once it has failed",
+            &failing,
+        )?;
+        page.counters(
+            "muster_watches_slowed",
+            "Watches opened after a pause because those before them ended at once, by kind",
+            &by_kind(&traffic.watches_slowed),
+        )?;
         page.counters(
             "muster_lists",
             "Lists begun by kind; more than one is a relist",
             &by_kind(&traffic.lists),
         )?;
+        let recounts = Recounted::ALL.map(|result| {
+            let count = traffic.recounts.get(&result).copied().unwrap_or(0);
+            (vec![("result", result.as_str())], count)
+        });
+        page.counters(
+            "muster_recounts",
+            "Recounts against fresh listings by result; a difference that nothing explains ends the process",
+            &recounts,
+        )?;
         page.counter(
             "muster_stale_objects",
             "Objects from watches older than what was known",
             traffic.stale_objects,
-        )?;
-        page.counter(
-            "muster_notices_dropped",
-            "Conditions and events dropped unwritten",
-            traffic.notices_dropped,
-        )?;
-        page.gauge(
-            "muster_notices_waiting",
-            "Conditions and events not written yet",
-            self.0.notices_waiting as u64,
         )
     }
 

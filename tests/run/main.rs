@@ -2,6 +2,7 @@
 //! No cluster, and no socket but where the process itself is what is tested.
 
 mod process;
+mod virtual_time;
 mod world;
 
 use std::time::Duration;

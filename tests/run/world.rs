@@ -13,6 +13,7 @@ use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
 use muster::config::shipped;
 use muster::kubernetes::clock::Clock;
+use muster::kubernetes::driver::Fault;
 use muster::kubernetes::driver::Question;
 use muster::kubernetes::driver::Report;
 use muster::kubernetes::requests::Reporter;
@@ -100,11 +101,16 @@ impl World {
     }
 
     /// Starts the scheduler.
-    pub(crate) fn start(mut self) -> Self {
+    pub(crate) fn start(self) -> Self {
+        self.start_through(|client| client)
+    }
+
+    /// Starts the scheduler, with something between it and the API: `wrap` makes each client another.
+    pub(crate) fn start_through(mut self, wrap: impl Fn(Client) -> Client) -> Self {
         let clock = self.clock;
         let time: face::Clock = Arc::new(move || clock.now());
         let client =
-            || Client::new(face::router(self.server.clone(), Arc::clone(&time)), "default");
+            || wrap(Client::new(face::router(self.server.clone(), Arc::clone(&time)), "default"));
         let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
         let rim = Rim {
             watch_client: client(),
@@ -126,6 +132,15 @@ impl World {
         self.server
             .write(|server| server.create(self.clock.now(), &path, object))
             .expect("it is valid");
+    }
+
+    /// Deletes a pod of `default` at once.
+    pub(crate) fn delete_pod(&self, name: &str) {
+        let path = format!("/api/v1/namespaces/default/pods/{name}");
+        let at_once = json!({"gracePeriodSeconds": 0});
+        self.server
+            .write(|server| server.delete(self.clock.now(), &path, at_once))
+            .expect("it exists");
     }
 
     /// Creates a PodGroup.
@@ -216,6 +231,14 @@ impl World {
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Waits until the scheduler ends by itself, and says why.
+    pub(crate) async fn failed(&mut self) -> Fault {
+        let running = self.running.as_mut().expect("it was started");
+        tokio::time::timeout(Duration::from_secs(3600), running.failed())
+            .await
+            .expect("it ends within an hour")
     }
 
     /// Stops the scheduler.
