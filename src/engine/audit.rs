@@ -86,6 +86,8 @@ impl Engine {
             Event::NodeGone(_)
             | Event::PodGone { .. }
             | Event::GroupGone { .. }
+            | Event::Record(_)
+            | Event::RecordGone { .. }
             | Event::Settled { .. }
             | Event::Synced => None,
         }
