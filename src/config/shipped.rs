@@ -9,5 +9,8 @@ pub const CONFIGURATION: &str = include_str!("../../deploy/config.yaml");
 pub const POD_GROUP_CRD: &str =
     include_str!("../../deploy/crds/scheduling.x-k8s.io_podgroups.yaml");
 
+/// The record of a gang's plan, `GangPlan` of `muster.dev/v1alpha1`.
+pub const GANG_PLAN_CRD: &str = include_str!("../../deploy/crds/muster.dev_gangplans.yaml");
+
 /// Every CustomResourceDefinition that Muster ships, one YAML document each.
-pub const CRDS: [&str; 1] = [POD_GROUP_CRD];
+pub const CRDS: [&str; 2] = [POD_GROUP_CRD, GANG_PLAN_CRD];

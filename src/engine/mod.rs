@@ -3,6 +3,7 @@
 //! Invariants: nothing is decided before all facts of the start were told; a waiting gang holds nothing;
 //! no member of a gang is bound outside a plan for its minimum, or after that minimum was bound.
 
+pub mod action;
 pub mod event;
 pub mod order;
 pub mod record;

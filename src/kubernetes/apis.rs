@@ -70,6 +70,7 @@ pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
             let version = apis.native.unwrap_or(NativeVersion::V1Beta1).as_str();
             resource("scheduling.k8s.io", version, "PodGroup", "podgroups")
         }
+        Kind::Record => resource("muster.dev", "v1alpha1", "GangPlan", "gangplans"),
     }
 }
 

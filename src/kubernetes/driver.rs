@@ -217,6 +217,7 @@ impl Driver {
             Kind::Node,
             Kind::Group(GroupSource::Coscheduling),
             Kind::Group(GroupSource::Native),
+            Kind::Record,
         ];
         Self {
             engine,
@@ -456,6 +457,7 @@ impl Driver {
             Object::Pod(read) => self.translator.pod(read),
             Object::Node(read) => self.translator.node(read),
             Object::Group(source, read) => self.translator.group(read, *source),
+            Object::Record(read) => self.translator.record(read),
         }
     }
 
@@ -471,6 +473,7 @@ impl Driver {
                 (fact.name.clone(), fact.uid.clone())
             }
             Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
+            Some(Event::Record(fact)) => (fact.name.clone(), fact.uid.clone()),
             Some(Event::Node(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
@@ -564,6 +567,7 @@ fn identity(object: &Object) -> (Kind, &Metadata) {
         Object::Pod(read) => (Kind::Pod, &read.object.metadata),
         Object::Node(read) => (Kind::Node, &read.object.metadata),
         Object::Group(source, read) => (Kind::Group(*source), &read.object.metadata),
+        Object::Record(read) => (Kind::Record, &read.object.metadata),
     }
 }
 

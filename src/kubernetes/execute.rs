@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
 use axum::http::Request;
 use axum::http::header::RETRY_AFTER;
 use futures::StreamExt;
@@ -19,14 +20,15 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
-use super::requests;
-use super::requests::AfterBind;
+use super::clock::Clock;
+use super::requests::Exchange;
+use super::requests::Next;
 use super::requests::Reply;
+use super::requests::Writer;
 use super::traffic::Purpose;
 use super::traffic::Traffic;
-use crate::base::names::Name;
+use crate::base::names::ObjectName;
 use crate::engine::event::Outcome;
-use crate::engine::order::Action;
 use crate::engine::order::Order;
 use crate::engine::order::OrderId;
 use crate::engine::order::PodRef;
@@ -40,8 +42,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// Longest pause between attempts, also where the server asks for more.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// How long one bind is tried before it is left to the facts.
-const BIND_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long one order is tried before it is left to the facts.
+const ORDER_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Requests to the API server by a client that does not retry, each with a limit of its own.
 #[derive(Clone)]
@@ -50,6 +52,7 @@ pub struct Wire {
     write_timeout: Duration,
     read_timeout: Duration,
     traffic: Arc<Traffic>,
+    clock: Clock,
 }
 
 impl std::fmt::Debug for Wire {
@@ -66,7 +69,7 @@ impl Wire {
         read_timeout: Duration,
         traffic: Arc<Traffic>,
     ) -> Self {
-        Self { client, write_timeout, read_timeout, traffic }
+        Self { client, write_timeout, read_timeout, traffic, clock: Clock::start() }
     }
 
     /// Sends a write.
@@ -135,6 +138,7 @@ pub struct Settled {
 /// Carries out orders as they come, at most `concurrent` at once, until the sender is gone and all have come back.
 pub async fn carry_out(
     wire: Wire,
+    writer: Writer,
     orders: mpsc::UnboundedReceiver<Order>,
     settled: mpsc::UnboundedSender<Settled>,
     concurrent: usize,
@@ -143,51 +147,57 @@ pub async fn carry_out(
         let order = orders.recv().await?;
         Some((order, orders))
     });
-    let (wire, settled) = (&wire, &settled);
+    let (wire, writer, settled) = (&wire, &writer, &settled);
     incoming
         .for_each_concurrent(concurrent, |order| async move {
-            let Action::Bind { pod, node, gang, epoch, .. } = order.action else {
-                unreachable!("nothing but binds is ordered yet")
-            };
-            let outcome = bind(wire, &pod, &node, epoch).await;
-            match &outcome {
-                Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) | Outcome::Superseded(_) => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "bound"),
-                Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
-                    warn!(pod = %pod.name, gang = %gang, node = %node, epoch, why = %why, "not bound");
-                }
-                Outcome::Gone => info!(pod = %pod.name, gang = %gang, node = %node, epoch, "not bound: the pod is gone"),
-            }
+            let (id, what) = (order.id, order.action.as_str());
+            let (gang, member) = (order.action.gang().clone(), order.action.member().cloned());
+            let outcome = exchange(wire, writer, order).await;
+            log(what, &gang, member.as_ref(), &outcome);
             // The driver is gone only when the process ends; then nobody asks for outcomes.
-            let _ = settled.send(Settled { order: order.id, outcome });
+            let _ = settled.send(Settled { order: id, outcome });
         })
         .await;
 }
 
-/// Binds `pod` to `node`: sends, and where the reply tells nothing reads the pod, and sends again while that is safe.
-async fn bind(wire: &Wire, pod: &PodRef, node: &Name, epoch: u32) -> Outcome {
-    let deadline = Instant::now() + BIND_TIME_MAX;
-    let mut pause = PAUSE_MIN;
-    loop {
-        let (reply, retry_after) =
-            wire.write(Purpose::Bind, requests::bind(pod, node, epoch)).await;
-        let mut judged = requests::after_bind(&reply);
-        while let AfterBind::ReadPod(why) = judged {
-            debug!(pod = %pod.name, node = %node, why = %why, "bind in doubt; reading the pod");
-            let reply = wire.read(Purpose::ReadPod, requests::read_pod(&pod.name)).await;
-            judged = requests::after_read(&reply, pod, node, &why);
-            if let AfterBind::ReadPod(why) = &judged {
-                if Instant::now() >= deadline {
-                    return Outcome::Unknown(why.clone());
-                }
-                rest(&mut pause, None).await;
-            }
+/// One line per order.
+fn log(what: &str, gang: &ObjectName, member: Option<&PodRef>, outcome: &Outcome) {
+    let pod = member.map(|pod| tracing::field::display(&pod.name));
+    match outcome {
+        Outcome::Done | Outcome::Written { .. } => info!(order = what, gang = %gang, pod, "done"),
+        Outcome::BoundTo(node) => {
+            info!(order = what, gang = %gang, pod, node = %node, "a bind came first");
         }
-        match judged {
-            AfterBind::Known(outcome) => return outcome,
-            AfterBind::SendAgain(why) | AfterBind::ReadPod(why) => {
+        Outcome::Gone => info!(order = what, gang = %gang, pod, "not done: it is gone"),
+        Outcome::Superseded(record) => {
+            warn!(order = what, gang = %gang, pod, plan = %record.mark, phase = record.phase.as_str(), "not done: the record says otherwise");
+        }
+        Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
+            warn!(order = what, gang = %gang, pod, why = %why, "not done");
+        }
+    }
+}
+
+/// Carries one order out: sends, waits, and asks until its outcome is known or the time for it is over.
+async fn exchange(wire: &Wire, writer: &Writer, order: Order) -> Outcome {
+    let deadline = Instant::now() + ORDER_TIME_MAX;
+    let mut pause = PAUSE_MIN;
+    let mut exchange = Exchange::new(order, writer);
+    loop {
+        let (purpose, request) = exchange.request(writer, wire.clock.now());
+        let (reply, retry_after) = if request.method() == Method::GET {
+            (wire.read(purpose, request).await, None)
+        } else {
+            wire.write(purpose, request).await
+        };
+        match exchange.after(writer, &reply) {
+            Next::Settled(outcome) => return outcome,
+            Next::Send => {}
+            Next::Rest(why) => {
                 if Instant::now() >= deadline {
                     return Outcome::Unknown(why);
                 }
+                debug!(order = exchange.action().as_str(), why = %why, "in doubt");
                 rest(&mut pause, retry_after).await;
             }
         }

@@ -30,8 +30,10 @@ use super::noticeboard::Posting;
 use super::recount::Recount;
 use super::recount::coscheduling_object;
 use super::recount::native_object;
+use super::requests::NativeVersion;
 use super::requests::Reply;
 use super::requests::Reporter;
+use super::requests::Writer;
 use super::traffic::Purpose;
 use super::traffic::Traffic;
 use super::translate::Kind;
@@ -133,6 +135,11 @@ impl Rim {
             questions,
             checks,
         };
+        let writer = Writer {
+            native: NativeVersion::V1Beta1,
+            identity: self.reporter.instance.clone(),
+            lease: None,
+        };
         let engine = Engine::new(self.engine);
         let driver =
             Driver::new(engine, Noticeboard::new(self.reporter), Clock::start(), channels, traffic);
@@ -147,6 +154,7 @@ impl Rim {
             driver: tokio::spawn(driver.run(stop)),
             executor: tokio::spawn(carry_out(
                 wire,
+                writer,
                 orders,
                 settled_sender,
                 self.traffic.binds_concurrent_max,

@@ -77,8 +77,18 @@ impl Recounted {
 pub enum Purpose {
     /// A bind.
     Bind,
-    /// A read that settles a doubtful bind.
-    ReadPod,
+    /// A read that settles a doubtful write.
+    InDoubt,
+    /// A record of a gang's plan.
+    Record,
+    /// The annotation that decides a plan.
+    Commit,
+    /// A read before binds go out.
+    Verify,
+    /// A touch that fences off binds under way.
+    Fence,
+    /// An eviction.
+    Evict,
     /// A condition, status, or event.
     Notice,
     /// Which APIs are served.
@@ -90,7 +100,12 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bind => "bind",
-            Self::ReadPod => "read_pod",
+            Self::InDoubt => "in_doubt",
+            Self::Record => "record",
+            Self::Commit => "commit",
+            Self::Verify => "verify",
+            Self::Fence => "fence",
+            Self::Evict => "evict",
             Self::Notice => "notice",
             Self::Discovery => "discovery",
         }

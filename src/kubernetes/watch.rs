@@ -26,6 +26,7 @@ use super::apis::GroupApis;
 use super::traffic::Traffic;
 use super::translate::Kind;
 use super::translate::Read;
+use super::translate::RecordObject;
 use super::translate::objects::GroupObject;
 use super::translate::objects::NodeObject;
 use super::translate::objects::PodObject;
@@ -73,6 +74,8 @@ pub enum Object {
     Node(Box<Read<NodeObject>>),
     /// A PodGroup.
     Group(GroupSource, Box<Read<GroupObject>>),
+    /// The record of a gang's plan.
+    Record(Box<Read<RecordObject>>),
 }
 
 /// An object as kube's watcher wants it: it looks at `metadata.resourceVersion` and nothing else.
@@ -235,6 +238,7 @@ impl Pause {
             Kind::Node => 2,
             Kind::Group(GroupSource::Coscheduling) => 3,
             Kind::Group(GroupSource::Native) => 4,
+            Kind::Record => 5,
         };
         Self { next: PAUSE_MIN, until: None, spread: Random::new(seed) }
     }

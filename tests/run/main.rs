@@ -156,7 +156,7 @@ async fn a_lost_reply_is_settled_by_a_read_and_the_pod_is_bound_once() {
     let count =
         |purpose, status| report.traffic.requests.get(&(purpose, status)).copied().unwrap_or(0);
     assert_eq!(
-        (count(Purpose::Bind, 0), count(Purpose::ReadPod, 200)),
+        (count(Purpose::Bind, 0), count(Purpose::InDoubt, 200)),
         (1, 1),
         "{:?}",
         report.traffic

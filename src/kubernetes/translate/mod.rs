@@ -8,6 +8,7 @@ mod node;
 pub mod objects;
 pub mod pod;
 mod read;
+mod record;
 mod repulsion;
 mod shelves;
 #[cfg(test)]
@@ -22,6 +23,11 @@ pub use self::group::COSCHEDULING_API_VERSION;
 pub use self::group::works_everywhere;
 pub use self::read::Read;
 pub use self::read::read;
+pub use self::record::COMMIT_ANNOTATION;
+pub use self::record::GANG_PLAN_API_VERSION;
+pub use self::record::RecordObject;
+pub use self::record::pack_uid;
+pub use self::record::record_of;
 
 use self::objects::GroupObject;
 use self::objects::Metadata;
@@ -43,6 +49,8 @@ pub enum Kind {
     Node,
     /// PodGroup of one of its APIs.
     Group(GroupSource),
+    /// `GangPlan`: the record of a gang's plan.
+    Record,
 }
 
 /// What an object says.
@@ -70,6 +78,7 @@ impl Kind {
             Self::Node => "nodes",
             Self::Group(GroupSource::Coscheduling) => "podgroups.scheduling.x-k8s.io",
             Self::Group(GroupSource::Native) => "podgroups.scheduling.k8s.io",
+            Self::Record => "gangplans.muster.dev",
         }
     }
 
@@ -84,6 +93,7 @@ impl Kind {
             ("scheduling.k8s.io/v1beta1" | "scheduling.k8s.io/v1alpha2", "PodGroup") => {
                 Some(Self::Group(GroupSource::Native))
             }
+            (GANG_PLAN_API_VERSION, "GangPlan") => Some(Self::Record),
             _ => None,
         }
     }
@@ -107,6 +117,7 @@ impl Translator {
             Kind::Pod => self.pod(&read::<PodObject>(object)),
             Kind::Node => self.node(&read::<NodeObject>(object)),
             Kind::Group(source) => self.group(&read::<GroupObject>(object), source),
+            Kind::Record => self.record(&read::<RecordObject>(object)),
         }
     }
 
@@ -138,6 +149,7 @@ impl Translator {
                     uid: uid.into(),
                 }]
             }
+            Kind::Record => vec![Event::RecordGone { name: name.clone(), uid: uid.into() }],
         }
     }
 
@@ -172,6 +184,17 @@ impl Translator {
         }
         let fact = group::fact(read, source, &mut self.shelves);
         Translated { events: vec![Event::Group(Box::new(fact))], complaint: None }
+    }
+
+    /// A record that was read.
+    pub fn record(&mut self, read: &Read<RecordObject>) -> Translated {
+        if let Err(complaint) = self.identity("GangPlan", &read.object.metadata) {
+            return complaint;
+        }
+        let fact = record::fact(read);
+        let complaint =
+            fact.malformed.as_ref().map(|problems| format!("GangPlan {}: {problems}", fact.name));
+        Translated { events: vec![Event::Record(Box::new(fact))], complaint }
     }
 
     /// Who an object is, or that nobody can tell.

@@ -1,4 +1,4 @@
-//! What watches deliver: each object of the four kinds that matter, as it changes.
+//! What watches deliver: each object of the five kinds that matter, as it changes.
 //!
 //! A watch that ends (a scripted fault cuts it) is begun anew: what it missed is told as one more change, and
 //! what is gone meanwhile as gone. Invariant: after a poll that tells nothing, everything was told.
@@ -11,6 +11,7 @@ use crate::apiserver::store::shelf::Object as StoredObject;
 use crate::apiserver::store::watch::{Watch, WatchEvent};
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupSource;
+use crate::kubernetes::requests::RECORDS_PATH;
 use crate::kubernetes::translate::Kind;
 use crate::sim::machinery;
 
@@ -29,12 +30,13 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// The same kind in the words of the kubelet.
-    pub(super) const fn machinery_kind(&self) -> machinery::Kind {
+    /// The same kind in the words of the kubelet; `None` for what no machinery looks at.
+    pub(super) const fn machinery_kind(&self) -> Option<machinery::Kind> {
         match self.kind {
-            Kind::Pod => machinery::Kind::Pod,
-            Kind::Node => machinery::Kind::Node,
-            Kind::Group(_) => machinery::Kind::PodGroup,
+            Kind::Pod => Some(machinery::Kind::Pod),
+            Kind::Node => Some(machinery::Kind::Node),
+            Kind::Group(_) => Some(machinery::Kind::PodGroup),
+            Kind::Record => None,
         }
     }
 }
@@ -55,6 +57,7 @@ pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
         (Kind::Node, NODES),
         (Kind::Group(GroupSource::Coscheduling), LABELLED_GROUPS),
         (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
+        (Kind::Record, RECORDS_PATH),
         (Kind::Pod, PODS),
     ]
     .map(|(kind, path)| Subscription {

@@ -10,27 +10,25 @@ use serde_json::Value;
 use super::{Happening, ReplyOrder, World};
 use crate::apiserver::server::{Body, Delivery, Incoming, Outcome as Answered};
 use crate::apiserver::store::state::Payload;
-use crate::base::names::Name;
 use crate::base::time::{Span, Time};
 use crate::engine::Cycle;
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Notice, Order, OrderId, PodRef, WaitReason};
-use crate::kubernetes::requests::{self, AfterBind, ConditionStamp, NativeVersion, Reply};
+use crate::engine::order::{Notice, Order, PodRef, WaitReason};
+use crate::kubernetes::requests::{
+    self, ConditionStamp, Exchange, NativeVersion, Next, Reply, Writer,
+};
 use crate::sim::attached;
 use crate::sim::write::Write;
 
-/// The first pause before a bind that is in doubt is tried again; it doubles each time.
+/// The first pause before a request that is in doubt is tried again; it doubles each time.
 const FIRST_PAUSE: Span = Span::milliseconds(100);
-/// For how long a bind is tried: the default of a gang's `scheduleTimeoutSeconds`.
+/// For how long an order is tried: the default of a gang's `scheduleTimeoutSeconds`.
 const TRIED_FOR: Span = Span::seconds(60);
 
-/// A bind that was ordered and has no outcome yet.
+/// An order that has no outcome yet.
 #[derive(Debug)]
 pub(super) struct Errand {
-    order: OrderId,
-    pod: PodRef,
-    node: Name,
-    epoch: u32,
+    exchange: Exchange,
     until: Time,
     pause: Span,
 }
@@ -48,41 +46,36 @@ impl World {
 
     /// Executes one order.
     fn execute(&mut self, order: Order) {
-        let Action::Bind { pod, node, epoch, .. } = order.action else {
-            unreachable!("nothing but binds is ordered yet")
-        };
-        let until = self.now + TRIED_FOR;
-        self.attempt(Errand { order: order.id, pod, node, epoch, until, pause: FIRST_PAUSE });
+        let exchange = Exchange::new(order, &writer());
+        self.attempt(Errand { exchange, until: self.now + TRIED_FOR, pause: FIRST_PAUSE });
     }
 
-    /// Tries a bind and tells the engine what became of it, or plans the next attempt.
-    pub(super) fn attempt(&mut self, errand: Errand) {
-        let reply = self.send(&requests::bind(&errand.pod, &errand.node, errand.epoch));
-        let after = match requests::after_bind(&reply) {
-            AfterBind::ReadPod(doubt) => {
-                let read = self.send(&requests::read_pod(&errand.pod.name));
-                requests::after_read(&read, &errand.pod, &errand.node, &doubt)
-            }
-            after @ (AfterBind::Known(_) | AfterBind::SendAgain(_)) => after,
-        };
-        let outcome = match after {
-            AfterBind::Known(outcome) => outcome,
-            AfterBind::SendAgain(doubt) | AfterBind::ReadPod(doubt) => {
-                let next = self.now + errand.pause;
-                if next <= errand.until {
-                    let pause = Span(errand.pause.0 * 2);
-                    self.agenda
-                        .plan(next, Happening::Attempt(Box::new(Errand { pause, ..errand })));
+    /// Sends until the order's outcome is known, and tells the engine, or plans the next attempt.
+    pub(super) fn attempt(&mut self, mut errand: Errand) {
+        let writer = writer();
+        let outcome = loop {
+            let (_, request) = errand.exchange.request(&writer, self.now);
+            let reply = self.send(&request);
+            match errand.exchange.after(&writer, &reply) {
+                Next::Send => {}
+                Next::Settled(outcome) => break outcome,
+                Next::Rest(doubt) => {
+                    let next = self.now + errand.pause;
+                    if next > errand.until {
+                        break Outcome::Unknown(doubt);
+                    }
+                    errand.pause = Span(errand.pause.0 * 2);
+                    self.agenda.plan(next, Happening::Attempt(Box::new(errand)));
                     return;
                 }
-                Outcome::Unknown(doubt)
             }
         };
         match self.settings.replies {
             ReplyOrder::BeforeFacts => {}
             ReplyOrder::AfterFacts => self.come_to_rest(),
         }
-        self.engine.observe(self.now, Event::Settled { order: errand.order, outcome });
+        let order = errand.exchange.order();
+        self.engine.observe(self.now, Event::Settled { order, outcome });
     }
 
     /// Writes a notice. Best effort: what the API refuses now is said again when it changes.
@@ -138,6 +131,11 @@ impl World {
         };
         reply(self.server.execute(self.now, incoming))
     }
+}
+
+/// There is one scheduler here, and nobody to take the lead from it.
+fn writer() -> Writer {
+    Writer { native: NativeVersion::V1Beta1, identity: "muster".into(), lease: None }
 }
 
 /// An answer as the scheduler gets to see it.

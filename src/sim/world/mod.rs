@@ -281,7 +281,9 @@ impl World {
     fn tell(&mut self, delivery: &Delivery) {
         let (kind, object) = (delivery.kind, &delivery.object.value);
         let sight = if delivery.gone { Sight::Gone(object) } else { Sight::Present(object) };
-        self.machinery.observe(self.now, delivery.machinery_kind(), sight);
+        if let Some(kind) = delivery.machinery_kind() {
+            self.machinery.observe(self.now, kind, sight);
+        }
         match (kind, delivery.gone) {
             (translate::Kind::Pod, false) => self.chronicle.pod(self.now, object),
             (translate::Kind::Pod, true) => self.chronicle.pod_gone(self.now, object),
@@ -289,7 +291,7 @@ impl World {
                 self.chronicle.group(self.now, source, object)
             }
             (translate::Kind::Group(source), true) => self.chronicle.group_gone(source, object),
-            (translate::Kind::Node, _) => {}
+            (translate::Kind::Node | translate::Kind::Record, _) => {}
         }
         let translated = match delivery.gone {
             true => self.translator.deleted(kind, object),
