@@ -63,6 +63,14 @@ impl<I: Id, T> Slab<I, T> {
             .enumerate()
             .filter_map(|(index, row)| row.as_ref().map(|row| (I::from_index(index), row)))
     }
+
+    /// Rows with their ids, in id order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (I, &mut T)> {
+        self.rows
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, row)| row.as_mut().map(|row| (I::from_index(index), row)))
+    }
 }
 
 impl<I: Id, T> Default for Slab<I, T> {

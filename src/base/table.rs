@@ -45,6 +45,26 @@ impl<I: Id, T> Table<I, T> {
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (I, &T)> {
         self.rows.iter().enumerate().map(|(index, row)| (I::from_index(index), row))
     }
+
+    /// The raw rows, in id order.
+    pub fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    /// The raw rows, in id order.
+    pub fn rows_mut(&mut self) -> &mut [T] {
+        &mut self.rows
+    }
+
+    /// Grows to at least `len` rows, filling with `fill`.
+    pub fn grow_to(&mut self, len: usize, fill: T)
+    where
+        T: Clone,
+    {
+        if self.rows.len() < len {
+            self.rows.resize(len, fill);
+        }
+    }
 }
 
 impl<I: Id, T> Default for Table<I, T> {

@@ -5,7 +5,7 @@
 use crate::id_type;
 
 id_type!(
-    /// A node. Ids are reused after a node is gone.
+    /// A node. Ids are given out anew when nodes came out of the order of names; see `renumbering`.
     NodeId
 );
 id_type!(

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::ids::NodeId;
 use super::node_set::NodeSet;
+use super::renumbering::Renumbering;
 use crate::base::names::Name;
 
 /// A group with more nodes than this becomes a bitset; with fewer than half of it, a list again.
@@ -58,6 +59,18 @@ impl NodeGroup {
                 }
             }
             Self::Set(nodes) => set.unite_with(nodes),
+        }
+    }
+
+    fn renumber(&mut self, new: &Renumbering) {
+        match self {
+            Self::List(nodes) => {
+                for node in nodes.iter_mut() {
+                    *node = new.of(*node).expect("nodes with labels are known");
+                }
+                nodes.sort_unstable();
+            }
+            Self::Set(nodes) => **nodes = new.set(nodes),
         }
     }
 
@@ -125,6 +138,18 @@ impl LabelIndex {
         let (key, entry) = self.keys.get_key_value(key).expect("the label is in the index");
         let (value, _) = entry.values.get_key_value(value).expect("the label is in the index");
         (key.clone(), value.clone())
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber(&mut self, new: &Renumbering) {
+        // Each group is renumbered by itself, so the order in which they come does not matter.
+        #[expect(clippy::iter_over_hash_type)]
+        for key in self.keys.values_mut() {
+            key.nodes.renumber(new);
+            for nodes in key.values.values_mut() {
+                nodes.renumber(new);
+            }
+        }
     }
 
     pub(super) fn insert(&mut self, node: NodeId, labels: &[(Name, Name)]) {

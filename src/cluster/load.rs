@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::ids::{NodeId, ResourceId};
 use super::node_set::NodeSet;
+use super::renumbering::Renumbering;
 use crate::base::id::Id;
 
 /// A class of free amounts: exact below 64 (devices), then eight bands per doubling (cores, bytes).
@@ -240,6 +241,26 @@ impl Load {
         *slot = amount;
         self.shift_free(node, resource, delta);
         delta
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber(&mut self, new: &Renumbering) {
+        let stride = self.stride;
+        for column in [&mut self.free, &mut self.allocatable] {
+            let mut moved = vec![0; new.nodes() * stride];
+            for (old, row) in column.chunks(stride).enumerate() {
+                if let Some(new) = new.of(NodeId::from_index(old)) {
+                    moved[new.index() * stride..][..stride].copy_from_slice(row);
+                }
+            }
+            *column = moved;
+        }
+        for set in self.index.iter_mut().flat_map(|index| &mut index.sets) {
+            if !set.is_empty() {
+                *set = new.set(set);
+            }
+        }
+        self.indexed = new.set(&self.indexed);
     }
 
     /// Lets searches find `node`.

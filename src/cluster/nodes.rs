@@ -1,6 +1,7 @@
 //! The nodes: names, ids, and what rules read of node objects, as sets of nodes.
 //! A node is *present* while its object exists; pods may name nodes whose object is not (or no longer)
 //! there: such an id holds their use and is in no set. Every change of a set moves the static version.
+//! Ids are in the order of names, as people count them, except of those listed as out of order.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,13 @@ use super::facts::NodeFact;
 use super::ids::NodeId;
 use super::labels::LabelIndex;
 use super::node_set::{Membership, NodeSet};
-use crate::base::names::Name;
+use super::renumbering::Renumbering;
+use crate::base::names::{Name, compare_naturally};
 use crate::base::table::Table;
 use crate::workload::constraints::Taint;
+
+/// More unused ids than this, and than there are nodes, are given up.
+const UNUSED_KEPT: usize = 64;
 
 /// One node.
 #[derive(Clone, Debug)]
@@ -28,6 +33,10 @@ pub struct Node {
 pub struct Nodes {
     table: Table<NodeId, Option<Node>>,
     unused: Vec<NodeId>,
+    /// Nodes whose ids are not in the order of names.
+    out_of_order: Vec<NodeId>,
+    /// No name with an id in order comes after this one.
+    last: Option<Name>,
     by_name: FxHashMap<Name, NodeId>,
     present: NodeSet,
     cordoned: NodeSet,
@@ -99,15 +108,68 @@ impl Nodes {
             return id;
         }
         let node = Some(Node { name: name.clone(), fact: None });
-        let id = match self.unused.pop() {
+        let in_order = self.last.as_ref().is_none_or(|last| compare_naturally(last, name).is_lt());
+        let id = match self.unused.pop_if(|_| !in_order) {
             Some(id) => {
                 self.table[id] = node;
                 id
             }
             None => self.table.push(node),
         };
+        if in_order {
+            self.last = Some(name.clone());
+        } else {
+            self.out_of_order.push(id);
+        }
         self.by_name.insert(name.clone(), id);
         id
+    }
+
+    /// New ids for all nodes, in the order of names and without gaps; `None` if they are as good as that.
+    pub(super) fn renumbering(&self) -> Option<Renumbering> {
+        let wasteful = self.unused.len() > UNUSED_KEPT + self.by_name.len();
+        if self.out_of_order.is_empty() && !wasteful {
+            return None;
+        }
+        let name = |id: &NodeId| &*self.get(*id).name;
+        let mut late = self.out_of_order.clone();
+        late.sort_by(|a, b| compare_naturally(name(a), name(b)));
+        let is_late: NodeSet = late.iter().copied().collect();
+        let mut order = Vec::with_capacity(self.by_name.len());
+        let mut late = late.into_iter().peekable();
+        for (id, node) in self.known().filter(|(id, _)| !is_late.contains(*id)) {
+            let goes_first = |late: &NodeId| compare_naturally(name(late), &node.name).is_lt();
+            while let Some(late) = late.next_if(goes_first) {
+                order.push(late);
+            }
+            order.push(id);
+        }
+        order.extend(late);
+        Some(Renumbering::in_order(&order, self.table.len()))
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber(&mut self, new: &Renumbering) {
+        let mut table = Table::new();
+        for node in new.rows(self.table.rows_mut()) {
+            table.push(node);
+        }
+        self.table = table;
+        self.unused.clear();
+        self.out_of_order.clear();
+        self.last = self.table.rows().last().and_then(|node| Some(node.as_ref()?.name.clone()));
+        for (id, node) in self.table.iter() {
+            let node = node.as_ref().expect("only known nodes have new ids");
+            *self.by_name.get_mut(&node.name).expect("known nodes are found by name") = id;
+        }
+        for set in [&mut self.present, &mut self.cordoned, &mut self.accelerated] {
+            *set = new.set(set);
+        }
+        for nodes in self.taints.values_mut() {
+            *nodes = new.set(nodes);
+        }
+        self.labels.renumber(new);
+        self.version += 1;
     }
 
     /// Takes in the node's object; returns the one it replaces.
@@ -175,6 +237,7 @@ impl Nodes {
         let node = self.table[id].take().expect("a node is forgotten once");
         assert!(node.fact.is_none(), "a node is forgotten after its object is gone");
         self.by_name.remove(&node.name);
+        self.out_of_order.retain(|late| *late != id);
         self.unused.push(id);
     }
 

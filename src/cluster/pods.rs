@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::asks::Requests;
 use super::ids::{AskId, NodeId, PodId};
+use super::renumbering::Renumbering;
 use crate::base::id::Id;
 use crate::base::slab::Slab;
 use crate::id_type;
@@ -96,6 +97,14 @@ impl Pods {
     /// The pods on `node`, in no particular order.
     pub(super) fn on(&self, node: NodeId) -> &[Tenant] {
         self.by_node.get(node.index()).map_or(&[], |tenants| tenants)
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber(&mut self, new: &Renumbering) {
+        self.by_node = new.rows(&mut self.by_node);
+        for spot in self.rows.iter_mut().flatten() {
+            spot.node = new.of(spot.node).expect("nodes that hold pods are known");
+        }
     }
 
     /// Every row that says where a pod is.

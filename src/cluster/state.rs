@@ -10,6 +10,7 @@ use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
 use super::load::Load;
 use super::nodes::Nodes;
 use super::pods::{Holding, Pods};
+use super::renumbering::Renumbering;
 use super::resources::{ResourceClass, ResourceSet, Resources};
 use crate::base::id::Id;
 use crate::base::names::Name;
@@ -156,6 +157,19 @@ impl Cluster {
         self.forget_if_unnamed(id);
         self.version += 1;
         Changes::NONE
+    }
+
+    /// Makes the order of node ids the order of names, if it is not: of nodes that are equally good, the one
+    /// whose name comes first is chosen then, whichever was heard of first. Costs time in proportion to all
+    /// that is known, so it is for once per cycle, and does nothing unless nodes came out of order.
+    /// Returns the new ids, for whoever keeps any.
+    pub fn put_nodes_in_order(&mut self) -> Option<Renumbering> {
+        let new = self.nodes.renumbering()?;
+        self.nodes.renumber(&new);
+        self.load.renumber(&new);
+        self.pods.renumber(&new);
+        self.version += 1;
+        Some(new)
     }
 
     /// Counts a decision as true: `pod` will run on `node` and holds what its ask says.

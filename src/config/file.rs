@@ -27,6 +27,9 @@ pub struct ConfigurationFile {
     /// The waiting line.
     #[serde(default)]
     pub backlog: Backlog,
+    /// The binding of a gang once it has a plan.
+    #[serde(default)]
+    pub binding: Binding,
     /// The search for a placement.
     #[serde(default)]
     pub search: Search,
@@ -54,6 +57,18 @@ pub struct Backlog {
     pub backoff_seconds_max: Given<u32>,
     /// How long a gang may be overtaken before a place is kept for it.
     pub overtaking_seconds_max: Given<u32>,
+}
+
+/// The binding of a gang once it has a plan.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Binding {
+    /// How long it may take where the PodGroup does not say.
+    pub timeout_seconds: Given<u32>,
+    /// Pause before a bind of which nobody knows what became of it is sent again.
+    pub doubt_seconds_initial: Given<u32>,
+    /// Longest such pause; it doubles until then.
+    pub doubt_seconds_max: Given<u32>,
 }
 
 /// The search for a placement.

@@ -22,6 +22,9 @@ const SCHEDULER_NAME: &str = "muster";
 const BACKOFF_SECONDS_INITIAL: u32 = 1;
 const BACKOFF_SECONDS_MAX: u32 = 10;
 const OVERTAKING_SECONDS_MAX: u32 = 300;
+const BINDING_TIMEOUT_SECONDS: u32 = 60;
+const DOUBT_SECONDS_INITIAL: u32 = 1;
+const DOUBT_SECONDS_MAX: u32 = 10;
 const NOTICE_DELAY_MILLISECONDS: u32 = 500;
 const NOTICE_REPEAT_SECONDS_INITIAL: u32 = 10;
 const NOTICE_REPEAT_SECONDS_MAX: u32 = 300;
@@ -73,6 +76,11 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
         (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
     )?;
+    let doubt = Growing { section: "binding", stem: "doubtSeconds" };
+    let (doubt_initial, doubt_max) = doubt.resolve(
+        (&file.binding.doubt_seconds_initial, DOUBT_SECONDS_INITIAL),
+        (&file.binding.doubt_seconds_max, DOUBT_SECONDS_MAX),
+    )?;
     let notices = &file.notices;
     let repeat = Growing { section: "notices", stem: "repeatSeconds" };
     let (notice_again_after, notice_again_max) = repeat.resolve(
@@ -87,6 +95,13 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         unnamed_scheduler: UnnamedScheduler::LeftAlone,
         backoff_initial,
         backoff_max,
+        schedule_timeout: seconds(
+            "binding.timeoutSeconds",
+            &file.binding.timeout_seconds,
+            BINDING_TIMEOUT_SECONDS,
+        )?,
+        doubt_initial,
+        doubt_max,
         overtaking_after: seconds(
             "backlog.overtakingSecondsMax",
             overtaking,

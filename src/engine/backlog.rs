@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::gangs::GangId;
 use crate::base::slab::Slab;
 use crate::cluster::ids::{AskId, NodeId};
+use crate::cluster::renumbering::Renumbering;
 use crate::id_type;
 use crate::planner::order::Turn;
 use crate::workload::ask::Amounts;
@@ -214,6 +215,15 @@ impl<No> Backlog<No> {
         for line in self.woken.drain(..) {
             if let Some(row) = self.lines.get_mut(line) {
                 row.woken = None;
+            }
+        }
+    }
+
+    /// Gives the nodes that woke lines their new ids. One that is gone helps nobody.
+    pub(super) fn renumber_nodes(&mut self, new: &Renumbering) {
+        for line in &self.woken {
+            if let Some(woken) = self.lines.get_mut(*line).and_then(|row| row.woken.as_mut()) {
+                woken.nodes = woken.nodes.iter().filter_map(|node| new.of(*node)).collect();
             }
         }
     }

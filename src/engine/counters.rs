@@ -27,8 +27,10 @@ pub struct Counters {
     pub binds_gone: u64,
     /// Binds that the API refused for good.
     pub binds_refused: u64,
-    /// Binds whose outcome was unknown; each is settled by a fact later.
+    /// Binds whose outcome was unknown; each is settled by a fact, or given out again.
     pub binds_unknown: u64,
+    /// Binds that were given out again, since nobody knew what had become of them.
+    pub binds_repeated: u64,
     /// Pods that somebody else bound while a seat was held for them.
     pub binds_foreign: u64,
     /// Facts that were older than what was known.

@@ -91,10 +91,12 @@ impl Engine {
             return cycle;
         }
         self.counters.cycles += 1;
+        self.put_nodes_in_order();
         self.end_backoffs();
         self.judge_changed();
         self.wake_cured();
         self.keep_place();
+        self.ask_again(&mut cycle.orders);
         let (mut attempts, mut spared) = (0, 0);
         while attempts < self.settings.attempts_per_cycle
             && spared < SPARED_PER_ATTEMPT * self.settings.attempts_per_cycle
@@ -360,7 +362,7 @@ impl Engine {
         let name = gang.identity.name().clone();
         orders.reserve(plan.seats.len());
         for seat in &plan.seats {
-            let (pod, order) = self.hold(seat.pod, seat.node);
+            let (pod, order) = self.hold(seat.pod, seat.node, epoch, role);
             let node = self.cluster.node_name(seat.node).clone();
             orders.push(Order {
                 id: order,
@@ -374,12 +376,20 @@ impl Engine {
     }
 
     /// Counts a pod as placed until its bind is settled.
-    fn hold(&mut self, id: PodId, node: NodeId) -> (PodRef, OrderId) {
+    fn hold(&mut self, id: PodId, node: NodeId, epoch: u32, role: BindRole) -> (PodRef, OrderId) {
         self.count_out(id);
         let order = self.orders.issue(id);
         let pod = self.pods.get_mut(id);
         let version = pod.fact.resource_version;
-        pod.place = Place::Assumed(Seat { node, order, version, answer: Answer::Awaited });
+        pod.place = Place::Assumed(Seat {
+            node,
+            order,
+            version,
+            epoch,
+            role,
+            doubts: 0,
+            answer: Answer::Awaited,
+        });
         pod.told = 0;
         let reference = PodRef {
             name: pod.fact.name.clone(),

@@ -10,6 +10,7 @@ use super::decide::No;
 use super::gangs::GangId;
 use crate::base::time::Time;
 use crate::cluster::node_set::NodeSet;
+use crate::cluster::renumbering::Renumbering;
 use crate::planner::order::Turn;
 use crate::planner::refusal::Cause;
 
@@ -65,6 +66,13 @@ impl KeptPlaces {
     /// Nodes changed: who was not worth a place may be now.
     pub(super) const fn reconsider(&mut self) {
         self.reconsider = true;
+    }
+
+    /// Gives the nodes that are kept their new ids.
+    pub(super) fn renumber_nodes(&mut self, new: &Renumbering) {
+        if let Some(kept) = &mut self.kept {
+            kept.nodes = new.set(&kept.nodes);
+        }
     }
 
     fn is_worth_a_look(&self) -> bool {

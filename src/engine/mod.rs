@@ -18,6 +18,7 @@ mod commitment;
 mod decide;
 mod gangs;
 mod kept_place;
+mod node_order;
 mod notices;
 mod observe;
 mod pods;
@@ -87,6 +88,8 @@ pub enum WakeReason {
     MoreWork,
     /// The wait after a failed binding is over.
     BackoffEnds,
+    /// A bind of which nobody knows what became of it is to be given out again.
+    DoubtDue,
     /// A gang was refused for so long that a place may be kept for it.
     Overtaking,
     /// Something is to be told.
@@ -126,6 +129,7 @@ impl Engine {
         [
             more.then_some((self.now, WakeReason::MoreWork)),
             backoff.map(|until| (until, WakeReason::BackoffEnds)),
+            self.orders.due().map(|due| (due, WakeReason::DoubtDue)),
             self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
             self.pump.due().map(|due| (due, WakeReason::NoticeDue)),
         ]

@@ -5,11 +5,12 @@
 use rustc_hash::FxHashMap;
 
 use super::gangs::GangId;
-use super::order::OrderId;
+use super::order::{BindRole, OrderId};
 use crate::base::names::ObjectName;
 use crate::base::slab::Slab;
 use crate::cluster::facts::{PodFact, PodPhase};
 use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::renumbering::Renumbering;
 
 /// A pod and what the engine believes of it.
 #[derive(Clone, Debug)]
@@ -46,6 +47,12 @@ pub(super) struct Seat {
     pub(super) order: OrderId,
     /// The version that the bind names as its precondition.
     pub(super) version: u64,
+    /// The epoch of the plan that the bind is of.
+    pub(super) epoch: u32,
+    /// What the bind is to that plan.
+    pub(super) role: BindRole,
+    /// How often the bind came back as unknown.
+    pub(super) doubts: u32,
     /// Whether the bind's outcome came back.
     pub(super) answer: Answer,
 }
@@ -55,7 +62,7 @@ pub(super) struct Seat {
 pub(super) enum Answer {
     /// It is under way.
     Awaited,
-    /// It came back as unknown: only a fact can tell.
+    /// It came back as unknown: a fact tells, or the same bind once more.
     Unknown,
 }
 
@@ -161,6 +168,13 @@ impl Pods {
     /// The pod of `id`, which must exist.
     pub(super) fn get_mut(&mut self, id: PodId) -> &mut Pod {
         &mut self.rows[id]
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber_nodes(&mut self, new: &Renumbering) {
+        for (_, pod) in self.rows.iter_mut() {
+            pod.place = pod.place.renumbered(new);
+        }
     }
 
     /// Number of pods.

@@ -88,15 +88,17 @@ impl Engine {
         }
     }
 
+    /// In the form in which kube-scheduler reports what keeps a pod from every node before any node
+    /// is looked at: each node may have room, so none is counted as lacking something.
     fn floor_text(&self, short: &Amounts) -> String {
         let nodes = self.cluster.node_count();
-        let mut text = format!("0/{nodes} nodes are available: ");
-        for (at, (resource, _)) in short.iter().enumerate() {
-            let separator = if at > 0 { ", " } else { "" };
-            let _ = write!(text, "{separator}{nodes} Insufficient {resource}");
-        }
+        let mut text = if nodes == 0 {
+            String::from("no nodes available to schedule pods. ")
+        } else {
+            format!("0/{nodes} nodes are available: ")
+        };
         text.push_str(
-            ". The PodGroup's minResources must be free in the cluster as a whole; missing ",
+            "the PodGroup's minResources are not free in the cluster as a whole, missing ",
         );
         for (at, (resource, amount)) in short.iter().enumerate() {
             let separator = if at > 0 { ", " } else { "" };

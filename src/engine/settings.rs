@@ -18,6 +18,13 @@ pub struct Settings {
     pub backoff_initial: Span,
     /// The wait doubles with each failure in a row up to this. Default: 10 s, as kube-scheduler.
     pub backoff_max: Span,
+    /// How long the binding of a gang may take where its group does not say. Default: 60 s, as coscheduling.
+    pub schedule_timeout: Span,
+    /// A bind of which nobody knows what became of it is ordered again after this; the same bind again
+    /// does no harm. The pause doubles with each time. Default: 1 s.
+    pub doubt_initial: Span,
+    /// The doubling of `doubt_initial` ends here. Default: 10 s.
+    pub doubt_max: Span,
     /// A gang refused for so long, though the cluster without running pods would hold it,
     /// gets a place kept. Default: 300 s.
     pub overtaking_after: Span,
@@ -70,6 +77,9 @@ impl Default for Settings {
             unnamed_scheduler: UnnamedScheduler::LeftAlone,
             backoff_initial: Span::seconds(1),
             backoff_max: Span::seconds(10),
+            schedule_timeout: Span::seconds(60),
+            doubt_initial: Span::seconds(1),
+            doubt_max: Span::seconds(10),
             overtaking_after: Span::seconds(300),
             notices: Notices::Told,
             notice_after: Span::milliseconds(500),

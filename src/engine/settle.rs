@@ -1,6 +1,10 @@
-//! Outcomes of orders. Done and failed are believed; unknown keeps the seat until a fact about the pod tells.
-//! Knows no plan. Invariant: a seat is held exactly as long as its order is listed here.
+//! Outcomes of orders. Done and failed are believed; unknown keeps the seat until a fact about the pod
+//! tells, or the answer to the same bind, which is ordered again after growing pauses.
+//! Knows no plan. Invariants: a seat is held exactly as long as its order is listed here;
+//! an order is under way or in doubt, and what is in doubt has a time at which it is asked about.
 //! What a fact has settled already is not settled again, so each order counts once.
+
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
@@ -8,17 +12,29 @@ use super::Engine;
 use super::event::Outcome;
 use super::gangs::{GangId, Setback, SetbackCure};
 use super::observe::is_older;
-use super::order::OrderId;
+use super::order::{Action, Order, OrderId, PodRef};
 use super::pods::{Answer, Place, Seat};
+use super::settings::Settings;
 use crate::base::names::Name;
-use crate::base::time::Span;
+use crate::base::time::{Span, Time};
 use crate::cluster::ids::PodId;
 
 /// Orders whose outcome is not known yet, and the pods they bind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orders {
-    under_way: FxHashMap<OrderId, PodId>,
+    under_way: FxHashMap<OrderId, Listed>,
+    /// Orders that came back as unknown, by the time at which they are given out again.
+    in_doubt: BTreeSet<(Time, OrderId)>,
     last: u64,
+}
+
+/// An order whose outcome is not known.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    /// The pod that it binds.
+    pod: PodId,
+    /// When it is given out again, once it came back as unknown.
+    again: Option<Time>,
 }
 
 impl Orders {
@@ -26,13 +42,35 @@ impl Orders {
     pub(super) fn issue(&mut self, pod: PodId) -> OrderId {
         self.last += 1;
         let order = OrderId(self.last);
-        self.under_way.insert(order, pod);
+        self.under_way.insert(order, Listed { pod, again: None });
         order
     }
 
     /// Forgets an order: what becomes of it is known, or matters no more.
     pub(super) fn forget(&mut self, order: OrderId) {
-        self.under_way.remove(&order);
+        if let Some(Listed { again: Some(due), .. }) = self.under_way.remove(&order) {
+            self.in_doubt.remove(&(due, order));
+        }
+    }
+
+    /// Notes when an order that came back as unknown is given out again.
+    fn doubt(&mut self, order: OrderId, due: Time) {
+        let listed = self.under_way.get_mut(&order).expect("only listed orders are in doubt");
+        assert!(listed.again.replace(due).is_none(), "an order comes back once");
+        self.in_doubt.insert((due, order));
+    }
+
+    /// When the next order in doubt is given out again.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.in_doubt.first().map(|(due, _)| *due)
+    }
+
+    /// The first order in doubt whose time has come, and its pod; it is forgotten.
+    fn take_due(&mut self, now: Time) -> Option<PodId> {
+        let (_, order) = self.in_doubt.first().copied().filter(|(due, _)| *due <= now)?;
+        let pod = self.under_way.get(&order).expect("orders in doubt are listed").pod;
+        self.forget(order);
+        Some(pod)
     }
 
     /// Number of orders whose outcome is not known.
@@ -49,7 +87,9 @@ impl Engine {
 
     /// Takes in what became of an order. Outcomes of orders that a fact has settled already are ignored.
     pub(super) fn settle(&mut self, order: OrderId, outcome: Outcome) {
-        let Some(pod) = self.orders.under_way.get(&order).copied() else { return };
+        let Some(Listed { pod, again: None }) = self.orders.under_way.get(&order).copied() else {
+            return;
+        };
         match outcome {
             // A bind has no other good outcome than done.
             Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) => self.bind_done(pod),
@@ -117,8 +157,36 @@ impl Engine {
             // A later version is still unbound, so the bind, which names an earlier one, cannot apply.
             self.bind_failed(id, cause, SetbackCure::NewerVersion);
         } else {
-            let answer = Answer::Unknown;
-            pod.place = Place::Assumed(Seat { answer, ..seat });
+            let doubts = seat.doubts + 1;
+            pod.place = Place::Assumed(Seat { answer: Answer::Unknown, doubts, ..seat });
+            let Settings { doubt_initial, doubt_max, .. } = self.settings;
+            self.orders.doubt(seat.order, self.now + doubled(doubt_initial, doubts, doubt_max));
+        }
+    }
+
+    /// Gives out binds again whose outcome nobody knows. A bind names the pod's uid and version, so it
+    /// applies once at most however often it is sent, and its answer tells what became of the first.
+    pub(super) fn ask_again(&mut self, orders: &mut Vec<Order>) {
+        while let Some(id) = self.orders.take_due(self.now) {
+            let order = self.orders.issue(id);
+            let pod = self.pods.get_mut(id);
+            let seat = pod.seat().expect("a listed order has a seat");
+            pod.place = Place::Assumed(Seat { order, answer: Answer::Awaited, ..seat });
+            let fact = &pod.fact;
+            let gang = pod.gang.map(|gang| self.gangs.get(gang).identity.name().clone());
+            let action = Action::Bind {
+                gang: gang.unwrap_or_else(|| fact.name.clone()),
+                pod: PodRef {
+                    name: fact.name.clone(),
+                    uid: fact.uid.clone(),
+                    resource_version: seat.version,
+                },
+                node: self.cluster.node_name(seat.node).clone(),
+                epoch: seat.epoch,
+                role: seat.role,
+            };
+            orders.push(Order { id: order, action });
+            self.counters.binds_repeated += 1;
         }
     }
 
@@ -157,16 +225,16 @@ impl Engine {
     }
 
     fn new_setback(&self, failures: u32, cause: Name, cure: SetbackCure) -> Setback {
-        let wait = self.wait_after(failures);
+        let Settings { backoff_initial, backoff_max, .. } = self.settings;
+        let wait = doubled(backoff_initial, failures, backoff_max);
         Setback { failures, until: self.now + wait, wait, cause, cure }
     }
+}
 
-    /// The wait after so many failures in a row.
-    fn wait_after(&self, failures: u32) -> Span {
-        let doublings = failures.saturating_sub(1).min(32);
-        let wait = self.settings.backoff_initial.0.saturating_mul(1 << doublings);
-        Span(wait.min(self.settings.backoff_max.0))
-    }
+/// The wait after the `times`th failure in a row: `initial` after the first, doubled with each, `most` at most.
+pub(super) fn doubled(initial: Span, times: u32, most: Span) -> Span {
+    let doublings = times.saturating_sub(1).min(32);
+    Span(initial.0.saturating_mul(1 << doublings).min(most.0))
 }
 
 /// Whether a bind is where it was planned.

@@ -1,6 +1,6 @@
 //! The planner: a demand and the believed cluster in, a plan or a refusal out; the cluster is as before.
 //! Equal members are placed by one walk over the load index, which is complete for them. Members that
-//! differ are placed big ones first; if that finds too few seats, by the complete search.
+//! differ are placed big ones first; if that leaves some without a seat, by the complete search.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ use crate::cluster::ids::{AskId, PodId};
 use crate::cluster::node_set::NodeSet;
 use crate::planner::demand::{Demand, Role};
 use crate::planner::diagnose;
-use crate::planner::exact::{Need, Outcome, Problem};
+use crate::planner::exact::{End, Found, Goal, Need, Problem, Seats, Steps};
 use crate::planner::plan::{Plan, Seat};
 use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
 use crate::planner::walk::{Walk, Wanted};
@@ -34,6 +34,9 @@ impl Default for Settings {
         Self { search_steps_max: 200_000 }
     }
 }
+
+/// The minimum may cost a whole search; members beyond it, which can come later, so much less.
+const EXTRAS_SHARE: u64 = 10;
 
 /// Decides where pods go.
 #[derive(Debug, Default)]
@@ -71,7 +74,8 @@ impl Planner {
     }
 
     /// Places the demand's members on nodes that are not in `keep_off`: at least its minimum, and of the
-    /// others as many as fit beside them. The cluster is unchanged afterwards.
+    /// others as many as fit beside them (members that differ: as many as a bounded search finds).
+    /// The cluster is unchanged afterwards.
     ///
     /// # Errors
     /// The refusal if fewer than the minimum can be placed (or none was found, as it then says).
@@ -212,14 +216,20 @@ impl Planner {
         let counts: Vec<(AskId, usize)> =
             demand.roles.iter().map(|role| (role.ask, role.members.len())).collect();
         let greedy = self.fill_greedily(cluster, &counts, keep_off);
-        if greedy >= demand.minimum {
+        let (least, most) = (demand.minimum, demand.members());
+        if greedy == most {
             return Room::Enough;
         }
-        let steps_max = self.settings.search_steps_max;
-        let certainty = Certainty::AtLeast;
-        let cut_short = SearchEnd::Bound { steps: steps_max };
+        let bound = self.settings.search_steps_max;
+        let steps_max = if greedy >= least { bound / EXTRAS_SHARE } else { bound };
+        let bounded = Room::Short(Shortage {
+            fitting: greedy,
+            certainty: Certainty::AtLeast,
+            search: SearchEnd::Bound { steps: bound },
+        });
+        let otherwise = if greedy >= least { Room::Enough } else { bounded };
         if !Problem::is_writable(cluster, counts.len(), steps_max) {
-            return Room::Short(Shortage { fitting: greedy, certainty, search: cut_short });
+            return otherwise;
         }
         let needs =
             counts.iter().map(|(ask, count)| Need { ask: *ask, count: *count as u32 }).collect();
@@ -228,22 +238,37 @@ impl Planner {
             let verdict = verdicts.get(cluster.interned(ask).constraint);
             verdict.allowed.contains(node) && !keep_off.contains(node)
         };
-        let (best, search) =
-            match Problem::new(cluster, needs, allowed).solve(demand.minimum, steps_max) {
-                Outcome::Found(seats) => {
-                    self.steps.clear();
-                    self.steps.extend(seats.into_iter().map(|(node, ask, count)| Step {
-                        node,
-                        ask,
-                        count,
-                    }));
-                    self.fill_greedily(cluster, &counts, keep_off);
-                    return Room::Enough;
-                }
-                Outcome::Impossible { best } => (best, SearchEnd::Exhausted),
-                Outcome::Bound { best } => (best, cut_short),
-            };
-        Room::Short(Shortage { fitting: greedy.max(best), certainty, search })
+        let problem = Problem::new(cluster, needs, allowed);
+        let mut steps = Steps(steps_max);
+        let more = problem.solve(Goal { least: least.max(greedy + 1), most }, &mut steps);
+        match (more.seats, more.end) {
+            (Some(seats), _) => {
+                self.take_seats(seats);
+                Room::Enough
+            }
+            (None, End::Proved) if greedy < least => {
+                let below = Goal { least: greedy + 1, most: least - 1 };
+                self.shortage(greedy, problem.solve(below, &mut steps))
+            }
+            (None, End::Proved | End::OutOfSteps) => otherwise,
+        }
+    }
+
+    /// The minimum has no room, that is proved; `found` says for how many more than `greedy` there is.
+    fn shortage(&mut self, greedy: usize, found: Found) -> Room {
+        let fitting = found.seats.map_or(greedy, |seats| self.take_seats(seats));
+        let certainty = match found.end {
+            End::Proved => Certainty::AtMost,
+            End::OutOfSteps => Certainty::AtLeast,
+        };
+        Room::Short(Shortage { fitting, certainty, search: SearchEnd::Exhausted })
+    }
+
+    /// Makes what a search found the room that was found; says for how many members it is.
+    fn take_seats(&mut self, seats: Seats) -> usize {
+        self.steps.clear();
+        self.steps.extend(seats.into_iter().map(|(node, ask, count)| Step { node, ask, count }));
+        self.steps.iter().map(|step| step.count as usize).sum()
     }
 
     /// Adds seats to `self.steps`, hard members first, until none is left or none fits. Says how many

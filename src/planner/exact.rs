@@ -29,21 +29,31 @@ pub(super) struct Need {
     pub(super) count: u32,
 }
 
-/// How the search ended.
+/// Which placements a search looks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goal {
+    /// Fewer members are no placement.
+    pub(super) least: usize,
+    /// A placement of so many ends the search.
+    pub(super) most: usize,
+}
+
+/// What a search came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Enough members placed.
-    Found(Seats),
-    /// There is no placement of as many members.
-    Impossible {
-        /// The most members that were placed on the way.
-        best: usize,
-    },
-    /// The bound ended it.
-    Bound {
-        /// The most members that were placed on the way.
-        best: usize,
-    },
+pub(super) struct Found {
+    /// The placement of the most members that was found; `None` if none was that reaches the goal.
+    pub(super) seats: Option<Seats>,
+    /// Whether there may be one of more members.
+    pub(super) end: End,
+}
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// No placement within the goal has more members.
+    Proved,
+    /// The bound on its work ended it.
+    OutOfSteps,
 }
 
 /// A packing problem in plain numbers.
@@ -81,7 +91,7 @@ const CELLS_PER_STEP: u64 = 16;
 
 /// Steps that may still be done.
 #[derive(Debug)]
-struct Steps(u64);
+pub(super) struct Steps(pub(super) u64);
 
 /// The bound on work was reached.
 #[derive(Debug)]
@@ -112,11 +122,15 @@ impl Problem {
             .flat_map(|need| &cluster.interned(need.ask).requests)
             .map(|(id, _)| *id)
             .collect();
-        kinds.sort_unstable();
+        // Scarce kinds last; by name and not by id, which depends on what was seen first.
+        let resources = cluster.resources();
+        kinds.sort_by_cached_key(|kind| {
+            (Reverse(resources.class(*kind)), resources.name(*kind).clone())
+        });
         kinds.dedup();
         let requests_of =
             |ask| kinds.iter().map(|kind| cluster.interned(ask).request(*kind)).collect();
-        // Members that need much of the scarce kinds first: kinds seen later are the devices.
+        // Members that need much of the scarce kinds first: they stand last.
         needs.sort_by_cached_key(|need| {
             let mut amounts: Vec<i64> = requests_of(need.ask);
             amounts.reverse();
@@ -210,27 +224,30 @@ impl Problem {
         self.free_from.reverse();
     }
 
-    /// Looks for a placement of at least `minimum` members with at most `steps_max` combinations tried.
-    pub(super) fn solve(&self, minimum: usize, steps_max: u64) -> Outcome {
-        let mut best = 0;
-        match self.descend(minimum, &mut Steps(steps_max), &mut best) {
-            Ok(Some(seats)) => Outcome::Found(seats),
-            Ok(None) => Outcome::Impossible { best },
-            Err(OutOfSteps) => Outcome::Bound { best },
-        }
+    /// Looks for the placement of the most members within `goal`, as long as there are `steps`.
+    pub(super) fn solve(&self, goal: Goal, steps: &mut Steps) -> Found {
+        let mut seats = None;
+        let end = match self.descend(goal, steps, &mut seats) {
+            Ok(()) => End::Proved,
+            Err(OutOfSteps) => End::OutOfSteps,
+        };
+        Found { seats, end }
     }
 
+    /// Depth first. What is looked for rises with what was found, so a state that led to no more members
+    /// than were looked for then leads to no more than are looked for now.
     fn descend(
         &self,
-        minimum: usize,
+        goal: Goal,
         steps: &mut Steps,
-        best: &mut usize,
-    ) -> Result<Option<Seats>, OutOfSteps> {
+        found: &mut Option<Seats>,
+    ) -> Result<(), OutOfSteps> {
+        let mut least = goal.least;
         let mut left: Counts = self.needs.iter().map(|need| need.count).collect();
         let mut placed = 0;
         let mut dead: FxHashSet<(usize, Counts)> = FxHashSet::default();
         let mut path = Vec::new();
-        if self.most_from(0, &left) >= minimum as u64 {
+        if self.most_from(0, &left) >= least as u64 {
             path.push(Frame { position: 0, counts: None });
         }
         while let Some(frame) = path.last_mut() {
@@ -247,17 +264,20 @@ impl Problem {
             };
             placed += take_out(&mut left, &counts);
             frame.counts = Some(counts);
-            *best = placed.max(*best);
-            if placed >= minimum {
-                return Ok(Some(self.seats(&path)));
-            }
             let position = frame.position + 1;
-            let reachable = placed as u64 + self.most_from(position, &left) >= minimum as u64;
+            if placed >= least {
+                *found = Some(self.seats(&path));
+                if placed >= goal.most {
+                    return Ok(());
+                }
+                least = placed + 1;
+            }
+            let reachable = placed as u64 + self.most_from(position, &left) >= least as u64;
             if reachable && !dead.contains(&(position, left.clone())) {
                 path.push(Frame { position, counts: None });
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// No more members than this can be placed on the nodes from `position` on.
@@ -374,7 +394,7 @@ fn put_back(left: &mut Counts, counts: &Counts) -> usize {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Need, Outcome, Problem};
+    use super::{End, Found, Goal, Need, Problem, Steps};
     use crate::cluster::Cluster;
     use crate::cluster::facts::NodeFact;
     use crate::cluster::ids::AskId;
@@ -395,22 +415,22 @@ mod tests {
         cluster
     }
 
-    /// Roles given as cards per member and number of members.
-    fn solve(cluster: &mut Cluster, roles: &[(i64, u32)], minimum: usize, steps: u64) -> Outcome {
+    /// Roles given as cards per member and number of members; looks for placements of `least` to all.
+    fn solve(cluster: &mut Cluster, roles: &[(i64, u32)], least: usize, steps: u64) -> Found {
         let needs = roles.iter().map(|(cards, count)| {
             let requests = vec![("nvidia.com/gpu".into(), *cards)];
             let ask: AskId = cluster.intern(&Arc::new(Ask { requests, ..Ask::default() }));
             Need { ask, count: *count }
         });
         let needs = needs.collect();
-        Problem::new(cluster, needs, |_, _| true).solve(minimum, steps)
+        let most = roles.iter().map(|(_, count)| *count as usize).sum();
+        Problem::new(cluster, needs, |_, _| true).solve(Goal { least, most }, &mut Steps(steps))
     }
 
-    fn seats(outcome: &Outcome) -> usize {
-        match outcome {
-            Outcome::Found(seats) => seats.iter().map(|(_, _, count)| *count as usize).sum(),
-            Outcome::Impossible { .. } | Outcome::Bound { .. } => panic!("{outcome:?}"),
-        }
+    /// Members placed, and how the search ended.
+    fn seats(found: &Found) -> (Option<usize>, End) {
+        let count = |seats: &super::Seats| seats.iter().map(|(_, _, count)| *count as usize).sum();
+        (found.seats.as_ref().map(count), found.end)
     }
 
     #[test]
@@ -418,20 +438,28 @@ mod tests {
         // Largest first puts 5 and 4 together and strands a 3.
         let mut cluster = cluster([9, 10]);
         let found = solve(&mut cluster, &[(5, 2), (3, 3)], 5, 1_000);
-        assert_eq!(seats(&found), 5);
-        let too_many = solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 5, 1_000);
-        assert!(matches!(too_many, Outcome::Impossible { .. }), "{too_many:?}");
-        assert_eq!(seats(&solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 4, 1_000)), 4);
+        assert_eq!(seats(&found), (Some(5), End::Proved));
+        let all = solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 5, 1_000);
+        assert_eq!(seats(&all), (None, End::Proved));
+    }
+
+    #[test]
+    fn the_most_is_found_and_proved() {
+        let mut cluster = cluster([9, 10]);
+        let most = solve(&mut cluster, &[(5, 2), (4, 1), (3, 2)], 1, 1_000);
+        assert_eq!(seats(&most), (Some(4), End::Proved));
+        let none = solve(&mut cluster, &[(11, 2), (12, 1)], 1, 1_000);
+        assert_eq!(seats(&none), (None, End::Proved));
     }
 
     #[test]
     fn many_equal_nodes_are_no_more_work_than_few() {
         // Sums alone allow it: 8,000 cards for 7,000. Cutting does not: a 5 leaves 3 on a node of 8.
         let mut cluster = cluster(std::iter::repeat_n(8, 1_000));
-        let outcome = solve(&mut cluster, &[(5, 1_000), (4, 500)], 1_500, 200_000);
-        assert!(matches!(outcome, Outcome::Impossible { .. }), "{outcome:?}");
-        let outcome = solve(&mut cluster, &[(5, 700), (3, 700), (4, 600)], 2_000, 200_000);
-        assert_eq!(seats(&outcome), 2_000);
+        let found = solve(&mut cluster, &[(5, 1_000), (4, 500)], 1_500, 200_000);
+        assert_eq!(seats(&found), (None, End::Proved));
+        let found = solve(&mut cluster, &[(5, 700), (3, 700), (4, 600)], 2_000, 200_000);
+        assert_eq!(seats(&found), (Some(2_000), End::Proved));
     }
 
     #[test]
@@ -439,8 +467,8 @@ mod tests {
         let mut cluster = cluster([31, 31, 31, 31, 31]);
         let roles = [(17, 2), (13, 3), (11, 2), (9, 2), (7, 4)];
         // Four members at most on a node: 13 take more than three combinations.
-        let outcome = solve(&mut cluster, &roles, 13, 3);
-        assert!(matches!(outcome, Outcome::Bound { best } if best < 13), "{outcome:?}");
+        let found = solve(&mut cluster, &roles, 13, 3);
+        assert_eq!(seats(&found), (None, End::OutOfSteps));
     }
 
     #[test]

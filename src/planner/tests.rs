@@ -107,8 +107,21 @@ fn a_leader_and_workers_are_placed_though_greed_would_strand_them() {
     assert_eq!(outcome(&mut cluster, &gang), Ok(vec![(0, 0), (1, 0), (2, 0), (3, 1), (4, 1)]));
     let gang = demand(&mut cluster, &[(cards(9), 1), (cards(10), 1), (cards(1), 1)], 3);
     let text = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu. \
-                The gang needs 3 members placed together; room was found for 2.";
+                The gang needs 3 members placed together; at most 2 fit.";
     assert_eq!(outcome(&mut cluster, &gang), Err(text.into()));
+}
+
+#[test]
+fn of_members_that_differ_the_most_are_placed_and_the_most_are_told() {
+    // Largest first seats 5 and 4, and one 3 where two would go: three of five.
+    let mut cluster = cluster([node("a", 9), node("b", 6)]);
+    let roles = [(cards(5), 1), (cards(4), 1), (cards(3), 3)];
+    let gang = demand(&mut cluster, &roles, 2);
+    let seats = outcome(&mut cluster, &gang).expect("the minimum fits");
+    assert_eq!(seats.len(), 4, "{seats:?}");
+    let gang = demand(&mut cluster, &roles, 5);
+    let text = outcome(&mut cluster, &gang).expect_err("18 cards are asked for, 15 are there");
+    assert!(text.ends_with("needs 5 members placed together; at most 4 fit."), "{text}");
 }
 
 #[test]

@@ -85,6 +85,11 @@ impl Sheet {
                 outcome("foreign", engine.binds_foreign),
             ],
         )?;
+        page.counters(
+            "muster_binds_repeated",
+            "Binds sent again because nobody knew what had become of them",
+            &[(vec![], engine.binds_repeated)],
+        )?;
         page.gauge(
             "muster_binds_in_flight",
             "Binds ordered and not settled",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use muster::base::names::Name;
 use muster::base::random::Random;
 use muster::cluster::audit::audit;
 use muster::cluster::draft::{Draft, Step};
@@ -18,7 +19,7 @@ const SMALL: Shape = Shape { nodes: 30, cards: 8, cores: 100 };
 fn disturb(random: &mut Random, cluster: &mut Cluster, asks: &[AskId]) {
     let pod = PodId(random.below(60) as u32);
     let node = random.below(SMALL.nodes);
-    match random.below(10) {
+    match random.below(11) {
         0..=1 => {
             cluster.observe_node(&world::draw_node(random, node, SMALL));
         }
@@ -37,6 +38,9 @@ fn disturb(random: &mut Random, cluster: &mut Cluster, asks: &[AskId]) {
             let ask = Arc::new(world::draw_ask(random, SMALL));
             let ask = cluster.intern(&ask);
             cluster.forget_ask(ask);
+        }
+        7 => {
+            cluster.put_nodes_in_order();
         }
         _ => {
             let id = cluster.node_or_unknown(&format!("n{node}").into());
@@ -81,6 +85,59 @@ fn what_is_kept_current_equals_a_recount() {
             }
         }
     }
+}
+
+#[test]
+fn nodes_are_put_in_the_order_of_their_names_and_nothing_else_changes() {
+    let mut moved = 0;
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let mut cluster = Cluster::new();
+        let asks = draw_asks(&mut random, &mut cluster);
+        for _ in 0..20 {
+            for _ in 0..random.below(30) {
+                disturb(&mut random, &mut cluster, &asks);
+            }
+            let before = by_name(&cluster);
+            let new = cluster.put_nodes_in_order();
+            assert_eq!(by_name(&cluster), before, "seed {seed}");
+            audit(&cluster).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}"));
+            let number = |name: &Name| name[1..].parse::<u64>().expect("names are n and a number");
+            let ids = cluster.nodes().present().iter();
+            let numbers: Vec<u64> = ids.map(|id| number(cluster.node_name(id))).collect();
+            assert!(numbers.is_sorted(), "seed {seed}: {numbers:?}");
+            assert_eq!(cluster.put_nodes_in_order(), None, "seed {seed}: once is enough");
+            moved += usize::from(new.is_some());
+        }
+    }
+    assert!(moved > 100, "only {moved} times was anything out of order");
+}
+
+/// Everything that is known of each node, by its name.
+fn by_name(cluster: &Cluster) -> Vec<String> {
+    let kinds = ["pods", "cpu", world::GPU].map(|name| cluster.resources().known(name));
+    let mut nodes: Vec<String> = cluster
+        .nodes()
+        .present()
+        .iter()
+        .map(|id| {
+            let load = kinds.map(|kind| {
+                kind.map(|kind| {
+                    (cluster.load().free(id, kind), cluster.load().allocatable(id, kind))
+                })
+            });
+            let mut pods: Vec<String> =
+                cluster.pods_on(id).map(|(pod, held)| format!("{pod:?} {held:?}")).collect();
+            pods.sort();
+            format!(
+                "{} {load:?} {pods:?} {:?}",
+                cluster.node_name(id),
+                cluster.nodes().get(id).fact
+            )
+        })
+        .collect();
+    nodes.sort();
+    nodes
 }
 
 #[test]

@@ -260,8 +260,8 @@ fn min_resources_are_a_floor_before_any_search() {
     assert_eq!(
         stage.waiting(),
         [
-            "spark Unschedulable: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu. The PodGroup's \
-         minResources must be free in the cluster as a whole; missing 1 nvidia.com/gpu. (driver)"
+            "spark Unschedulable: 0/2 nodes are available: the PodGroup's minResources are not free in the \
+         cluster as a whole, missing 1 nvidia.com/gpu. (driver)"
         ]
     );
     assert_eq!(stage.engine.counters().refused_by_floor, 1);

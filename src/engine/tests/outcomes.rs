@@ -68,13 +68,67 @@ fn an_unknown_bind_keeps_its_seat_until_a_fact_tells() {
     stage.put(pod("b", 1));
     let order = stage.decide().orders.remove(0);
     stage.outcome(&order, unknown());
-    stage.wait(Span::seconds(100));
+    stage.wait(Span::milliseconds(900));
     assert!(stage.decide().orders.is_empty(), "the seat is not given to b");
     assert_eq!(stage.reasons(), [("b".to_owned(), WaitReason::Unschedulable)]);
     stage.change("a", |fact| fact.node = Some("n1".into()));
     stage.settle();
     assert_eq!(stage.engine.orders_under_way(), 0);
     assert_eq!(stage.engine.counters().binds_done, 1);
+}
+
+#[test]
+fn an_unknown_bind_is_ordered_again_after_growing_pauses_until_its_answer_is_known() {
+    let mut stage = Stage::new(&[("n1", 1)]);
+    stage.put(pod("a", 1));
+    let first = stage.decide().orders.remove(0);
+    stage.outcome(&first, unknown());
+    let mut waits = Vec::new();
+    let mut last = first.clone();
+    for _ in 0..7 {
+        assert_eq!(stage.decide().orders, []);
+        let Some((at, WakeReason::DoubtDue)) = stage.engine.wakeup() else {
+            panic!("what is in doubt is asked about: {:?}", stage.engine.wakeup());
+        };
+        waits.push((at - stage.now).to_string());
+        stage.now = at;
+        let again = stage.decide().orders.remove(0);
+        assert_eq!(again.action, first.action, "the same uid, version, node, and epoch");
+        stage.outcome(&last, Outcome::Done);
+        assert_eq!(stage.engine.counters().binds_done, 0, "an order comes back once");
+        stage.outcome(&again, unknown());
+        stage.outcome(&again, unknown());
+        last = again;
+        stage.engine.audit().expect("every belief survives a recount");
+    }
+    assert_eq!(waits, ["1s", "2s", "4s", "8s", "10s", "10s", "10s"]);
+    stage.now = stage.engine.wakeup().expect("it is asked about").0;
+    let again = stage.decide().orders.remove(0);
+    stage.apply(&again);
+    stage.settle();
+    assert_eq!(
+        (stage.binds.as_slice(), stage.engine.orders_under_way()),
+        (&["a n1".to_owned()][..], 0)
+    );
+    assert_eq!(stage.engine.wakeup(), None);
+}
+
+#[test]
+fn nobody_asks_about_a_bind_whose_truth_a_fact_has_told() {
+    for end in ["bound", "gone", "newer"] {
+        let mut stage = Stage::new(&[("n1", 1)]);
+        stage.put(pod("a", 1));
+        let order = stage.decide().orders.remove(0);
+        stage.outcome(&order, unknown());
+        match end {
+            "bound" => stage.change("a", |fact| fact.node = Some("n1".into())),
+            "gone" => stage.delete("a"),
+            _ => stage.change("a", |_| ()),
+        }
+        stage.settle_until(Time::EPOCH + Span::seconds(100));
+        assert_eq!(stage.engine.counters().binds_repeated, 0, "{end}");
+        stage.engine.audit().expect("every belief survives a recount");
+    }
 }
 
 #[test]

@@ -21,6 +21,10 @@ struct World {
     nodes: BTreeMap<Name, i64>,
     /// Binds that were sent and not applied.
     sent: Vec<Order>,
+    /// What the latest cycle ordered for the first time.
+    planned: Vec<Order>,
+    /// Everything that was ever ordered: an order in doubt is given out again.
+    ordered: BTreeSet<(Name, u64, Name)>,
     made: u64,
     minimums: BTreeMap<String, u32>,
 }
@@ -32,6 +36,8 @@ impl World {
             stage: Stage::new(&[]),
             nodes: BTreeMap::new(),
             sent: Vec::new(),
+            planned: Vec::new(),
+            ordered: BTreeSet::new(),
             made: 0,
             minimums: BTreeMap::new(),
             random: Random::new(random.next_u64()),
@@ -132,6 +138,8 @@ impl World {
 
     fn decide(&mut self) {
         let orders = self.stage.decide().orders;
+        self.planned = orders.iter().filter(|order| self.is_new(order)).cloned().collect();
+        self.ordered.extend(orders.iter().map(of_what));
         self.sent.extend(orders);
     }
 
@@ -172,6 +180,11 @@ impl World {
         if !told_first {
             self.stage.outcome(&order, told);
         }
+    }
+
+    /// True if the order is of a plan, and not one in doubt that is given out again.
+    fn is_new(&self, order: &Order) -> bool {
+        !self.ordered.contains(&of_what(order))
     }
 
     fn check(&self) {
@@ -259,6 +272,12 @@ impl World {
     }
 }
 
+/// Uid, version, and node: what a bind names.
+fn of_what(order: &Order) -> (Name, u64, Name) {
+    let Bind { pod, node, .. } = bind_of(order);
+    (pod.uid.clone(), pod.resource_version, node.clone())
+}
+
 /// A plan gives seats to at least what the minimum lacks, at the moment it is made.
 fn check_whole(world: &World, orders: &[Order]) {
     let mut by_gang: BTreeMap<String, u32> = BTreeMap::new();
@@ -290,11 +309,9 @@ fn random_worlds_keep_the_promises() {
     for seed in 0..60 {
         let mut world = World::new(seed);
         for _ in 0..250 {
-            let before = world.sent.len();
+            world.planned.clear();
             world.step();
-            if world.sent.len() > before {
-                check_whole(&world, &world.sent[before..]);
-            }
+            check_whole(&world, &world.planned);
             world.check();
         }
         world.heal();

@@ -54,7 +54,9 @@ fn what_is_bound_at_once_is_announced_and_never_called_unschedulable() {
 
 #[test]
 fn nothing_is_said_about_a_pod_whose_bind_is_under_way() {
-    let mut stage = Stage::new(&[("n1", 1)]);
+    let patient = Span::seconds(100);
+    let patient = Settings { doubt_initial: patient, doubt_max: patient, ..Settings::default() };
+    let mut stage = Stage::with(patient, &[("n1", 1)]);
     stage.put(pod("a", 1));
     let order = stage.decide().orders.remove(0);
     stage.outcome(&order, Outcome::Unknown("timed out".to_owned()));

@@ -22,8 +22,6 @@ use crate::sim::write::Write;
 
 /// The first pause before a request that is in doubt is tried again; it doubles each time.
 const FIRST_PAUSE: Span = Span::milliseconds(100);
-/// For how long an order is tried: the default of a gang's `scheduleTimeoutSeconds`.
-const TRIED_FOR: Span = Span::seconds(60);
 
 /// An order that has no outcome yet.
 #[derive(Debug)]
@@ -47,7 +45,8 @@ impl World {
     /// Executes one order.
     fn execute(&mut self, order: Order) {
         let exchange = Exchange::new(order, &writer());
-        self.attempt(Errand { exchange, until: self.now + TRIED_FOR, pause: FIRST_PAUSE });
+        let until = self.now + self.settings.orders_tried_for;
+        self.attempt(Errand { exchange, until, pause: FIRST_PAUSE });
     }
 
     /// Sends until the order's outcome is known, and tells the engine, or plans the next attempt.

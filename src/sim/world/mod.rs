@@ -52,6 +52,8 @@ pub struct WorldSettings {
     pub engine: EngineSettings,
     /// The kubelets'.
     pub kubelet: KubeletSettings,
+    /// For how long an order in doubt is tried before its outcome is told as unknown.
+    pub orders_tried_for: Span,
     /// Whether the outcome of a bind is told before the watch shows the pod, or after.
     pub replies: ReplyOrder,
     /// Seeds uids.
@@ -76,6 +78,7 @@ impl Default for WorldSettings {
                 ..EngineSettings::default()
             },
             kubelet: KubeletSettings::virtual_time(),
+            orders_tried_for: Span::seconds(60),
             replies: ReplyOrder::BeforeFacts,
             seed: 0,
         }
