@@ -7,12 +7,13 @@ use std::time::Instant;
 use muster::base::random::Random;
 use muster::base::time::Span;
 use muster::base::time::Time;
-use muster::cluster::facts::PodFact;
 use muster::engine::event::Event;
 use muster::engine::event::Outcome;
-use muster::engine::order::Action;
+use muster::workload::ask::SharedAsk;
 
 use crate::fleet;
+use crate::pods;
+use crate::pods::Pods;
 
 const NODES: usize = 1_000;
 const WAITING: u64 = 10_000;
@@ -28,27 +29,25 @@ pub(crate) fn run() {
 }
 
 /// An ask of one to eight cards; `shapes` of them differ.
-fn ask(number: u64, shapes: u64) -> muster::workload::ask::SharedAsk {
-    let shape = number % shapes;
-    let mut ask = (*fleet::ask(1 + (shape % 8) as i64)).clone();
-    ask.requests[0].1 += shape as i64;
-    ask.into()
+fn ask(number: u64, shapes: u64) -> SharedAsk {
+    let shape = (number % shapes) as i64;
+    let cards = 1 + shape % 8;
+    fleet::ask(cards, 1_000 * cards + shape)
 }
 
 fn measure(shapes: u64) {
-    let mut engine = fleet::engine(NODES);
+    let mut engine = pods::engine(NODES);
     let mut random = Random::new(3);
-    let full = fleet::ask(1);
-    let mut living: Vec<Box<PodFact>> = Vec::new();
-    for at in 0..NODES * fleet::CARDS {
-        let pod = fleet::pod(1_000_000 + at as u64, &full, None);
-        living.push(fleet::running(&pod, &fleet::node_name(at % NODES)));
-        engine.observe(Time::EPOCH, Event::Pod(living[at].clone()));
+    let (pods, full) = (Pods::plain(), pods::ask(1));
+    let mut living: Vec<u64> = Vec::new();
+    for at in 0..NODES * fleet::CARDS as usize {
+        let number = WAITING + at as u64;
+        living.push(number);
+        let running = pods.running(number, &full, &fleet::node_name(at % NODES));
+        engine.observe(Time::EPOCH, Event::Pod(running));
     }
-    let waiting: Vec<_> =
-        (0..WAITING).map(|number| fleet::pod(number, &ask(number, shapes), None)).collect();
-    for pod in &waiting {
-        engine.observe(Time::EPOCH, Event::Pod(pod.clone()));
+    for number in 0..WAITING {
+        engine.observe(Time::EPOCH, Event::Pod(pods.pending(number, &ask(number, shapes))));
     }
     while engine.wakeup().is_some_and(|(at, _)| at <= Time::EPOCH) {
         engine.decide(Time::EPOCH);
@@ -59,20 +58,17 @@ fn measure(shapes: u64) {
     let mut bound = 0;
     for _ in 0..COMPLETIONS {
         let gone = living.swap_remove(random.below(living.len() as u64) as usize);
+        let gone = pods.gone(gone);
         now = now + Span::milliseconds(20);
         let start = Instant::now();
-        engine.observe(now, Event::PodGone { name: gone.name, uid: gone.uid });
+        engine.observe(now, gone);
         let cycle = engine.decide(now);
         for order in &cycle.orders {
             engine.observe(now, Event::Settled { order: order.id, outcome: Outcome::Done });
         }
         spent += start.elapsed();
         for order in &cycle.orders {
-            let Action::Bind { pod, node, .. } = &order.action else {
-                unreachable!("pods without a group are simply bound")
-            };
-            let fact = waiting.iter().find(|fact| fact.uid == pod.uid).expect("it waited");
-            living.push(fleet::running(fact, node));
+            living.push(pods::bound(order).0);
         }
         bound += cycle.orders.len();
     }

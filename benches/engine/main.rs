@@ -3,20 +3,14 @@
 //! `cargo bench --bench engine [-- FILTER]`.
 
 mod backlog;
-mod fleet;
+mod pods;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod singles;
 mod whole_gang;
 
+use shared::fleet;
+
 fn main() {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let wanted = |name: &str| filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
-    if wanted("singles") {
-        singles::run();
-    }
-    if wanted("gang") {
-        whole_gang::run();
-    }
-    if wanted("backlog") {
-        backlog::run();
-    }
+    shared::run(&[("singles", singles::run), ("gang", whole_gang::run), ("backlog", backlog::run)]);
 }

@@ -12,6 +12,8 @@ use muster::engine::event::Event;
 use muster::engine::event::Outcome;
 
 use crate::fleet;
+use crate::pods;
+use crate::pods::Pods;
 
 const NODES: usize = 15_000;
 const MEMBERS: u64 = 4_096;
@@ -25,11 +27,12 @@ pub(crate) fn run() {
 
 fn measure(round: u32) {
     let now = Time::EPOCH;
-    let mut engine = fleet::engine(NODES);
-    let ask = fleet::ask(8);
+    let mut engine = pods::engine(NODES);
+    let ask = pods::ask(8);
+    let plain = Pods::plain();
     for at in 0..NODES * 6 / 10 {
-        let pod = fleet::pod(1_000_000 + at as u64, &ask, None);
-        engine.observe(now, Event::Pod(fleet::running(&pod, &fleet::node_name(at))));
+        let running = plain.running(1_000_000 + at as u64, &ask, &fleet::node_name(at));
+        engine.observe(now, Event::Pod(running));
     }
     let group = Box::new(GroupFact {
         name: GroupName {
@@ -49,8 +52,8 @@ fn measure(round: u32) {
         commit: None,
         status: GroupStatus::default(),
     });
-    let members: Vec<_> =
-        (0..MEMBERS).map(|number| fleet::pod(number, &ask, Some("train"))).collect();
+    let gang = Pods::of_gang("train");
+    let members: Vec<_> = (0..MEMBERS).map(|number| gang.pending(number, &ask)).collect();
 
     let start = Instant::now();
     engine.observe(now, Event::Group(group));

@@ -126,10 +126,7 @@ impl AskTable {
 
     fn compile(&mut self, ask: &SharedAsk, resources: &mut Resources) -> InternedAsk {
         let requests = compile_amounts(&ask.requests, resources);
-        let mut requested = ResourceSet::EMPTY;
-        for (id, _) in &requests {
-            requested.insert(*id);
-        }
+        let requested = ResourceSet::of(&requests);
         let packed_by = packed_by(&requests, resources);
         let constraint = self.intern_constraint(ask);
         InternedAsk { ask: ask.clone(), requests, requested, packed_by, constraint }

@@ -76,6 +76,8 @@ impl fmt::Display for Discrepancy {
 pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
     let used = recount_use(cluster)?;
     let mut sums = vec![0_i128; cluster.resources().len()];
+    let mut load = cluster.load().clone();
+    load.catch_up();
     for (id, node) in cluster.nodes.known() {
         for resource in kinds(cluster) {
             let offered = offered(cluster, id, resource);
@@ -92,7 +94,7 @@ pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
             }
             let band = Band::of(cluster.load().free(id, resource));
             let expected = if cluster.node_exists(id) { band } else { Band::NONE };
-            let bands = cluster.load().bands(resource).bands_from(Band::of(1));
+            let bands = load.bands(resource).bands_from(Band::of(1));
             let mut found = bands.filter(|(_, nodes)| nodes.contains(id)).map(|(band, _)| band);
             if found.next().unwrap_or(Band::NONE) != expected || found.next().is_some() {
                 return Err(Discrepancy::Index { node: node.name.clone(), resource: name() });

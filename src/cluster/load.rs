@@ -1,8 +1,11 @@
-//! What each node can give and has left, by resource, with an index of nodes by free amount that every
-//! place and release keeps current. Free amounts may be negative: facts are believed, not argued with.
-//! Knows no names, pods, or constraints.
+//! What each node can give and has left, by resource, with an index of nodes by free amount. Kinds by which
+//! nodes are packed are indexed with every place and release; of the others it is noted which nodes
+//! changed, and their index catches up when it is asked for: most changes are undone before that.
+//! Free amounts may be negative: facts are believed, not argued with. Knows no names, pods, or constraints.
 
 use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
 
 use super::ids::{NodeId, ResourceId};
 use super::node_set::NodeSet;
@@ -81,6 +84,19 @@ impl BandIndex {
         })
     }
 
+    /// Moves a node from one band to another; [`Band::NONE`] is in no index.
+    fn move_node(&mut self, node: NodeId, before: Band, after: Band) {
+        if before == after {
+            return;
+        }
+        if before != Band::NONE {
+            self.remove(node, before);
+        }
+        if after != Band::NONE {
+            self.insert(node, after);
+        }
+    }
+
     fn insert(&mut self, node: NodeId, band: Band) {
         let at = band.0 as usize;
         if self.sets.len() <= at {
@@ -99,24 +115,48 @@ impl BandIndex {
     }
 }
 
-/// Amounts per node and resource. Rows lie node by node: a fit check reads one or two cache lines.
+/// How many amounts a line holds: as many as a cache line does.
+const LINE: usize = 8;
+
+/// Amounts of one node and eight kinds, in a cache line of their own.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Line([i64; LINE]);
+
+/// How soon an index takes in what a place or a release changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Indexing {
+    /// At once: nodes are packed by this kind, so every search reads it.
+    AtOnce,
+    /// When it is asked for: this kind rarely decides, and a stream of pods changes it all the time.
+    #[default]
+    WhenAsked,
+}
+
+/// Amounts per node and resource. Rows lie node by node: a fit check reads one cache line.
 #[derive(Clone, Debug, Default)]
 pub struct Load {
+    /// Lines per node.
     stride: usize,
-    free: Vec<i64>,
-    allocatable: Vec<i64>,
+    free: Vec<Line>,
+    allocatable: Vec<Line>,
     index: Vec<BandIndex>,
+    indexing: Vec<Indexing>,
     /// Only these are in the index: nodes that exist.
     indexed: NodeSet,
     /// What of a free amount lies beyond an `i64`, where pods claim that much of a node: so that what is
     /// taken and given back cancels out. Empty in every sane cluster.
     beyond: BTreeMap<(NodeId, ResourceId), i128>,
+    /// Nodes whose place in the indices that wait to be asked may be out of date, and where each stands
+    /// in them: a row of `stride` lines per node, of kinds that are indexed at once meaningless.
+    behind: NodeSet,
+    filed: Vec<[Band; LINE]>,
 }
 
 impl Load {
     /// What `node` has left of `resource`.
     pub fn free(&self, node: NodeId, resource: ResourceId) -> i64 {
-        self.free[node.index() * self.stride + resource.index()]
+        amount(row(&self.free, self.stride, node), resource)
     }
 
     /// The same where it is less than an `i64` can hold.
@@ -127,83 +167,119 @@ impl Load {
 
     /// What `node` offers of `resource` to pods, used or not.
     pub fn allocatable(&self, node: NodeId, resource: ResourceId) -> i64 {
-        self.allocatable[node.index() * self.stride + resource.index()]
+        amount(row(&self.allocatable, self.stride, node), resource)
     }
 
     /// True when `node` has all of `requests` left.
     pub fn fits(&self, node: NodeId, requests: &[(ResourceId, i64)]) -> bool {
-        let row = &self.free[node.index() * self.stride..][..self.stride];
-        requests.iter().all(|(resource, amount)| row[resource.index()] >= *amount)
+        let row = row(&self.free, self.stride, node);
+        requests.iter().all(|(resource, asked)| amount(row, *resource) >= *asked)
     }
 
     /// How many pods with `requests` fit on `node` one beside the other.
     pub fn seats(&self, node: NodeId, requests: &[(ResourceId, i64)]) -> i64 {
-        let row = &self.free[node.index() * self.stride..][..self.stride];
-        let seats = requests.iter().map(|(resource, amount)| row[resource.index()].max(0) / amount);
+        let row = row(&self.free, self.stride, node);
+        let seats = requests.iter().map(|(resource, asked)| amount(row, *resource).max(0) / asked);
         seats.min().unwrap_or(0)
     }
 
-    /// Existing nodes by free amount of `resource`.
+    /// Existing nodes by free amount of `resource`, which must be up to date: see [`Self::is_current`].
     pub fn bands(&self, resource: ResourceId) -> &BandIndex {
+        assert!(self.is_current(resource), "an index is brought up to date before it is walked");
         &self.index[resource.index()]
     }
 
-    /// Adds to `into` the existing nodes that have at least `amount` of `resource` left.
+    /// True if [`Self::bands`] may be asked for `resource`.
+    pub fn is_current(&self, resource: ResourceId) -> bool {
+        self.behind.is_empty() || self.indexing[resource.index()] == Indexing::AtOnce
+    }
+
+    /// Adds to `into`, which holds no others, the existing nodes that have at least `amount` of
+    /// `resource` left. Exact at any time; nodes whose changes are not indexed yet are looked at one by one.
     pub fn nodes_with(&self, resource: ResourceId, amount: i64, into: &mut NodeSet) {
         let boundary = Band::of(amount);
         let is_sure = |band: Band| band > boundary || band.least() >= amount;
-        let bands = self.bands(resource).bands_from(boundary);
+        let index = &self.index[resource.index()];
+        let bands = index.bands_from(boundary);
         into.unite_with_all(bands.filter(|(band, _)| is_sure(*band)).map(|(_, nodes)| nodes));
-        if is_sure(boundary) {
-            return;
+        if !is_sure(boundary) {
+            for node in index.nodes(boundary).into_iter().flatten() {
+                if self.free(node, resource) >= amount {
+                    into.insert(node);
+                }
+            }
         }
-        for node in self.bands(resource).nodes(boundary).into_iter().flatten() {
-            if self.free(node, resource) >= amount {
-                into.insert(node);
+        if self.indexing[resource.index()] == Indexing::WhenAsked {
+            for node in &self.behind {
+                into.set(node, (self.free(node, resource) >= amount).into());
             }
         }
     }
 
-    /// Makes room for `nodes` rows of `kinds` amounts.
-    pub(super) fn reserve(&mut self, nodes: usize, kinds: usize) {
-        if kinds > self.stride {
-            self.widen(kinds.next_power_of_two().max(8));
+    /// Brings every index up to date. Takes time in proportion to the nodes that changed since.
+    pub(super) fn catch_up(&mut self) {
+        let mut behind = std::mem::take(&mut self.behind);
+        for node in &behind {
+            for kind in 0..self.index.len() {
+                if self.indexing[kind] == Indexing::WhenAsked {
+                    let kind = ResourceId::from_index(kind);
+                    let band = Band::of(self.free(node, kind));
+                    self.file(node, kind, band);
+                }
+            }
         }
-        if self.free.len() < nodes * self.stride {
-            self.free.resize(nodes * self.stride, 0);
-            self.allocatable.resize(nodes * self.stride, 0);
+        behind.clear();
+        self.behind = behind;
+    }
+
+    /// Makes room for `nodes` rows of as many kinds as `indexing` has.
+    pub(super) fn reserve(&mut self, nodes: usize, indexing: &[Indexing]) {
+        if indexing.len() > self.stride * LINE {
+            self.widen(indexing.len().div_ceil(LINE).next_power_of_two());
         }
-        if self.index.len() < kinds {
-            self.index.resize_with(kinds, BandIndex::default);
+        let lines = nodes * self.stride;
+        if self.free.len() < lines {
+            self.free.resize(lines, Line::default());
+            self.allocatable.resize(lines, Line::default());
+            self.filed.resize(lines, [Band::NONE; LINE]);
+        }
+        if self.index.len() < indexing.len() {
+            self.index.resize_with(indexing.len(), BandIndex::default);
+            self.indexing.extend_from_slice(&indexing[self.indexing.len()..]);
         }
     }
 
     fn widen(&mut self, stride: usize) {
-        let widen = |rows: &[i64], old: usize| {
-            let mut wide = Vec::with_capacity(rows.len() / old.max(1) * stride);
-            for row in rows.chunks(old.max(1)) {
-                wide.extend_from_slice(row);
-                wide.resize(wide.len() + stride - row.len(), 0);
-            }
-            wide
-        };
-        self.free = widen(&self.free, self.stride);
-        self.allocatable = widen(&self.allocatable, self.stride);
+        widen(&mut self.free, self.stride, stride, Line::default());
+        widen(&mut self.allocatable, self.stride, stride, Line::default());
+        widen(&mut self.filed, self.stride, stride, [Band::NONE; LINE]);
         self.stride = stride;
     }
 
-    /// Changes what `node` has left of `resource` by `delta`.
-    pub(super) fn shift_free(&mut self, node: NodeId, resource: ResourceId, delta: i64) {
-        let at = node.index() * self.stride + resource.index();
-        let before = self.free[at];
-        let after = match before.checked_add(delta) {
-            Some(after) if self.beyond.is_empty() => after,
-            Some(_) | None => self.shift_beyond(node, resource, delta),
-        };
-        self.free[at] = after;
-        let (before, after) = (Band::of(before), Band::of(after));
-        if before != after && self.indexed.contains(node) {
-            self.rebucket(node, resource, before, after);
+    /// Changes what `node` has left by `count` times `requests`.
+    pub(super) fn shift_free(&mut self, node: NodeId, requests: &[(ResourceId, i64)], count: i64) {
+        let is_indexed = self.indexed.contains(node);
+        let mut falls_behind = false;
+        let first = node.index() * self.stride;
+        for (resource, asked) in requests {
+            let delta = asked.saturating_mul(count);
+            let at = resource.index();
+            let before = self.free[first + at / LINE].0[at % LINE];
+            let after = match before.checked_add(delta) {
+                Some(after) if self.beyond.is_empty() => after,
+                Some(_) | None => self.shift_beyond(node, *resource, delta),
+            };
+            self.free[first + at / LINE].0[at % LINE] = after;
+            match self.indexing[at] {
+                Indexing::AtOnce if is_indexed => {
+                    self.index[at].move_node(node, Band::of(before), Band::of(after));
+                }
+                Indexing::AtOnce => {}
+                Indexing::WhenAsked => falls_behind = true,
+            }
+        }
+        if falls_behind && is_indexed {
+            self.behind.insert(node);
         }
     }
 
@@ -219,27 +295,28 @@ impl Load {
         i64::try_from(nearest).expect("clamped to what an i64 holds")
     }
 
-    fn rebucket(&mut self, node: NodeId, resource: ResourceId, before: Band, after: Band) {
-        let index = &mut self.index[resource.index()];
-        if before != Band::NONE {
-            index.remove(node, before);
-        }
-        if after != Band::NONE {
-            index.insert(node, after);
-        }
+    /// Puts `node` into `band` of an index that waits to be asked.
+    fn file(&mut self, node: NodeId, resource: ResourceId, band: Band) {
+        let at = resource.index();
+        let slot = &mut self.filed[node.index() * self.stride + at / LINE][at % LINE];
+        let before = std::mem::replace(slot, band);
+        self.index[at].move_node(node, before, band);
     }
 
-    /// Changes what `node` offers of `resource`; what is in use stays in use.
+    /// Changes what `node` offers of `resource`; what is in use stays in use. Returns by how much it grew.
     pub(super) fn set_allocatable(
         &mut self,
         node: NodeId,
         resource: ResourceId,
         amount: i64,
     ) -> i64 {
-        let slot = &mut self.allocatable[node.index() * self.stride + resource.index()];
-        let delta = amount.saturating_sub(*slot);
-        *slot = amount;
-        self.shift_free(node, resource, delta);
+        let at = resource.index();
+        let line = &mut self.allocatable[node.index() * self.stride + at / LINE];
+        let delta = amount.saturating_sub(line.0[at % LINE]);
+        line.0[at % LINE] = amount;
+        if delta != 0 {
+            self.shift_free(node, &[(resource, delta)], 1);
+        }
         delta
     }
 
@@ -264,27 +341,60 @@ impl Load {
     }
 
     /// Lets searches find `node`.
-    pub(super) fn enter_index(&mut self, node: NodeId, kinds: usize) {
+    pub(super) fn enter_index(&mut self, node: NodeId) {
         self.indexed.insert(node);
-        for kind in (0..kinds).map(ResourceId::from_index) {
+        self.behind.insert(node);
+        for kind in self.kinds_indexed_at_once() {
             let band = Band::of(self.free(node, kind));
-            self.rebucket(node, kind, Band::NONE, band);
+            self.index[kind.index()].move_node(node, Band::NONE, band);
         }
     }
 
     /// Hides `node` from searches.
-    pub(super) fn leave_index(&mut self, node: NodeId, kinds: usize) {
-        for kind in (0..kinds).map(ResourceId::from_index) {
+    pub(super) fn leave_index(&mut self, node: NodeId) {
+        for kind in self.kinds_indexed_at_once() {
             let band = Band::of(self.free(node, kind));
-            self.rebucket(node, kind, band, Band::NONE);
+            self.index[kind.index()].move_node(node, band, Band::NONE);
         }
+        for kind in 0..self.index.len() {
+            if self.indexing[kind] == Indexing::WhenAsked {
+                self.file(node, ResourceId::from_index(kind), Band::NONE);
+            }
+        }
+        self.behind.remove(node);
         self.indexed.remove(node);
     }
+
+    fn kinds_indexed_at_once(&self) -> SmallVec<[ResourceId; 4]> {
+        let kinds = self.indexing.iter().enumerate();
+        kinds
+            .filter(|(_, indexing)| **indexing == Indexing::AtOnce)
+            .map(|(kind, _)| ResourceId::from_index(kind))
+            .collect()
+    }
+}
+
+fn row<T>(rows: &[T], stride: usize, node: NodeId) -> &[T] {
+    &rows[node.index() * stride..][..stride]
+}
+
+fn amount(row: &[Line], resource: ResourceId) -> i64 {
+    row[resource.index() / LINE].0[resource.index() % LINE]
+}
+
+/// Makes every row longer, keeping what it holds.
+fn widen<T: Copy>(rows: &mut Vec<T>, before: usize, stride: usize, fill: T) {
+    let mut wide = Vec::new();
+    for row in rows.chunks(before.max(1)) {
+        wide.extend_from_slice(row);
+        wide.resize(wide.len() + stride - row.len(), fill);
+    }
+    *rows = wide;
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BANDS, Band, Load, NodeId, NodeSet, ResourceId};
+    use super::{BANDS, Band, Indexing, Load, NodeId, NodeSet, ResourceId};
     use crate::base::random::Random;
 
     #[test]
@@ -309,16 +419,16 @@ mod tests {
     #[test]
     fn what_is_claimed_beyond_all_reason_is_given_back_exactly() {
         let (mut load, node, kind) = (Load::default(), NodeId(0), ResourceId(0));
-        load.reserve(1, 1);
-        load.enter_index(node, 1);
+        load.reserve(1, &[Indexing::AtOnce]);
+        load.enter_index(node);
         load.set_allocatable(node, kind, 64);
         for _ in 0..3 {
-            load.shift_free(node, kind, -i64::MAX);
+            load.shift_free(node, &[(kind, -i64::MAX)], 1);
         }
         assert_eq!(load.exact_free(node, kind), 64 - 3 * i128::from(i64::MAX));
         load.set_allocatable(node, kind, 60);
         for left in (0..3).rev() {
-            load.shift_free(node, kind, i64::MAX);
+            load.shift_free(node, &[(kind, i64::MAX)], 1);
             assert_eq!(load.exact_free(node, kind), 60 - left * i128::from(i64::MAX));
         }
         assert_eq!(load.free(node, kind), 60);
@@ -329,19 +439,25 @@ mod tests {
     fn nodes_with_enough_are_found_whatever_changes() {
         let mut random = Random::new(3);
         let mut load = Load::default();
-        load.reserve(500, 2);
+        let mut indexing = vec![Indexing::AtOnce, Indexing::WhenAsked];
+        load.reserve(500, &indexing);
         let kinds = [ResourceId(0), ResourceId(1)];
         for node in (0..500).map(NodeId) {
-            load.enter_index(node, 2);
+            load.enter_index(node);
             load.set_allocatable(node, kinds[0], random.below(9) as i64);
             load.set_allocatable(node, kinds[1], random.below(300_000) as i64);
         }
-        load.leave_index(NodeId(17), 2);
+        load.leave_index(NodeId(17));
         for round in 0..2_000 {
             let (node, kind) = (NodeId(random.below(500) as u32), *random.pick(&kinds));
-            load.shift_free(node, kind, random.below(2_001) as i64 - 1_000);
+            load.shift_free(node, &[(kind, random.below(2_001) as i64 - 1_000)], 1);
             if round == 1_000 {
-                load.reserve(600, 30);
+                indexing.resize(30, Indexing::WhenAsked);
+                load.reserve(600, &indexing);
+            }
+            if random.chance(1) {
+                load.catch_up();
+                assert!(kinds.iter().all(|kind| load.is_current(*kind)));
             }
             if round % 50 != 0 {
                 continue;

@@ -25,26 +25,71 @@ pub(super) enum Holding {
     Other(OtherId),
 }
 
+/// A holding in four bytes: an id, and in the highest bit of which kind it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PackedHolding(u32);
+
+const OTHER: u32 = 1 << 31;
+
+impl PackedHolding {
+    fn of(holding: Holding) -> Self {
+        let (id, kind) = match holding {
+            Holding::Ask(id) => (id.0, 0),
+            Holding::Other(id) => (id.0, OTHER),
+        };
+        assert!(id < OTHER, "ids are far fewer than two thousand million");
+        Self(id | kind)
+    }
+
+    const fn holding(self) -> Holding {
+        if self.0 & OTHER == 0 {
+            Holding::Ask(AskId(self.0))
+        } else {
+            Holding::Other(OtherId(self.0 & !OTHER))
+        }
+    }
+}
+
 /// A pod on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tenant {
     pub(super) pod: PodId,
-    pub(super) holding: Holding,
+    holding: PackedHolding,
 }
+
+impl Tenant {
+    /// What the pod holds.
+    pub(super) const fn holding(self) -> Holding {
+        self.holding.holding()
+    }
+}
+
+/// The pods of one node, side by side from the start of a cache line: two lines hold fifteen.
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Tenants(SmallVec<[Tenant; 15]>);
 
 /// All placed pods.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pods {
-    rows: Vec<Option<Spot>>,
-    by_node: Vec<SmallVec<[Tenant; 8]>>,
+    rows: Vec<Spot>,
+    by_node: Vec<Tenants>,
     others: Slab<OtherId, Requests>,
 }
 
-/// Where a pod is: its node, and its position among the node's tenants.
+/// Where a pod is, and what it holds there. Eight bytes: a release begins with a row at random.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
     node: NodeId,
-    at: u32,
+    holding: PackedHolding,
+}
+
+impl Spot {
+    const NOWHERE: Self = Self { node: NodeId(u32::MAX), holding: PackedHolding(0) };
+
+    const fn is_somewhere(&self) -> bool {
+        self.node.0 != u32::MAX
+    }
 }
 
 impl Pods {
@@ -53,8 +98,7 @@ impl Pods {
     }
 
     pub(super) fn holding(&self, pod: PodId) -> Option<Holding> {
-        let Spot { node, at } = self.spot(pod)?;
-        Some(self.by_node[node.index()][at as usize].holding)
+        self.spot(pod).map(|spot| spot.holding.holding())
     }
 
     /// Amounts that are not those of an ask. Discarded by the caller once nobody holds them.
@@ -74,29 +118,33 @@ impl Pods {
     pub(super) fn put(&mut self, pod: PodId, node: NodeId, holding: Holding) {
         let row = pod.index();
         if self.rows.len() <= row {
-            self.rows.resize(row + 1, None);
+            self.rows.resize(row + 1, Spot::NOWHERE);
         }
         if self.by_node.len() <= node.index() {
-            self.by_node.resize(node.index() + 1, SmallVec::new());
+            self.by_node.resize(node.index() + 1, Tenants::default());
         }
-        let tenants = &mut self.by_node[node.index()];
-        self.rows[row] = Some(Spot { node, at: tenants.len() as u32 });
-        tenants.push(Tenant { pod, holding });
+        let holding = PackedHolding::of(holding);
+        self.rows[row] = Spot { node, holding };
+        self.by_node[node.index()].0.push(Tenant { pod, holding });
     }
 
+    /// Takes a pod off its node. Looks through the node's pods, which lie side by side: to note for each
+    /// where it stands would touch one more row, far away, with every release.
     pub(super) fn take(&mut self, pod: PodId) -> Option<(NodeId, Holding)> {
-        let Spot { node, at } = self.rows.get_mut(pod.index())?.take()?;
-        let tenants = &mut self.by_node[node.index()];
-        let tenant = tenants.swap_remove(at as usize);
-        if let Some(moved) = tenants.get(at as usize) {
-            self.rows[moved.pod.index()] = Some(Spot { node, at });
+        let row = self.rows.get_mut(pod.index())?;
+        if !row.is_somewhere() {
+            return None;
         }
-        Some((node, tenant.holding))
+        let Spot { node, holding } = std::mem::replace(row, Spot::NOWHERE);
+        let tenants = &mut self.by_node[node.index()].0;
+        let at = tenants.iter().position(|tenant| tenant.pod == pod);
+        tenants.swap_remove(at.expect("a placed pod is among the pods of its node"));
+        Some((node, holding.holding()))
     }
 
     /// The pods on `node`, in no particular order.
     pub(super) fn on(&self, node: NodeId) -> &[Tenant] {
-        self.by_node.get(node.index()).map_or(&[], |tenants| tenants)
+        self.by_node.get(node.index()).map_or(&[], |tenants| &tenants.0)
     }
 
     /// Gives all nodes their new ids.
@@ -109,11 +157,11 @@ impl Pods {
 
     /// Every row that says where a pod is.
     pub(super) fn placed(&self) -> impl Iterator<Item = (PodId, NodeId)> {
-        let spots = self.rows.iter().enumerate();
-        spots.filter_map(|(row, spot)| Some((PodId::from_index(row), (*spot)?.node)))
+        let spots = self.rows.iter().enumerate().filter(|(_, spot)| spot.is_somewhere());
+        spots.map(|(row, spot)| (PodId::from_index(row), spot.node))
     }
 
     fn spot(&self, pod: PodId) -> Option<Spot> {
-        *self.rows.get(pod.index())?
+        self.rows.get(pod.index()).copied().filter(Spot::is_somewhere)
     }
 }

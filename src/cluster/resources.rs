@@ -5,6 +5,7 @@
 use rustc_hash::FxHashMap;
 
 use super::ids::ResourceId;
+use super::load::Indexing;
 use crate::base::names::Name;
 use crate::base::table::Table;
 
@@ -44,10 +45,21 @@ impl ResourceClass {
     }
 }
 
+impl ResourceClass {
+    /// Pods that ask for devices are packed by them; every pod asks for the rest.
+    const fn indexing(self) -> Indexing {
+        match self {
+            Self::Accelerator | Self::Extended => Indexing::AtOnce,
+            Self::Native | Self::Pods => Indexing::WhenAsked,
+        }
+    }
+}
+
 /// All resource kinds seen so far. Kinds are never forgotten.
 #[derive(Clone, Debug)]
 pub struct Resources {
     kinds: Table<ResourceId, Kind>,
+    indexing: Vec<Indexing>,
     ids: FxHashMap<Name, ResourceId>,
 }
 
@@ -60,7 +72,8 @@ struct Kind {
 impl Resources {
     /// The kinds that every node has.
     pub fn new() -> Self {
-        let mut resources = Self { kinds: Table::new(), ids: FxHashMap::default() };
+        let mut resources =
+            Self { kinds: Table::new(), indexing: Vec::new(), ids: FxHashMap::default() };
         for (name, id) in [("pods", PODS), ("cpu", CPU), ("memory", MEMORY)] {
             let given = resources.id(&name.into());
             assert_eq!(given, id, "the fixed kinds come first and in this order");
@@ -73,7 +86,9 @@ impl Resources {
         if let Some(id) = self.ids.get(name) {
             return *id;
         }
-        let id = self.kinds.push(Kind { name: name.clone(), class: ResourceClass::of(name) });
+        let class = ResourceClass::of(name);
+        let id = self.kinds.push(Kind { name: name.clone(), class });
+        self.indexing.push(class.indexing());
         self.ids.insert(name.clone(), id);
         id
     }
@@ -91,6 +106,11 @@ impl Resources {
     /// The class of `id`.
     pub fn class(&self, id: ResourceId) -> ResourceClass {
         self.kinds[id].class
+    }
+
+    /// How each kind is indexed, by id.
+    pub(super) fn indexing(&self) -> &[Indexing] {
+        &self.indexing
     }
 
     /// How many kinds there are; ids are below it.
@@ -121,6 +141,15 @@ impl ResourceSet {
 
     const fn bit(id: ResourceId) -> u64 {
         1 << if id.0 < 63 { id.0 } else { 63 }
+    }
+
+    /// The kinds of these amounts.
+    pub(super) fn of(amounts: &[(ResourceId, i64)]) -> Self {
+        let mut kinds = Self::EMPTY;
+        for (kind, _) in amounts {
+            kinds.insert(*kind);
+        }
+        kinds
     }
 
     /// Adds `id`.

@@ -3,7 +3,7 @@
 //! Invariants: free amounts, sums, and indices equal a recount.
 //! A node keeps its id while its object exists or a pod is held there.
 
-use super::asks::{AskTable, InternedAsk, Requests, compile_amounts};
+use super::asks::{AskTable, InternedAsk, compile_amounts};
 use super::change::Changes;
 use super::facts::NodeFact;
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
@@ -139,7 +139,7 @@ impl Cluster {
             changes.taints = before.taints != fact.taints;
             changes.uncordoned = before.unschedulable && !fact.unschedulable;
         } else {
-            self.load.enter_index(id, self.resources.len());
+            self.load.enter_index(id);
         }
         changes.grew = self.set_allocatable(id, &fact.allocatable);
         self.sum_free(id, Sign::Plus);
@@ -152,7 +152,7 @@ impl Cluster {
         let Some(id) = self.nodes.present_id(name) else { return Changes::NONE };
         self.sum_free(id, Sign::Minus);
         self.nodes.take_fact(id);
-        self.load.leave_index(id, self.resources.len());
+        self.load.leave_index(id);
         self.set_allocatable(id, &[]);
         self.forget_if_unnamed(id);
         self.version += 1;
@@ -256,7 +256,7 @@ impl Cluster {
         &self,
         node: NodeId,
     ) -> impl ExactSizeIterator<Item = (PodId, &[(ResourceId, i64)])> {
-        self.pods.on(node).iter().map(|tenant| (tenant.pod, self.amounts(tenant.holding)))
+        self.pods.on(node).iter().map(|tenant| (tenant.pod, self.amounts(tenant.holding())))
     }
 
     /// What is left of `resource` on all nodes that exist and are not cordoned, taken together.
@@ -269,16 +269,10 @@ impl Cluster {
         self.node_exists(node) && !self.nodes.cordoned().contains(node)
     }
 
-    /// Takes `count` times `requests` from `node`, or gives it back. For drafts, which undo it.
+    /// Gives `node` back `count` times `requests`, or takes it. For drafts, which undo it.
     pub(super) fn shift_free(&mut self, node: NodeId, requests: &[(ResourceId, i64)], count: i64) {
         let counts = self.is_schedulable(node);
-        for (resource, amount) in requests {
-            let delta = amount.saturating_mul(count);
-            self.load.shift_free(node, *resource, delta);
-            if counts {
-                self.schedulable_free[resource.index()] += i128::from(delta);
-            }
-        }
+        shift(&mut self.load, counts.then_some(&mut self.schedulable_free), node, requests, count);
     }
 
     fn amounts(&self, holding: Holding) -> &[(ResourceId, i64)] {
@@ -289,13 +283,14 @@ impl Cluster {
     }
 
     fn shift(&mut self, node: NodeId, holding: Holding, sign: Sign) -> ResourceSet {
-        let requests: Requests = self.amounts(holding).into();
-        self.shift_free(node, &requests, sign.factor());
-        let mut touched = ResourceSet::EMPTY;
-        for (resource, _) in &requests {
-            touched.insert(*resource);
-        }
-        touched
+        let counts = self.is_schedulable(node);
+        let requests = match holding {
+            Holding::Ask(ask) => &self.asks.get(ask).requests,
+            Holding::Other(amounts) => self.pods.kept(amounts),
+        };
+        let sums = counts.then_some(&mut self.schedulable_free);
+        shift(&mut self.load, sums, node, requests, sign.factor());
+        ResourceSet::of(requests)
     }
 
     /// Sets every kind's allocatable, absent ones to 0; says which grew.
@@ -329,11 +324,34 @@ impl Cluster {
         }
     }
 
+    /// Brings the indices of free amounts up to date, those that wait to be asked too. Changes nothing
+    /// that a filter could notice.
+    pub fn catch_up(&mut self) {
+        self.load.catch_up();
+    }
+
     fn make_room(&mut self) {
         let kinds = self.resources.len();
-        self.load.reserve(self.nodes.capacity(), kinds);
+        self.load.reserve(self.nodes.capacity(), self.resources.indexing());
         if self.schedulable_free.len() < kinds {
             self.schedulable_free.resize(kinds, 0);
+        }
+    }
+}
+
+/// Gives `node` back `count` times `requests`, or takes it; `sums` are those over schedulable nodes, if it
+/// is one.
+fn shift(
+    load: &mut Load,
+    sums: Option<&mut Vec<i128>>,
+    node: NodeId,
+    requests: &[(ResourceId, i64)],
+    count: i64,
+) {
+    load.shift_free(node, requests, count);
+    if let Some(sums) = sums {
+        for (resource, amount) in requests {
+            sums[resource.index()] += i128::from(amount.saturating_mul(count));
         }
     }
 }

@@ -164,7 +164,7 @@ impl Planner {
 
     fn find_room_for_equals(
         &mut self,
-        cluster: &Cluster,
+        cluster: &mut Cluster,
         role: &Role,
         minimum: usize,
         keep_off: &NodeSet,
@@ -184,11 +184,14 @@ impl Planner {
     /// before going on is what seating one after the other would do: a node never gets worse by filling.
     fn walk_role(
         &mut self,
-        cluster: &Cluster,
+        cluster: &mut Cluster,
         ask: AskId,
         members: usize,
         keep_off: &NodeSet,
     ) -> usize {
+        if !cluster.load().is_current(cluster.interned(ask).packed_by) || self.walk.has_narrowed() {
+            cluster.catch_up();
+        }
         let interned = cluster.interned(ask);
         let verdict = self.verdicts.get(interned.constraint);
         let wanted = Wanted { cluster, ask: interned, verdict, keep_off };
@@ -291,7 +294,7 @@ impl Planner {
         left.sort_by_cached_key(|(ask, _)| hardness(draft.cluster(), *ask));
         for (ask, count) in left.iter().filter(|(_, count)| *count > 0) {
             let first = self.steps.len();
-            self.walk_role(draft.cluster(), *ask, *count, keep_off);
+            self.walk_role(draft.cluster_mut(), *ask, *count, keep_off);
             for step in &self.steps[first..] {
                 draft.place(*step);
             }
@@ -332,6 +335,7 @@ impl Planner {
         for step in &self.steps {
             draft.place(*step);
         }
+        draft.cluster_mut().catch_up();
         let mut seated: BTreeMap<AskId, usize> = BTreeMap::new();
         for step in &self.steps {
             *seated.entry(step.ask).or_default() += step.count as usize;

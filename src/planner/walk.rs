@@ -20,7 +20,7 @@ const MISSES_MAX: usize = 32;
 /// A class of at most this many nodes is sorted instead of searched through the index.
 const SMALL_CLASS: usize = 32;
 
-/// Memory for walks; nothing in it outlives one.
+/// Memory for walks. Nothing in it changes what the next one finds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walk {
     /// Nodes with room, once narrowed.
@@ -28,6 +28,8 @@ pub(super) struct Walk {
     enough: NodeSet,
     candidates: NodeSet,
     ranked: Vec<(Rank, NodeId)>,
+    /// Whether the walk before this one narrowed: the next is likely to do so too.
+    has_narrowed: bool,
 }
 
 /// What a walk looks for and where.
@@ -53,12 +55,18 @@ enum Mode {
 }
 
 impl Walk {
+    /// True if the last walk read the index of every kind: it should be up to date for the next.
+    pub(super) const fn has_narrowed(&self) -> bool {
+        self.has_narrowed
+    }
+
     /// Calls `visit` with each allowed node that has room for one pod, best first, until it breaks.
     pub(super) fn run(
         &mut self,
         wanted: &Wanted<'_>,
         mut visit: impl FnMut(NodeId) -> ControlFlow<()>,
     ) {
+        self.has_narrowed = false;
         let mut mode = Mode::Trying { misses: 0 };
         for class in &wanted.verdict.classes {
             let flow = if class.nodes.len() <= SMALL_CLASS {
@@ -123,6 +131,7 @@ impl Walk {
 
     /// Finds all nodes with room, whatever their class.
     fn narrow(&mut self, wanted: &Wanted<'_>) {
+        self.has_narrowed = true;
         self.roomy.copy_from(&wanted.verdict.allowed);
         self.roomy.subtract(wanted.keep_off);
         for (resource, amount) in &wanted.ask.requests {

@@ -55,6 +55,8 @@ fn draw_asks(random: &mut Random, cluster: &mut Cluster) -> Vec<AskId> {
 
 /// Everything that a search can see of the load, as text.
 fn load_of(cluster: &Cluster) -> String {
+    let mut cluster = cluster.clone();
+    cluster.catch_up();
     let kinds = ["pods", "cpu", world::GPU].map(|name| cluster.resources().known(name));
     let mut text = String::new();
     for node in cluster.nodes().present() {

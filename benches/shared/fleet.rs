@@ -17,13 +17,18 @@ pub(crate) const CARDS: i64 = 8;
 const GIB: i64 = 1 << 30;
 const PRODUCT: &str = "nvidia.com/gpu.product";
 
+/// The name of the node of that number.
+pub(crate) fn node_name(at: usize) -> Name {
+    format!("node-{at:06}").into()
+}
+
 /// `count` nodes of eight cards, 128 cores, 2 TiB.
 pub(crate) fn nodes(count: usize) -> Vec<NodeFact> {
     (0..count).map(node).collect()
 }
 
 fn node(at: usize) -> NodeFact {
-    let name: Name = format!("node-{at:06}").into();
+    let name = node_name(at);
     let label = |key: &str, value: &str| (Name::from(key), Name::from(value));
     let mut labels = vec![
         label("kubernetes.io/arch", "amd64"),
