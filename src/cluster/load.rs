@@ -322,22 +322,17 @@ impl Load {
 
     /// Gives all nodes their new ids.
     pub(super) fn renumber(&mut self, new: &Renumbering) {
-        let stride = self.stride;
         for column in [&mut self.free, &mut self.allocatable] {
-            let mut moved = vec![0; new.nodes() * stride];
-            for (old, row) in column.chunks(stride).enumerate() {
-                if let Some(new) = new.of(NodeId::from_index(old)) {
-                    moved[new.index() * stride..][..stride].copy_from_slice(row);
-                }
-            }
-            *column = moved;
+            *column = renumbered(column, self.stride, new, Line::default());
         }
+        self.filed = renumbered(&self.filed, self.stride, new, [Band::NONE; LINE]);
         for set in self.index.iter_mut().flat_map(|index| &mut index.sets) {
             if !set.is_empty() {
                 *set = new.set(set);
             }
         }
         self.indexed = new.set(&self.indexed);
+        self.behind = new.set(&self.behind);
     }
 
     /// Lets searches find `node`.
@@ -380,6 +375,17 @@ fn row<T>(rows: &[T], stride: usize, node: NodeId) -> &[T] {
 
 fn amount(row: &[Line], resource: ResourceId) -> i64 {
     row[resource.index() / LINE].0[resource.index() % LINE]
+}
+
+/// The rows under their nodes' new ids.
+fn renumbered<T: Copy>(rows: &[T], stride: usize, new: &Renumbering, fill: T) -> Vec<T> {
+    let mut moved = vec![fill; new.nodes() * stride];
+    for (old, row) in rows.chunks(stride).enumerate() {
+        if let Some(new) = new.of(NodeId::from_index(old)) {
+            moved[new.index() * stride..][..stride].copy_from_slice(row);
+        }
+    }
+    moved
 }
 
 /// Makes every row longer, keeping what it holds.

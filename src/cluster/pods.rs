@@ -150,7 +150,7 @@ impl Pods {
     /// Gives all nodes their new ids.
     pub(super) fn renumber(&mut self, new: &Renumbering) {
         self.by_node = new.rows(&mut self.by_node);
-        for spot in self.rows.iter_mut().flatten() {
+        for spot in self.rows.iter_mut().filter(|spot| spot.is_somewhere()) {
             spot.node = new.of(spot.node).expect("nodes that hold pods are known");
         }
     }
