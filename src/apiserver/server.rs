@@ -457,12 +457,12 @@ fn answer_delete(request: &Request, written: Written) -> Answer {
             object: written.object,
         }));
     }
-    let mut details = json!({"name": written.object.meta("name")});
+    let mut details = json!({"name": written.object.own_name()});
     if !resource.group.is_empty() {
         details["group"] = (*resource.group).into();
     }
     details["kind"] = (*resource.plural).into();
-    details["uid"] = written.object.meta("uid").into();
+    details["uid"] = written.object.uid().into();
     Answer::plain(Body::Document(json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
     })))

@@ -69,6 +69,8 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
         eprintln!("note: {remark}");
     }
     let result = world.result();
+    // The process ends soon: taking a hundred thousand objects apart one by one would only make the user wait.
+    std::mem::forget(world);
     let text = match args.output {
         Output::Table => tables(&result),
         Output::Json => {

@@ -9,7 +9,6 @@ use super::machinery::Kind;
 use super::machinery::Machinery;
 use super::machinery::Sight;
 use super::machinery::WATCHED;
-use super::object::Object;
 use super::write::Write;
 use crate::apiserver::server::Incoming;
 use crate::apiserver::server::Server;
@@ -150,14 +149,13 @@ impl Collection {
                 let gone = matches!(event, WatchEvent::Deleted(_));
                 let Some(shown) = event.shown() else { continue };
                 let object = &shown.object;
-                let name = Object(&object.value).object_name();
                 observed += 1;
                 if gone {
-                    self.known.remove(&name);
-                    machinery.observe(now, self.kind, Sight::Gone(&object.value));
+                    self.known.remove(&object.name());
+                    machinery.observe(now, self.kind, Sight::Gone(&object.value()));
                 } else {
-                    machinery.observe(now, self.kind, Sight::Present(&object.value));
-                    self.known.insert(name, object.clone());
+                    machinery.observe(now, self.kind, Sight::Present(&object.value()));
+                    self.known.insert(object.name(), object.clone());
                 }
             }
         }
@@ -168,16 +166,15 @@ impl Collection {
         let Ok(listing) = server.list(self.path) else { return 0 };
         let mut missing = std::mem::take(&mut self.known);
         for object in &listing.objects {
-            let view = Object(&object.value);
-            let name = view.object_name();
-            if missing.get(&name).is_some_and(|before| Object(&before.value).uid() == view.uid())
+            let name = object.name();
+            if missing.get(&name).is_some_and(|before| before.uid() == object.uid())
                 && let Some(before) = missing.remove(&name)
             {
                 self.known.insert(name, before);
             }
         }
         for object in missing.values() {
-            machinery.observe(now, self.kind, Sight::Gone(&object.value));
+            machinery.observe(now, self.kind, Sight::Gone(&object.value()));
         }
         missing.len()
     }

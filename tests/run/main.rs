@@ -238,7 +238,7 @@ async fn after_the_stop_nothing_is_bound_and_what_was_under_way_is_finished() {
     assert!(started.elapsed() < Duration::from_secs(5));
     let unbound = |server: &muster::apiserver::face::SharedServer| {
         let pods = server.read(|server| server.list("/api/v1/pods").expect("pods are served"));
-        pods.objects.iter().filter(|pod| pod.value["spec"]["nodeName"].is_null()).count()
+        pods.objects.iter().filter(|pod| pod.value()["spec"]["nodeName"].is_null()).count()
     };
     assert_eq!(unbound(&server), 0);
     server.write(|server| {

@@ -165,7 +165,7 @@ impl World {
     /// All objects of a collection, as they are kept.
     pub(crate) fn list(&self, path: &str) -> Vec<Value> {
         let listing = self.server.read(|server| server.list(path)).expect("it is served");
-        listing.objects.iter().map(|object| object.value.clone()).collect()
+        listing.objects.iter().map(|object| object.value().as_ref().clone()).collect()
     }
 
     /// Names of pods that have a node.
@@ -179,7 +179,8 @@ impl World {
     pub(crate) fn condition(&self, pod: &str) -> Value {
         let path = format!("/api/v1/namespaces/default/pods/{pod}");
         let pod = self.server.read(|server| server.get(&path)).expect("it exists");
-        let conditions = pod.value["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let conditions =
+            pod.value()["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions
             .into_iter()
             .find(|condition| condition["type"] == "PodScheduled")
@@ -191,7 +192,7 @@ impl World {
         let path =
             format!("/apis/scheduling.x-k8s.io/v1alpha1/namespaces/default/podgroups/{group}");
         let group = self.server.read(|server| server.get(&path)).expect("it exists");
-        group.value["status"]["phase"].as_str().unwrap_or_default().to_owned()
+        group.value()["status"]["phase"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Where the driver takes questions.

@@ -2,7 +2,6 @@
 //! the form that the client asked for; the socket side listens on loopback and ends cleanly.
 //! The router works without a socket too: it is a tower service, which kube clients can sit on.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -313,7 +312,7 @@ fn in_form(mut outcome: Outcome, form: Form, now: Time) -> Response<Body> {
                 let metadata =
                     json!({"resourceVersion": object.pointer("/metadata/resourceVersion")});
                 let style = Style::of(&shown.resource, include);
-                Some(table(style, [Cow::clone(&object)].into_iter(), metadata, now))
+                Some(table(style, [&*object].into_iter(), metadata, now))
             }
             (Answered::List(list), Form::Table(include)) => {
                 let items = shown_items(list);

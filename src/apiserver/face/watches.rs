@@ -3,7 +3,6 @@
 //! one that falls behind what the history holds is told 410 and starts over.
 //! Knows no socket; the connection asks for the next piece when it has sent the last.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
@@ -115,7 +114,7 @@ impl State {
             *headings = Headings::Omitted;
             let metadata = json!({"resourceVersion": object.pointer("/metadata/resourceVersion")});
             // A bookmark has no object that could be a row.
-            let row = event.shown().map(|_| Cow::Borrowed(object));
+            let row = event.shown().map(|_| object);
             table(style, row.into_iter(), metadata, now)
         });
     }

@@ -55,7 +55,7 @@ impl State {
     ) -> Result<(), Failure> {
         let resource = &call.request.resource;
         if resource.is("", "pods") {
-            workloads::keep_pod_priority(object, &old.value);
+            workloads::keep_pod_priority(object, &old.value());
             tolerate_flapping_nodes(object);
         } else if resource.is("scheduling.k8s.io", "priorityclasses") {
             self.check_global_default(resource, object)?;
@@ -102,17 +102,17 @@ impl State {
         let shelf = self.shelves.shelf(classes.shelf);
         let found = if class.is_empty() {
             let is_default =
-                |class: &&Object| class.value.get("globalDefault") == Some(&Value::Bool(true));
+                |class: &&Object| class.value().get("globalDefault") == Some(&Value::Bool(true));
             // Upstream takes the lowest where several claim to be the default.
             shelf.iter(None).filter(is_default).min_by_key(|class| value_of(class))
         } else {
             Some(shelf.get("", class)?)
         };
         let preemption = |class: &Object| {
-            class.value.get("preemptionPolicy").and_then(Value::as_str).map(str::to_owned)
+            class.value().get("preemptionPolicy").and_then(Value::as_str).map(str::to_owned)
         };
         Some(Priority {
-            class: found.map(|class| class.meta("name").to_owned()),
+            class: found.map(|class| class.own_name().to_owned()),
             value: found.map_or(0, value_of),
             preemption: found
                 .and_then(preemption)
@@ -126,15 +126,15 @@ impl State {
         }
         let name = meta(object, "name");
         let taken = self.shelves.shelf(resource.shelf).iter(None).find(|class| {
-            class.value.get("globalDefault") == Some(&Value::Bool(true))
-                && class.meta("name") != name
+            class.value().get("globalDefault") == Some(&Value::Bool(true))
+                && class.own_name() != name
         });
         match taken {
             None => Ok(()),
             Some(class) => {
                 let why = format!(
                     "PriorityClass {} is already marked as default. Only one default can exist",
-                    class.meta("name")
+                    class.own_name()
                 );
                 Err(resource.subject().forbidden(name, &why))
             }
@@ -143,7 +143,7 @@ impl State {
 }
 
 fn value_of(class: &Object) -> i64 {
-    class.value.get("value").and_then(Value::as_i64).unwrap_or(0)
+    class.value().get("value").and_then(Value::as_i64).unwrap_or(0)
 }
 
 fn admit_preemption_policy(

@@ -41,6 +41,8 @@ impl State {
         let node = target(&binding, name)?;
         let pods = self.builtin("", "v1", "pods");
         let pod = self.find(&pods, &request.namespace, name)?;
+        // Held so that all that follows looks at one parsed tree.
+        let _tree = pod.value();
         check_preconditions(&binding, &pod)?;
         check_bindable(&pod)?;
         let bound = bound(&pod, &binding, node, call.now);
@@ -91,23 +93,27 @@ fn target<'a>(binding: &'a Value, name: &str) -> Result<&'a str, Failure> {
 }
 
 fn check_preconditions(binding: &Value, pod: &Object) -> Result<(), Failure> {
-    for (field, shown) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-        let (asked, found) = (meta(binding, field), pod.meta(field));
+    let fields = [
+        ("uid", "UID", pod.uid().to_owned()),
+        ("resourceVersion", "ResourceVersion", pod.version.to_string()),
+    ];
+    for (field, shown, found) in fields {
+        let asked = meta(binding, field);
         if !asked.is_empty() && asked != found {
             let why = format!(
                 "Precondition failed: {shown} in precondition: {asked}, {shown} in object meta: {found}"
             );
-            return Err(BINDING.conflict(pod.meta("name"), &why));
+            return Err(BINDING.conflict(pod.own_name(), &why));
         }
     }
     Ok(())
 }
 
 fn check_bindable(pod: &Object) -> Result<(), Failure> {
-    let name = pod.meta("name");
-    let text =
-        |pointer: &str| pod.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let gates = pod.value.pointer("/spec/schedulingGates").and_then(Value::as_array);
+    let name = pod.own_name();
+    let value = pod.value();
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let gates = value.pointer("/spec/schedulingGates").and_then(Value::as_array);
     let why = if pod.is_terminating() {
         format!("pod {name} is being deleted, cannot be assigned to a host")
     } else if !text("/spec/nodeName").is_empty() {
@@ -121,7 +127,7 @@ fn check_bindable(pod: &Object) -> Result<(), Failure> {
 }
 
 fn bound(pod: &Object, binding: &Value, node: &str, now: Time) -> Value {
-    let mut bound = pod.value.clone();
+    let mut bound = Value::clone(&pod.value());
     bound["spec"]["nodeName"] = node.into();
     for part in ["annotations", "labels"] {
         let Some(given) = binding.pointer(&format!("/metadata/{part}")).and_then(Value::as_object)

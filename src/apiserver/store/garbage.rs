@@ -22,7 +22,6 @@ use crate::apiserver::store::resource::ShelfId;
 use crate::apiserver::store::resource::Verbs;
 use crate::apiserver::store::resource::View;
 use crate::apiserver::store::shelf::Object;
-use crate::apiserver::store::shelf::owners;
 use crate::apiserver::store::state::Call;
 use crate::apiserver::store::state::State;
 use crate::apiserver::store::update::deletion_is_complete;
@@ -78,9 +77,8 @@ impl State {
         else {
             return;
         };
-        let held = owners(&object.value)
-            .into_iter()
-            .any(|owner| owner != gone && self.shelves.has_uid(owner));
+        let held =
+            object.owners().iter().any(|owner| **owner != *gone && self.shelves.has_uid(owner));
         if !held && !object.is_terminating() {
             self.delete_in_background(shelf, &object, now);
         }
@@ -92,9 +90,9 @@ impl State {
             else {
                 continue;
             };
-            let owners = owners(&object.value);
+            let owners = object.owners();
             let unowned =
-                !owners.is_empty() && !owners.into_iter().any(|owner| self.shelves.has_uid(owner));
+                !owners.is_empty() && !owners.iter().any(|owner| self.shelves.has_uid(owner));
             if unowned && !object.is_terminating() {
                 self.delete_in_background(shelf, &object, now);
             }
@@ -106,8 +104,8 @@ impl State {
         let request = Request {
             verb: Verb::Delete,
             resource,
-            namespace: object.meta("namespace").to_owned(),
-            name: object.meta("name").to_owned(),
+            namespace: object.namespace().to_owned(),
+            name: object.own_name().to_owned(),
             subresource: None,
             parameters: Parameters::default(),
         };
@@ -117,8 +115,7 @@ impl State {
             persistence: Persistence::Kept,
             validation: FieldValidation::Ignore,
         };
-        let options =
-            DeleteOptions { uid: object.meta("uid").to_owned(), ..DeleteOptions::default() };
+        let options = DeleteOptions { uid: object.uid().to_owned(), ..DeleteOptions::default() };
         let deleted = self.delete(&call, &options);
         debug_assert!(deleted.is_ok(), "the object was just read: {deleted:?}");
     }
@@ -143,16 +140,16 @@ impl State {
             Persistence::DryRun => return,
             Persistence::Kept => {}
         }
-        for (shelf, name) in self.shelves.dependents(owner.meta("uid")) {
+        for (shelf, name) in self.shelves.dependents(owner.uid()) {
             let Some(dependent) = self.shelves.shelf(shelf).get(&name.namespace, &name.name) else {
                 continue;
             };
-            let mut value = dependent.value.clone();
+            let mut value = Value::clone(&dependent.value());
             if let Some(references) =
                 value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut)
             {
                 references.retain(|reference| {
-                    reference.get("uid").and_then(Value::as_str) != Some(owner.meta("uid"))
+                    reference.get("uid").and_then(Value::as_str) != Some(owner.uid())
                 });
                 if references.is_empty()
                     && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
@@ -213,9 +210,10 @@ impl State {
                 self.waiting_deletions.remove(&(shelf, name));
                 continue;
             };
-            let finalizers = object.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+            let value = object.value();
+            let finalizers = value.pointer("/metadata/finalizers").and_then(Value::as_array);
             if finalizers.into_iter().flatten().any(|finalizer| finalizer == FOREGROUND) {
-                self.delete_dependents(object.meta("uid"), now);
+                self.delete_dependents(object.uid(), now);
             }
             self.delete_instances(&object, now);
             let held: Vec<Value> = finalizers
@@ -227,7 +225,7 @@ impl State {
             if finalizers.map_or(0, Vec::len) == held.len() {
                 continue;
             }
-            let mut value = object.value.clone();
+            let mut value = Value::clone(&value);
             value["metadata"]["finalizers"] = Value::Array(held);
             let Some(resource) = self.keeper(shelf) else { continue };
             if deletion_is_complete(&value) {
@@ -240,7 +238,8 @@ impl State {
 
     /// Notes a terminating object that waits for what this file can see the end of.
     pub(super) fn note_waiting(&mut self, shelf: ShelfId, object: &Object) {
-        let finalizers = object.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let value = object.value();
+        let finalizers = value.pointer("/metadata/finalizers").and_then(Value::as_array);
         let ours = [FOREGROUND, POD_GROUP_PROTECTION, CUSTOM_CLEANUP];
         if finalizers
             .into_iter()
@@ -255,8 +254,12 @@ impl State {
 
     /// Takes note of a pod that ended, since a pod group may wait for it.
     pub(super) fn note_ended_pod(&mut self, resource: &Resource, object: &Object) {
-        let phase = object.value.pointer("/status/phase").and_then(Value::as_str);
-        if resource.is("", "pods") && matches!(phase, Some("Succeeded" | "Failed")) {
+        if !resource.is("", "pods") {
+            return;
+        }
+        let value = object.value();
+        let phase = value.pointer("/status/phase").and_then(Value::as_str);
+        if matches!(phase, Some("Succeeded" | "Failed")) {
             self.recheck_waiting = true;
         }
     }
@@ -273,7 +276,7 @@ impl State {
     /// True if a finalizer is another's, or what it waits for is still there.
     fn still_holds(&self, finalizer: &Value, object: &Object) -> bool {
         match finalizer.as_str() {
-            Some(FOREGROUND) => !self.shelves.dependents(object.meta("uid")).is_empty(),
+            Some(FOREGROUND) => !self.shelves.dependents(object.uid()).is_empty(),
             Some(CUSTOM_CLEANUP) => {
                 self.instances(object).is_some_and(|(_, left)| !left.is_empty())
             }
@@ -284,9 +287,9 @@ impl State {
 
     /// Objects of the kind that `definition` serves, and their shelf.
     fn instances(&self, definition: &Object) -> Option<(ShelfId, Vec<Object>)> {
-        let is_definition = definition.value.get("kind").and_then(Value::as_str)
+        let is_definition = definition.value().get("kind").and_then(Value::as_str)
             == Some("CustomResourceDefinition");
-        let shelf = *self.custom_shelves.get(definition.meta("name")).filter(|_| is_definition)?;
+        let shelf = *self.custom_shelves.get(definition.own_name()).filter(|_| is_definition)?;
         Some((shelf, self.shelves.shelf(shelf).iter(None).cloned().collect()))
     }
 
@@ -300,18 +303,19 @@ impl State {
     fn has_live_members(&self, group: &Object) -> bool {
         let pods = self.builtin("", "v1", "pods");
         let member = |pod: &&Object| {
-            let named =
-                pod.value.pointer("/spec/schedulingGroup/podGroupName").and_then(Value::as_str);
-            let phase = pod.value.pointer("/status/phase").and_then(Value::as_str);
-            named == Some(group.meta("name")) && !matches!(phase, Some("Succeeded" | "Failed"))
+            let pod = pod.value();
+            let named = pod.pointer("/spec/schedulingGroup/podGroupName").and_then(Value::as_str);
+            let phase = pod.pointer("/status/phase").and_then(Value::as_str);
+            named == Some(group.own_name()) && !matches!(phase, Some("Succeeded" | "Failed"))
         };
-        self.shelves.shelf(pods.shelf).iter(Some(group.meta("namespace"))).any(|pod| member(&pod))
+        self.shelves.shelf(pods.shelf).iter(Some(group.namespace())).any(|pod| member(&pod))
     }
 }
 
 /// When an event was last seen.
 fn last_seen(event: &Object) -> Option<Time> {
-    let text = |pointer: &str| event.value.pointer(pointer).and_then(Value::as_str);
+    let event = event.value();
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
     let times = [
         text("/series/lastObservedTime"),
         text("/lastTimestamp"),

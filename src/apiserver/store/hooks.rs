@@ -72,12 +72,12 @@ impl State {
     /// What follows once an object is gone.
     pub(super) fn after_removal(&mut self, resource: &Resource, object: &Object) {
         if resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
-            self.withdraw_custom(object.meta("name"));
+            self.withdraw_custom(object.own_name());
         }
     }
 
     fn serve_custom(&mut self, definition: &Object) {
-        let name = definition.meta("name").to_owned();
+        let name = definition.own_name().to_owned();
         let shelf = match self.custom_shelves.get(&*name) {
             Some(shelf) => *shelf,
             None => {
@@ -87,7 +87,7 @@ impl State {
             }
         };
         let resources =
-            custom::resources(&definition.value, shelf).expect("before_keeping has read it");
+            custom::resources(&definition.value(), shelf).expect("before_keeping has read it");
         self.withdraw_custom(&name);
         for resource in resources {
             let resource = self.catalog.register(resource);
@@ -122,8 +122,7 @@ fn tutorial_form(resource: &Arc<Resource>) -> Resource {
 /// Says in a definition's status that its names are taken and its kind is served.
 fn establish(definition: &mut Value, old: Option<&Object>, call: &Call<'_>) {
     let since = old
-        .and_then(|old| old.value.pointer("/status/conditions/0/lastTransitionTime"))
-        .cloned()
+        .and_then(|old| old.value().pointer("/status/conditions/0/lastTransitionTime").cloned())
         .unwrap_or_else(|| whole_seconds(call.now).into());
     let condition = |of: &str, reason: &str, message: &str| json!({"type": of, "status": "True", "lastTransitionTime": since, "reason": reason, "message": message});
     let storage = custom::storage_version(definition);

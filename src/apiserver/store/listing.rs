@@ -193,7 +193,7 @@ fn candidates<'a>(
     match query.selection.required("spec.nodeName") {
         Some(node) if !node.is_empty() => {
             let here = move |object: &&Object| {
-                namespace.is_none_or(|namespace| object.meta("namespace") == namespace)
+                namespace.is_none_or(|namespace| object.namespace() == namespace)
             };
             Box::new(shelf.on_node(node).filter(here))
         }
@@ -233,12 +233,12 @@ impl Page<'_> {
     fn fill<'a>(&mut self, objects: impl Iterator<Item = &'a Object>) {
         for object in objects {
             if let Some(after) = self.after {
-                let here = (object.meta("namespace"), object.meta("name"));
+                let here = (object.namespace(), object.own_name());
                 if here <= (&*after.namespace, &*after.name) {
                     continue;
                 }
             }
-            if !self.query.selection.matches(&object.value) {
+            if !self.query.selection.takes(object) {
                 continue;
             }
             if self.query.limit > 0 && self.objects.len() == self.query.limit {

@@ -151,25 +151,26 @@ impl State {
     ) -> Result<Written, Failure> {
         let resource = &call.request.resource;
         check_preconditions(resource, object, options)?;
-        if resource.is("", "namespaces") && FIRST_NAMESPACES.contains(&object.meta("name")) {
+        if resource.is("", "namespaces") && FIRST_NAMESPACES.contains(&object.own_name()) {
             return Err(resource
                 .subject()
-                .forbidden(object.meta("name"), "this namespace may not be deleted"));
+                .forbidden(object.own_name(), "this namespace may not be deleted"));
         }
         let grace = grace_seconds(resource, object, options);
-        let mut value = object.value.clone();
+        let before = object.value();
+        let mut value = Value::clone(&before);
         self.add_finalizers(call, &mut value, options);
         begin_deletion(&mut value, call.now, grace);
         if resource.is("", "namespaces") {
             value["status"]["phase"] = "Terminating".into();
-            self.leaving_namespaces.insert(object.meta("name").into());
+            self.leaving_namespaces.insert(object.own_name().into());
         } else if deletion_is_complete(&value) {
             if options.propagation == Propagation::Orphan {
                 self.orphan_dependents(call, object);
             }
             return Ok(self.finish_deletion(call, value, Vec::new()));
         }
-        if value == object.value {
+        if value == *before {
             return Ok(Written {
                 object: Arc::clone(object),
                 effect: Effect::Terminating,
@@ -222,7 +223,7 @@ impl State {
     /// Removes an object and notes that its dependents have lost it.
     pub(super) fn remove(&mut self, resource: &Resource, object: &Object) -> Option<Object> {
         let removed = self.shelves.remove(resource.shelf, &object.name())?;
-        self.gone_owners.push(removed.meta("uid").into());
+        self.gone_owners.push(removed.uid().into());
         self.waiting_deletions.remove(&(resource.shelf, removed.name()));
         self.recheck_waiting = true;
         self.after_removal(resource, &removed);
@@ -237,8 +238,8 @@ fn check_preconditions(
 ) -> Result<(), Failure> {
     // Upstream names the kind here, not the resource.
     let subject = Subject { resource: &resource.kind, ..resource.subject() };
-    let name = object.meta("name");
-    let (uid, version) = (object.meta("uid"), object.meta("resourceVersion"));
+    let name = object.own_name();
+    let (uid, version) = (object.uid(), object.version.to_string());
     if !options.uid.is_empty() && options.uid != uid {
         let why = format!(
             "the UID in the precondition ({}) does not match the UID in record ({uid}). The object might have been deleted and then recreated",
@@ -262,17 +263,14 @@ fn grace_seconds(resource: &Resource, object: &Object, options: &DeleteOptions) 
     if !resource.is("", "pods") {
         return 0;
     }
-    let text =
-        |pointer: &str| object.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let value = object.value();
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if text("/spec/nodeName").is_empty() || matches!(text("/status/phase"), "Succeeded" | "Failed")
     {
         return 0;
     }
-    let wished = object
-        .value
-        .pointer("/spec/terminationGracePeriodSeconds")
-        .and_then(Value::as_i64)
-        .unwrap_or(30);
+    let wished =
+        value.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(30);
     match options.grace_period_seconds.unwrap_or(wished) {
         // A negative period is a mistake that upstream reads as "very soon".
         ..0 => 1,

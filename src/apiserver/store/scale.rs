@@ -48,21 +48,22 @@ impl Resource {
 /// 404 when its kind has none.
 pub fn scale_of(resource: &Resource, object: &Object) -> Result<Value, Failure> {
     let paths = resource.scale_paths().ok_or_else(Failure::no_such_path)?;
-    let count = |pointer: &str| object.value.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    let value = object.value();
+    let count = |pointer: &str| value.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
     let mut scale = json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {
-            "name": object.meta("name"),
-            "namespace": object.meta("namespace"),
-            "uid": object.meta("uid"),
-            "resourceVersion": object.meta("resourceVersion"),
-            "creationTimestamp": object.meta("creationTimestamp"),
+            "name": object.own_name(),
+            "namespace": object.namespace(),
+            "uid": object.uid(),
+            "resourceVersion": object.version.to_string(),
+            "creationTimestamp": meta(&value, "creationTimestamp"),
         },
         "spec": {"replicas": count(&paths.wished)},
         "status": {"replicas": count(&paths.observed)},
     });
-    let selector = match object.value.pointer(&paths.selector) {
+    let selector = match value.pointer(&paths.selector) {
         Some(Value::String(text)) => Some(text.clone()),
         Some(object @ Value::Object(_)) => {
             LabelSelector::from_json(object).ok().map(|selector| selector.to_string())
@@ -105,7 +106,7 @@ impl State {
             let subject = Subject { group: "autoscaling", resource: "", kind: "Scale" };
             return Err(subject.invalid(&request.name, &[error]));
         }
-        let mut value = object.value.clone();
+        let mut value = Value::clone(&object.value());
         set(&mut value, &paths.wished, replicas.into());
         for field in ["resourceVersion", "uid"] {
             let asked = meta(&scale, field);

@@ -8,6 +8,7 @@ use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Scope;
 use crate::apiserver::store::resource::SelectableField;
+use crate::apiserver::store::shelf::Stored;
 use crate::base::labels::LabelSelector;
 use crate::base::names::Name;
 
@@ -68,6 +69,11 @@ impl Selection {
     /// True if it selects everything.
     pub fn is_everything(&self) -> bool {
         self.labels.is_everything() && self.fields.is_empty()
+    }
+
+    /// True if a stored object is selected.
+    pub fn takes(&self, object: &Stored) -> bool {
+        self.is_everything() || self.matches(&object.value())
     }
 
     /// True if `object`, in its kept form, is selected.

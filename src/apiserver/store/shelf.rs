@@ -8,7 +8,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::sync::Weak;
 
 use serde_json::Value;
 
@@ -16,45 +20,126 @@ use crate::apiserver::store::resource::ShelfId;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 
-/// One version of one object. Never changes once stored.
+/// One version of one object. What it says never changes once stored.
+///
+/// A tree of JSON values takes many times the room of its text, so only young versions keep theirs: once
+/// [`Stored::cool`] was called, the text alone is kept, and who looks parses it anew.
 #[derive(Debug)]
 pub struct Stored {
-    /// The whole object in its kept form.
-    pub value: Value,
     /// Its resourceVersion.
     pub version: u64,
+    name: ObjectName,
+    uid: Name,
+    terminating: bool,
+    /// `spec.nodeName`, where it is set.
+    node: Option<Name>,
+    /// The uids of the owners that it names.
+    owners: Vec<Name>,
+    /// The whole object in its kept form.
+    tree: Mutex<Tree>,
     /// The object as JSON text, made when first asked for: many watchers send the same bytes.
     text: OnceLock<Arc<[u8]>>,
+}
+
+/// Who keeps the tree of an object's values.
+#[derive(Debug)]
+enum Tree {
+    /// The object itself, which is young.
+    Kept(Arc<Value>),
+    /// Whoever looked last, for as long as he looks.
+    Lent(Weak<Value>),
 }
 
 /// A shared version of an object.
 pub type Object = Arc<Stored>;
 
 impl Stored {
+    fn new(value: Value, version: u64) -> Object {
+        Arc::new(Self {
+            version,
+            name: ObjectName::new(meta(&value, "namespace"), meta(&value, "name")),
+            uid: meta(&value, "uid").into(),
+            terminating: !meta(&value, "deletionTimestamp").is_empty(),
+            node: node_of(&value),
+            owners: owners(&value).into_iter().map(Name::from).collect(),
+            tree: Mutex::new(Tree::Kept(Arc::new(value))),
+            text: OnceLock::new(),
+        })
+    }
+
     /// An object that is shown but was not stored, such as the answer of a dry run.
     pub fn unstored(value: Value) -> Object {
         let version = version_of(&value).unwrap_or_default();
-        Arc::new(Self { value, version, text: OnceLock::new() })
+        Self::new(value, version)
+    }
+
+    /// The whole object in its kept form. Once it is not young any more, it is parsed anew unless somebody still
+    /// holds what an earlier call gave: who looks twice holds on to it meanwhile.
+    pub fn value(&self) -> Arc<Value> {
+        let mut tree = self.tree();
+        let lent = match &*tree {
+            Tree::Kept(value) => return Arc::clone(value),
+            Tree::Lent(value) => value.upgrade(),
+        };
+        lent.unwrap_or_else(|| {
+            let text = self.text.get().expect("only an object with a text is cooled");
+            let parsed = serde_json::from_slice(text).expect("it was written from a value");
+            let parsed = Arc::new(parsed);
+            *tree = Tree::Lent(Arc::downgrade(&parsed));
+            parsed
+        })
     }
 
     /// The object as JSON text.
     pub fn text(&self) -> &Arc<[u8]> {
-        self.text.get_or_init(|| self.value.to_string().into_bytes().into())
+        let write = || serde_json::to_vec(&*self.value()).expect("a value can always be written");
+        self.text.get_or_init(|| write().into())
     }
 
-    /// The text of a field of `metadata`; empty if absent.
-    pub fn meta(&self, field: &str) -> &str {
-        meta(&self.value, field)
+    /// Keeps the text alone from now on; returns how many bytes that is.
+    pub fn cool(&self) -> usize {
+        let bytes = self.text().len();
+        let mut tree = self.tree();
+        if let Tree::Kept(value) = &*tree {
+            let lent = Arc::downgrade(value);
+            *tree = Tree::Lent(lent);
+        }
+        bytes
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        // What it guards is whole at any time, also after a panic.
+        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Namespace and name.
     pub fn name(&self) -> ObjectName {
-        ObjectName::new(self.meta("namespace"), self.meta("name"))
+        self.name.clone()
+    }
+
+    /// `metadata.name`.
+    pub fn own_name(&self) -> &str {
+        &self.name.name
+    }
+
+    /// `metadata.namespace`; empty for what belongs to none.
+    pub fn namespace(&self) -> &str {
+        &self.name.namespace
+    }
+
+    /// `metadata.uid`.
+    pub fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    /// The uids of the owners that it names.
+    pub fn owners(&self) -> &[Name] {
+        &self.owners
     }
 
     /// True once deletion was asked for.
     pub fn is_terminating(&self) -> bool {
-        !self.meta("deletionTimestamp").is_empty()
+        self.terminating
     }
 }
 
@@ -70,6 +155,19 @@ pub fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
 /// The `metadata.resourceVersion` of an object, if it is a number.
 pub fn version_of(object: &Value) -> Option<u64> {
     meta(object, "resourceVersion").parse().ok()
+}
+
+/// How many changes of each shelf keep whole trees of values. Where the history reaches no further back,
+/// nothing is ever cooled.
+pub const YOUNG_MAX: usize = 2048;
+
+/// How far back a shelf's history reaches at most: whichever comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimit {
+    /// Changes; at least 1 is kept.
+    pub changes: usize,
+    /// Bytes of JSON text, not counting the youngest 2,048 changes.
+    pub bytes: usize,
 }
 
 /// One change of a shelf.
@@ -93,6 +191,9 @@ pub struct Shelf {
     /// Objects by `spec.nodeName`, where that is set. 1,000 kubelets list their own pods by it.
     by_node: BTreeMap<Name, BTreeSet<ObjectName>>,
     history: VecDeque<Change>,
+    /// How many of the oldest changes have been cooled, and the bytes of the texts that they made.
+    cooled: usize,
+    cooled_bytes: usize,
     /// How many changes have left the history.
     dropped: u64,
     /// The version of the last change that left the history.
@@ -195,36 +296,56 @@ impl Shelf {
     }
 
     fn index(&mut self, name: &ObjectName, before: Option<&Object>, after: Option<&Object>) {
-        let (old, new) = (before.and_then(node_of), after.and_then(node_of));
+        let node = |object: Option<&Object>| object.and_then(|object| object.node.clone());
+        let (old, new) = (node(before), node(after));
         if old == new {
             return;
         }
         if let Some(node) = old
-            && let Some(names) = self.by_node.get_mut(node)
+            && let Some(names) = self.by_node.get_mut(&node)
         {
             names.remove(name);
             if names.is_empty() {
-                self.by_node.remove(node);
+                self.by_node.remove(&node);
             }
         }
         if let Some(node) = new {
-            self.by_node.entry(node.into()).or_default().insert(name.clone());
+            self.by_node.entry(node).or_default().insert(name.clone());
         }
     }
 
-    fn remember(&mut self, change: Change, limit: usize) {
+    /// Adds a change, cools what is not young any more, and forgets the oldest beyond the limits.
+    fn remember(&mut self, change: Change, limit: HistoryLimit) {
         self.history.push_back(change);
-        while self.history.len() > limit {
-            if let Some(oldest) = self.history.pop_front() {
-                self.forgotten = oldest.version;
-                self.dropped += 1;
+        while self.history.len() > limit.changes {
+            self.forget_oldest();
+        }
+        while self.cooled + YOUNG_MAX < self.history.len() {
+            let change = &self.history[self.cooled];
+            if let Some(before) = &change.before {
+                before.cool();
             }
+            self.cooled_bytes += change.after.cool();
+            self.cooled += 1;
+        }
+        while self.cooled_bytes > limit.bytes {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(oldest) = self.history.pop_front() else { return };
+        self.forgotten = oldest.version;
+        self.dropped += 1;
+        if self.cooled > 0 {
+            self.cooled -= 1;
+            self.cooled_bytes -= oldest.after.text().len();
         }
     }
 }
 
 /// The owners that an object names, by uid.
-pub(super) fn owners(object: &Value) -> Vec<&str> {
+fn owners(object: &Value) -> Vec<&str> {
     let references = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     references
         .into_iter()
@@ -233,8 +354,10 @@ pub(super) fn owners(object: &Value) -> Vec<&str> {
         .collect()
 }
 
-fn node_of(object: &Object) -> Option<&str> {
-    object.value.get("spec")?.get("nodeName")?.as_str().filter(|node| !node.is_empty())
+/// `spec.nodeName`, where it is set.
+fn node_of(object: &Value) -> Option<Name> {
+    let node = object.get("spec")?.get("nodeName")?.as_str();
+    node.filter(|node| !node.is_empty()).map(Name::from)
 }
 
 /// All shelves and their version counter.
@@ -242,7 +365,7 @@ fn node_of(object: &Object) -> Option<&str> {
 pub struct Shelves {
     shelves: Vec<Shelf>,
     version: u64,
-    history_limit: usize,
+    history_limit: HistoryLimit,
     /// Every uid that exists.
     uids: BTreeSet<Name>,
     /// Objects by the uids of the owners they name.
@@ -250,12 +373,12 @@ pub struct Shelves {
 }
 
 impl Shelves {
-    /// No shelves. Each will remember its last `history_limit` changes (at least 1).
-    pub fn new(history_limit: usize) -> Self {
+    /// No shelves. Each will remember changes up to `history_limit`.
+    pub fn new(history_limit: HistoryLimit) -> Self {
         Self {
             shelves: Vec::new(),
             version: 0,
-            history_limit: history_limit.max(1),
+            history_limit: HistoryLimit { changes: history_limit.changes.max(1), ..history_limit },
             uids: BTreeSet::new(),
             owned: BTreeMap::new(),
         }
@@ -300,7 +423,7 @@ impl Shelves {
     pub fn remove(&mut self, id: ShelfId, name: &ObjectName) -> Option<Object> {
         let before = self.shelves[id.0].take(name)?;
         self.index(id, name, Some(&before), None);
-        let after = self.stamp(before.value.clone());
+        let after = self.stamp(Value::clone(&before.value()));
         let change = Change {
             version: after.version,
             before: Some(before),
@@ -328,18 +451,16 @@ impl Shelves {
         before: Option<&Object>,
         after: Option<&Object>,
     ) {
-        let uid = |object: Option<&Object>| {
-            object.map(|object| object.meta("uid").to_owned()).unwrap_or_default()
-        };
+        let uid = |object: Option<&Object>| object.map(|object| Name::clone(&object.uid));
         let (old, new) = (uid(before), uid(after));
         if old != new {
-            self.uids.remove(&*old);
-            if !new.is_empty() {
-                self.uids.insert(new.as_str().into());
+            if let Some(old) = old {
+                self.uids.remove(&old);
             }
+            self.uids.extend(new.filter(|uid| !uid.is_empty()));
         }
-        let owners = |object: Option<&Object>| -> Vec<Name> {
-            object.into_iter().flat_map(|object| owners(&object.value)).map(Name::from).collect()
+        let owners = |object: Option<&Object>| {
+            object.map(|object| object.owners.clone()).unwrap_or_default()
         };
         let (old, new) = (owners(before), owners(after));
         if old == new {
@@ -363,15 +484,14 @@ impl Shelves {
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("resourceVersion".to_owned(), self.version.to_string().into());
         }
-        Arc::new(Stored { value, version: self.version, text: OnceLock::new() })
+        Stored::new(value, self.version)
     }
 
     /// Forgets all history: every watch from an older version finds it expired.
     pub fn forget_history(&mut self) {
         for shelf in &mut self.shelves {
-            while let Some(oldest) = shelf.history.pop_front() {
-                shelf.forgotten = oldest.version;
-                shelf.dropped += 1;
+            while !shelf.history.is_empty() {
+                shelf.forget_oldest();
             }
         }
     }

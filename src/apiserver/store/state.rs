@@ -21,6 +21,7 @@ use crate::apiserver::store::resource::Catalog;
 use crate::apiserver::store::resource::Form;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Scope;
+use crate::apiserver::store::shelf::HistoryLimit;
 use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::shelf::Shelves;
 use crate::apiserver::store::shelf::Stored;
@@ -65,8 +66,8 @@ pub enum TutorialPodGroups {
 /// Settings of an API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many changes of each kind watches can go back.
-    pub history: usize,
+    /// How far back watches of each kind can go.
+    pub history: HistoryLimit,
     /// Seeds uids and generated names.
     pub seed: u64,
     /// How creation times are written.
@@ -82,7 +83,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            history: 16_384,
+            history: HistoryLimit { changes: 16_384, bytes: 128 << 20 },
             seed: 0,
             creation_times: TimePrecision::Seconds,
             dangling_owners: DanglingOwners::Collected,
@@ -370,7 +371,7 @@ impl State {
     /// Stores a judged object, unless the call is a dry run or nothing changed.
     pub(super) fn keep(&mut self, call: &Call<'_>, object: Value, old: Option<&Object>) -> Object {
         if let Some(old) = old
-            && old.value == object
+            && *old.value() == object
         {
             return Arc::clone(old);
         }
@@ -389,7 +390,7 @@ impl State {
         match self.settings.dangling_owners {
             DanglingOwners::Kept => {}
             DanglingOwners::Collected => {
-                if !super::shelf::owners(&stored.value).is_empty() {
+                if !stored.owners().is_empty() {
                     self.maybe_dangling.push((shelf, stored.name()));
                 }
             }

@@ -84,6 +84,8 @@ impl State {
         old: &Object,
         warnings: Vec<String>,
     ) -> Result<Written, Failure> {
+        // Held so that all that follows looks at one parsed tree.
+        let _tree = old.value();
         let request = call.request;
         let resource = &request.resource;
         Self::settle_namespace(request, &mut new)?;
@@ -108,14 +110,15 @@ impl State {
         }
         self.admit_change(call, &mut new, old)?;
         let mut new = tidy(request, new);
-        if new == old.value {
+        let old_value = old.value();
+        if new == *old_value {
             return Ok(Written { object: Arc::clone(old), effect: Effect::Updated, warnings });
         }
-        let errors = validate::object(resource, &new, Some(&old.value));
+        let errors = validate::object(resource, &new, Some(&old_value));
         if !errors.is_empty() {
             return Err(resource.subject().invalid(&request.name, &errors));
         }
-        count_generation(resource, &mut new, &old.value);
+        count_generation(resource, &mut new, &old_value);
         self.before_keeping(call, &mut new, Some(old))?;
         if deletion_is_complete(&new) {
             return Ok(self.finish_deletion(call, new, warnings));
@@ -127,16 +130,16 @@ impl State {
 }
 
 fn check_preconditions(resource: &Resource, new: &Value, old: &Object) -> Result<(), Failure> {
-    let name = old.meta("name");
+    let name = old.own_name();
     let (uid, version) = (meta(new, "uid"), meta(new, "resourceVersion"));
-    if !uid.is_empty() && uid != old.meta("uid") {
+    if !uid.is_empty() && uid != old.uid() {
         let why = format!(
             "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.meta("uid")
+            old.uid()
         );
         return Err(resource.subject().conflict(name, &why));
     }
-    if !version.is_empty() && version != "0" && version != old.meta("resourceVersion") {
+    if !version.is_empty() && version != "0" && version != old.version.to_string() {
         return Err(resource.subject().stale(name));
     }
     Ok(())
@@ -148,7 +151,7 @@ fn keep_status_apart(resource: &Resource, new: &mut Value, old: &Object) {
         return;
     }
     let Some(fields) = new.as_object_mut() else { return };
-    match old.value.get("status") {
+    match old.value().get("status") {
         Some(status) => {
             fields.insert("status".to_owned(), status.clone());
         }
@@ -161,7 +164,7 @@ fn keep_status_apart(resource: &Resource, new: &mut Value, old: &Object) {
 /// The old object with the new one's status. Pods and nodes may also get new labels, annotations, and
 /// finalizers this way, as upstream allows their kubelets.
 fn with_status_of(resource: &Resource, new: &Value, old: &Object) -> Value {
-    let mut merged = old.value.clone();
+    let mut merged = Value::clone(&old.value());
     let Some(fields) = merged.as_object_mut() else { return merged };
     match new.get("status") {
         Some(status) => {
@@ -173,9 +176,8 @@ fn with_status_of(resource: &Resource, new: &Value, old: &Object) -> Value {
     }
     if resource.is("", "pods") || resource.is("", "nodes") {
         let mut metadata = new.get("metadata").cloned().unwrap_or_default();
-        if let (Some(owners), Some(metadata)) =
-            (old.value.pointer("/metadata/ownerReferences"), metadata.as_object_mut())
-        {
+        let owners = fields.get("metadata").and_then(|before| before.get("ownerReferences"));
+        if let (Some(owners), Some(metadata)) = (owners, metadata.as_object_mut()) {
             metadata.insert("ownerReferences".to_owned(), owners.clone());
         }
         fields.insert("metadata".to_owned(), metadata);
@@ -185,7 +187,8 @@ fn with_status_of(resource: &Resource, new: &Value, old: &Object) -> Value {
 
 fn restore_servers_own(new: &mut Value, old: &Object) {
     let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) else { return };
-    let before = old.value.get("metadata");
+    let old = old.value();
+    let before = old.get("metadata");
     for field in SERVERS_OWN.into_iter().chain(["resourceVersion"]) {
         match before.and_then(|before| before.get(field)) {
             Some(value) => {

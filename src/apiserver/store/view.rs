@@ -2,7 +2,6 @@
 //! another `apiVersion`. Both directions; what is kept can always be shown.
 //! Knows nothing of versions or history.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Map;
@@ -24,15 +23,17 @@ pub struct Shown {
 
 impl Shown {
     /// The object as the resource shows it.
-    pub fn json(&self) -> Cow<'_, Value> {
-        shown(&self.resource.view, &self.resource, &self.object.value)
+    pub fn json(&self) -> Arc<Value> {
+        shown(&self.resource, self.object.value())
     }
 
     /// The same as JSON text; shared by all who ask, where the kept form is shown.
     pub fn text(&self) -> Arc<[u8]> {
-        match self.json() {
-            Cow::Borrowed(_) => Arc::clone(self.object.text()),
-            Cow::Owned(value) => value.to_string().into_bytes().into(),
+        match &self.resource.view {
+            View::AsKept => Arc::clone(self.object.text()),
+            View::NewEvents | View::Renamed { .. } => {
+                serde_json::to_vec(&*self.json()).expect("a value can always be written").into()
+            }
         }
     }
 }
@@ -49,15 +50,15 @@ const EVENT_FIELDS: [(&str, &str); 7] = [
 ];
 
 /// `kept` as `resource` shows it.
-fn shown<'a>(view: &View, resource: &Resource, kept: &'a Value) -> Cow<'a, Value> {
-    match view {
-        View::AsKept => Cow::Borrowed(kept),
+fn shown(resource: &Resource, kept: Arc<Value>) -> Arc<Value> {
+    match &resource.view {
+        View::AsKept => kept,
         View::NewEvents => {
             let rename =
                 |key: &str| EVENT_FIELDS.iter().find(|(old, _)| *old == key).map(|(_, new)| *new);
-            Cow::Owned(renamed(kept, resource.api_version(), rename))
+            Arc::new(renamed(&kept, resource.api_version(), rename))
         }
-        View::Renamed { .. } => Cow::Owned(renamed(kept, resource.api_version(), |_| None)),
+        View::Renamed { .. } => Arc::new(renamed(&kept, resource.api_version(), |_| None)),
     }
 }
 

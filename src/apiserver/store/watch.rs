@@ -262,7 +262,7 @@ impl Watch {
     fn show_all(&mut self, shelves: &Shelves) {
         let shelf = shelves.shelf(self.resource.shelf);
         for object in shelf.iter(self.namespace.as_deref()) {
-            if self.selection.matches(&object.value) {
+            if self.selection.takes(object) {
                 self.waiting.push_back(WatchEvent::Added(self.shown(object)));
             }
         }
@@ -279,15 +279,12 @@ impl Watch {
     }
 
     fn event_of(&self, change: &Change) -> Option<WatchEvent> {
-        if self
-            .namespace
-            .as_deref()
-            .is_some_and(|namespace| change.after.meta("namespace") != namespace)
+        if self.namespace.as_deref().is_some_and(|namespace| change.after.namespace() != namespace)
         {
             return None;
         }
-        let was = change.before.as_ref().filter(|before| self.selection.matches(&before.value));
-        let is = !change.deleted && self.selection.matches(&change.after.value);
+        let was = change.before.as_ref().filter(|before| self.selection.takes(before));
+        let is = !change.deleted && self.selection.takes(&change.after);
         match (was, is) {
             (None, false) => None,
             (None, true) => Some(WatchEvent::Added(self.shown(&change.after))),
@@ -297,7 +294,7 @@ impl Watch {
             }
             // It is shown as it was when it was selected last, under the version of the change.
             (Some(before), false) => {
-                let mut value = before.value.clone();
+                let mut value = Value::clone(&before.value());
                 value["metadata"]["resourceVersion"] = change.version.to_string().into();
                 Some(WatchEvent::Deleted(self.shown(&Stored::unstored(value))))
             }

@@ -12,6 +12,7 @@ use super::refused;
 use super::send_as;
 use super::server;
 use crate::apiserver::server::Server;
+use crate::apiserver::store::shelf::HistoryLimit;
 use crate::apiserver::store::state::Settings;
 use crate::apiserver::store::watch::Watch;
 use crate::apiserver::store::watch::WatchEvent;
@@ -171,7 +172,8 @@ fn a_watch_tells_what_its_selection_gains_and_loses() {
 
 #[test]
 fn a_watch_goes_on_from_any_version_that_history_holds() {
-    let mut server = Server::new(Settings { history: 3, ..Settings::default() }, START);
+    let history = HistoryLimit { changes: 3, bytes: usize::MAX };
+    let mut server = Server::new(Settings { history, ..Settings::default() }, START);
     let made = done(&mut server, "POST", PODS, pod("a"));
     let version = made["metadata"]["resourceVersion"].as_str().expect("has one").to_owned();
     for name in ["b", "c", "d"] {

@@ -36,28 +36,28 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 ///
 /// # Errors
 /// What the API says, with the place in the input.
-pub(super) fn create(server: &mut Server, now: Time, document: &Document) -> Result<(), String> {
-    let object = &document.object;
-    let text = |key: &str| object[key].as_str().unwrap_or_default();
+pub(super) fn create(server: &mut Server, now: Time, document: Document) -> Result<(), String> {
+    let Document { origin, object } = document;
+    let name = Object(&object).object_name();
+    let text = |key: &str| object[key].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let place =
-        |why: &str| format!("{}: {kind} {}: {why}", document.origin, Object(object).object_name());
-    let Some(resource) = server.catalog().find_kind(api_version, kind).cloned() else {
-        let remedy = match kind {
+    let place = |why: &str| format!("{origin}: {kind} {name}: {why}");
+    let Some(resource) = server.catalog().find_kind(&api_version, &kind).cloned() else {
+        let remedy = match kind.as_str() {
             "Fleet" => "write its nodes to a file of their own and give that with --nodes",
             _ => "see `kubectl api-resources` for what the playground serves",
         };
         return Err(place(&format!("no kind {kind:?} in {api_version:?}; {remedy}")));
     };
     let prefix = if resource.group.is_empty() { "/api" } else { "/apis" };
-    let namespace = match (resource.scope, Object(object).namespace()) {
+    let namespace = match (resource.scope, &*name.namespace) {
         (Scope::Cluster, _) => String::new(),
         (Scope::Namespaced, "") => "/namespaces/default".to_owned(),
         (Scope::Namespaced, namespace) => format!("/namespaces/{namespace}"),
     };
     let target =
         format!("{prefix}/{api_version}{namespace}/{}?fieldValidation=Strict", resource.plural);
-    match server.create(now, &target, object.clone()) {
+    match server.create(now, &target, object) {
         Ok(_) => Ok(()),
         Err(failure) => Err(place(&failure.message)),
     }

@@ -29,6 +29,7 @@ use super::Failure;
 use crate::apiserver::face;
 use crate::apiserver::face::SharedServer;
 use crate::apiserver::server::Server;
+use crate::apiserver::store::shelf::HistoryLimit;
 use crate::apiserver::store::state::Settings as ApiSettings;
 use crate::apiserver::store::state::TutorialPodGroups;
 use crate::config::file::ConfigurationFile;
@@ -132,7 +133,7 @@ async fn play(
         eprintln!("{}", tutorial_note(&form));
     }
     let result = tokio::select! {
-        result = playground.run(args, &documents) => result,
+        result = playground.run(args, documents) => result,
         _ = terminate.recv() => Ok(()),
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
@@ -153,7 +154,7 @@ impl Playground {
         let address =
             listener.local_addr().map_err(|error| Failure::CouldNot(error.to_string()))?;
         let settings = ApiSettings {
-            history: 32_768,
+            history: HistoryLimit { changes: 32_768, bytes: 128 << 20 },
             tutorial_pod_groups: TutorialPodGroups::Accepted,
             ..ApiSettings::default()
         };
@@ -202,7 +203,7 @@ impl Playground {
     }
 
     /// Applies the manifests and shows progress until it is idle, if it is to end then.
-    async fn run(&mut self, args: &Args, documents: &[Document]) -> Result<(), Failure> {
+    async fn run(&mut self, args: &Args, documents: Vec<Document>) -> Result<(), Failure> {
         let mut progress = Progress::start();
         self.wait_for_scheduler().await?;
         self.apply(documents).await?;
@@ -231,14 +232,15 @@ impl Playground {
         }
     }
 
-    async fn apply(&mut self, documents: &[Document]) -> Result<(), Failure> {
+    async fn apply(&mut self, documents: Vec<Document>) -> Result<(), Failure> {
         let mut errors = Vec::new();
-        for chunk in documents.chunks(CREATED_AT_ONCE) {
+        let mut documents = documents.into_iter().peekable();
+        while documents.peek().is_some() {
             let now = self.clock.now();
             self.server.write(|server| {
-                let refused =
-                    chunk.iter().filter_map(|document| apply::create(server, now, document).err());
-                errors.extend(refused);
+                for document in documents.by_ref().take(CREATED_AT_ONCE) {
+                    errors.extend(apply::create(server, now, document).err());
+                }
             });
             tokio::task::yield_now().await;
         }
@@ -293,7 +295,7 @@ fn furnish(
         })?);
     }
     server.write(|server| {
-        for document in &documents {
+        for document in documents {
             apply::create(server, clock.now(), document).map_err(Failure::CouldNot)?;
         }
         for node in nodes {

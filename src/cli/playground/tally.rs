@@ -102,11 +102,11 @@ impl Tally {
     fn take(&mut self, now: Time, kind: Kind, event: &WatchEvent) {
         let Some(shown) = event.shown() else { return };
         let translated = match event {
-            WatchEvent::Deleted(_) => self.translator.deleted(kind, &shown.object.value),
+            WatchEvent::Deleted(_) => self.translator.deleted(kind, &shown.object.value()),
             WatchEvent::Added(_)
             | WatchEvent::Modified(_)
             | WatchEvent::Bookmark(_)
-            | WatchEvent::Error(_) => self.translator.applied(kind, &shown.object.value),
+            | WatchEvent::Error(_) => self.translator.applied(kind, &shown.object.value()),
         };
         for event in translated.events {
             match event {

@@ -10,6 +10,7 @@ use crate::sim::fleet;
 use crate::sim::kubelet::Fault;
 use crate::sim::kubelet::KubeletSettings;
 use crate::sim::machinery::ControllerMode;
+use crate::sim::object::Object;
 
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
@@ -77,12 +78,12 @@ impl Cluster {
     }
 
     fn get(&self, path: &str) -> Value {
-        self.server.get(path).expect("it exists").value.clone()
+        self.server.get(path).expect("it exists").value().as_ref().clone()
     }
 
     fn list(&self, path: &str) -> Vec<Value> {
         let listing = self.server.list(path).expect("a collection");
-        listing.objects.iter().map(|object| object.value.clone()).collect()
+        listing.objects.iter().map(|object| object.value().as_ref().clone()).collect()
     }
 
     fn pods(&self) -> Vec<Value> {

@@ -158,7 +158,7 @@ fn groups(snapshot: &Snapshot) -> BTreeMap<GroupKey, &Value> {
         (GroupSource::Native, &snapshot.native_groups),
     ];
     let keyed = sources.into_iter().flat_map(|(source, groups)| {
-        groups.iter().map(move |group| ((source, group.name()), &group.value))
+        groups.iter().map(move |group| ((source, Object(group).object_name()), &**group))
     });
     keyed.collect()
 }

@@ -10,13 +10,13 @@ mod request;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::gangs::Gangs;
 use self::request::{Load, add, allocatable, held, request};
 use self::words::Words;
-use crate::apiserver::store::shelf::Object as StoredObject;
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
@@ -26,24 +26,24 @@ use crate::sim::object::Object;
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// All nodes.
-    pub nodes: Vec<StoredObject>,
+    pub nodes: Vec<Arc<Value>>,
     /// All pods.
-    pub pods: Vec<StoredObject>,
+    pub pods: Vec<Arc<Value>>,
     /// PodGroups whose members carry a label.
-    pub labelled_groups: Vec<StoredObject>,
+    pub labelled_groups: Vec<Arc<Value>>,
     /// PodGroups that pods name in their spec.
-    pub native_groups: Vec<StoredObject>,
+    pub native_groups: Vec<Arc<Value>>,
 }
 
 impl Snapshot {
     /// All pods.
     fn pods(&self) -> impl Iterator<Item = &Value> {
-        self.pods.iter().map(|pod| &pod.value)
+        self.pods.iter().map(|pod| &**pod)
     }
 
     /// All nodes.
     fn nodes(&self) -> impl Iterator<Item = &Value> {
-        self.nodes.iter().map(|node| &node.value)
+        self.nodes.iter().map(|node| &**node)
     }
 }
 

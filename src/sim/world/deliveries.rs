@@ -127,7 +127,7 @@ impl Subscription {
                         self.told.insert(object.name(), object);
                     }
                     // Another object of the same name: the first one's end was missed.
-                    Some(before) if before.meta("uid") != object.meta("uid") => {
+                    Some(before) if before.uid() != object.uid() => {
                         self.gone(before, news);
                         self.present(object, news);
                     }

@@ -7,7 +7,7 @@
 use axum::http::{Request, StatusCode, header};
 use serde_json::Value;
 
-use super::{Happening, ReplyOrder, World};
+use super::{Happening, ReplyOrder, WRITES_BETWEEN_NEWS, World};
 use crate::apiserver::server::{Body, Delivery, Incoming, Outcome as Answered};
 use crate::apiserver::store::state::Payload;
 use crate::base::time::{Span, Time};
@@ -34,11 +34,20 @@ pub(super) struct Errand {
 impl World {
     /// Carries a cycle out: binds in plan order, then what is to be told.
     pub(super) fn carry_out(&mut self, cycle: Cycle) {
-        for order in cycle.orders {
+        for (index, order) in cycle.orders.into_iter().enumerate() {
             self.execute(order);
+            self.deliver_sometimes(index);
         }
-        for notice in cycle.notices {
+        for (index, notice) in cycle.notices.into_iter().enumerate() {
             self.publish(notice);
+            self.deliver_sometimes(index);
+        }
+    }
+
+    /// Takes news in after every so many writes.
+    fn deliver_sometimes(&mut self, index: usize) {
+        if (index + 1).is_multiple_of(WRITES_BETWEEN_NEWS) {
+            self.deliver();
         }
     }
 
@@ -101,14 +110,15 @@ impl World {
     ) -> Option<Request<Vec<u8>>> {
         let path = format!("/api/v1/namespaces/{}/pods/{}", pod.name.namespace, pod.name.name);
         let stored = self.server.get(&path).ok()?;
-        let conditions = stored.value["status"]["conditions"].as_array();
+        let stored = stored.value();
+        let conditions = stored["status"]["conditions"].as_array();
         let is_false = conditions
             .into_iter()
             .flatten()
             .any(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False");
         let stamp = ConditionStamp {
             transition: (!is_false).then_some(self.now),
-            observed_generation: stored.value["metadata"]["generation"].as_i64().unwrap_or(0),
+            observed_generation: stored["metadata"]["generation"].as_i64().unwrap_or(0),
         };
         Some(requests::pod_condition(pod, reason, message, stamp))
     }
@@ -148,7 +158,7 @@ fn reply(outcome: Answered) -> Reply {
     let (code, body) = match outcome.result {
         Ok(answer) => {
             let body = match answer.body {
-                Body::Object(shown) => shown.object.value.clone(),
+                Body::Object(shown) => Value::clone(&shown.object.value()),
                 Body::Document(document) => document,
                 Body::List(_) | Body::Events(_) => Value::Null,
             };

@@ -9,6 +9,7 @@ use super::{World, WorldSettings};
 use crate::apiserver::server::Server;
 use crate::apiserver::store::failure::{Cause, Failure};
 use crate::apiserver::store::patch::PatchKind;
+use crate::apiserver::store::shelf::{HistoryLimit, YOUNG_MAX};
 use crate::apiserver::store::state::{DanglingOwners, Settings as ApiSettings, TimePrecision};
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
@@ -23,6 +24,8 @@ pub(super) fn server(settings: &WorldSettings, now: Time) -> Server {
     let mut server = Server::new(
         ApiSettings {
             seed: settings.seed,
+            // Everything here is looked at again and again, so nothing is cooled to save memory.
+            history: HistoryLimit { changes: YOUNG_MAX, bytes: usize::MAX },
             creation_times: TimePrecision::Nanoseconds,
             dangling_owners: DanglingOwners::Kept,
             ..ApiSettings::default()
@@ -49,7 +52,14 @@ pub(super) fn judge(input: &Input, settings: &WorldSettings) -> Result<(), Vec<I
     // What others refer to comes first, whatever the order of the documents and the times of arrival.
     let mut order: Vec<&Arriving> = input.arriving.iter().collect();
     order.sort_by_key(|arriving| rank(arriving.kind));
-    for arriving in order {
+    for (index, arriving) in order.iter().enumerate() {
+        if index > 0
+            && order.get(index + 1).is_some_and(|next| {
+                same_template(order[index - 1], arriving) && same_template(arriving, next)
+            })
+        {
+            continue;
+        }
         if let Err(failure) = create(&mut server, arriving, &mut owners) {
             errors.push(refusal(arriving, &failure));
         }
@@ -63,6 +73,12 @@ pub(super) fn judge(input: &Input, settings: &WorldSettings) -> Result<(), Vec<I
         later.origin == first.origin && later.complaint == first.complaint
     });
     Err(errors)
+}
+
+/// True for two pods of one template. They differ in their names only, of which the first is the shortest and
+/// the last the longest: a server that takes these two takes all between them.
+fn same_template(one: &Arriving, other: &Arriving) -> bool {
+    one.kind == Kind::Pod && other.kind == Kind::Pod && one.origin == other.origin
 }
 
 /// Uids of workload objects by namespace, kind, and name.
@@ -131,9 +147,9 @@ fn create(server: &mut Server, arriving: &Arriving, owners: &mut Owners) -> Resu
     let target = format!("{}?fieldValidation=Strict", collection(*kind, &name.namespace));
     let stored = server.create(*created, &target, object)?;
     if kind.has_template() {
-        let kind = stored.value["kind"].as_str().unwrap_or_default();
-        let key = (name.namespace.to_string(), kind.to_owned(), name.name.to_string());
-        owners.insert(key, stored.meta("uid").to_owned());
+        let kind = stored.value()["kind"].as_str().unwrap_or_default().to_owned();
+        let key = (name.namespace.to_string(), kind, name.name.to_string());
+        owners.insert(key, stored.uid().to_owned());
     }
     if *kind == Kind::Pod {
         write_past(server, arriving, &status)?;

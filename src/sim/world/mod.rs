@@ -30,6 +30,7 @@ use super::manifests::error::InputError;
 use super::manifests::sort::{Arriving, Input};
 use super::timetable::Timetable;
 use crate::apiserver::server::Server;
+use crate::apiserver::store::shelf::YOUNG_MAX;
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::engine::Engine;
@@ -44,6 +45,10 @@ pub const SCHEDULER_NAMES: [&str; 4] =
 
 /// More cycles than this in one instant mean that the engine does not come to rest.
 const CYCLES_PER_INSTANT_MAX: usize = 1_000_000;
+
+/// News is taken in after so many writes at the latest: what has left the history by then would have to be
+/// listed anew. A write makes a few changes at most.
+const WRITES_BETWEEN_NEWS: usize = YOUNG_MAX / 4;
 
 /// What may differ between worlds.
 #[derive(Clone, Debug)]
@@ -239,7 +244,7 @@ impl World {
     pub fn snapshot(&self) -> Snapshot {
         let all = |path: &str| {
             let request = self.server.route("GET", path).expect("served from the start");
-            self.server.objects(&request.resource).cloned().collect::<Vec<_>>()
+            self.server.objects(&request.resource).map(|object| object.value()).collect::<Vec<_>>()
         };
         Snapshot {
             nodes: all(deliveries::NODES),
@@ -258,8 +263,11 @@ impl World {
             if !heard && writes.is_empty() && free.is_empty() {
                 return;
             }
-            for write in writes {
-                self.write(&write);
+            for some in writes.chunks(WRITES_BETWEEN_NEWS) {
+                for write in some {
+                    self.write(write);
+                }
+                self.deliver();
             }
             for name in free {
                 self.come_back(&name);
@@ -282,7 +290,7 @@ impl World {
 
     /// Tells kubelets, engine, and chronicle about one object.
     fn tell(&mut self, delivery: &Delivery) {
-        let (kind, object) = (delivery.kind, &delivery.object.value);
+        let (kind, object) = (delivery.kind, &*delivery.object.value());
         let sight = if delivery.gone { Sight::Gone(object) } else { Sight::Present(object) };
         if let Some(kind) = delivery.machinery_kind() {
             self.machinery.observe(self.now, kind, sight);

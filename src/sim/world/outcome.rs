@@ -6,7 +6,6 @@ use super::World;
 use super::chronicle::{Entry, What};
 use super::deliveries;
 use crate::base::time::{Span, Time};
-use crate::sim::object::Object;
 use crate::sim::result::{API_VERSION, Binding, KIND, PodState, SimulationResult, Waiting};
 
 impl World {
@@ -54,14 +53,15 @@ impl World {
         let mut pods: Vec<PodState> = self
             .server
             .objects(&request.resource)
-            .map(|pod| PodState {
-                namespace: Object(&pod.value).namespace().to_owned(),
-                name: Object(&pod.value).name().to_owned(),
-                node: pod.value["spec"]["nodeName"]
-                    .as_str()
-                    .filter(|node| !node.is_empty())
-                    .map(str::to_owned),
-                phase: pod.value["status"]["phase"].as_str().unwrap_or("Pending").to_owned(),
+            .map(|pod| {
+                let value = pod.value();
+                let node = value["spec"]["nodeName"].as_str().filter(|node| !node.is_empty());
+                PodState {
+                    namespace: pod.namespace().to_owned(),
+                    name: pod.own_name().to_owned(),
+                    node: node.map(str::to_owned),
+                    phase: value["status"]["phase"].as_str().unwrap_or("Pending").to_owned(),
+                }
             })
             .collect();
         pods.sort_by(|left, right| {

@@ -107,9 +107,10 @@ impl World {
             self.remarks.push(format!("evict {path}: there is no such pod"));
             return;
         };
-        let object = Object(&pod.value);
+        let pod = pod.value();
+        let object = Object(&pod);
         if object.controller().is_some() || object.group().is_some() {
-            self.comebacks.insert(name.clone(), Self::made_anew(&pod.value));
+            self.comebacks.insert(name.clone(), Self::made_anew(&pod));
         }
         let deleted = self.server.delete(self.now, &path, Value::Null);
         self.note_failure("evict", &path, deleted.err());
@@ -120,13 +121,13 @@ impl World {
         let Ok(workload) = self.server.get(&load::path(of.kind, &of.name)) else {
             return;
         };
-        let wanted = match expand(&workload.value) {
+        let wanted = match expand(&workload.value()) {
             Ok(Expansion::Pods(pods)) => pods,
             Ok(Expansion::NotAWorkload) | Err(_) => return,
         };
         let names: BTreeSet<ObjectName> =
             wanted.iter().map(|pod| Object(pod).object_name()).collect();
-        for name in self.pods_of(workload.meta("uid")) {
+        for name in self.pods_of(workload.uid()) {
             self.comebacks.remove(&name);
             if !names.contains(&name) {
                 let path = load::path(Kind::Pod, &name);
@@ -148,10 +149,12 @@ impl World {
     /// The pods that a controller of this uid owns.
     fn pods_of(&self, uid: &str) -> Vec<ObjectName> {
         let snapshot = self.snapshot();
-        let pods = snapshot.pods.iter().filter(|pod| {
-            Object(&pod.value).controller().is_some_and(|controller| controller.uid == uid)
-        });
-        pods.map(|pod| pod.name()).collect()
+        let pods = snapshot
+            .pods
+            .iter()
+            .map(|pod| Object(pod))
+            .filter(|pod| pod.controller().is_some_and(|controller| controller.uid == uid));
+        pods.map(Object::object_name).collect()
     }
 
     /// Names of pods that are to come back and are free now.

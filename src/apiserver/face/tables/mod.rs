@@ -2,7 +2,7 @@
 //! kube-apiserver's columns; custom resources bring theirs in their definition.
 //! Pure: objects and the time in, a Table out. Knows neither store nor socket.
 
-use std::borrow::Cow;
+use std::borrow::Borrow;
 
 use serde_json::{Value, json};
 
@@ -165,9 +165,9 @@ const PRINTERS: &[Printer] = &[
 const PLAIN: Printer = printer("", "", cluster::PLAIN, cluster::plain);
 
 /// A Table of the given objects, with the metadata of a list (or of the one object).
-pub(super) fn table<'a>(
+pub(super) fn table<V: Borrow<Value>>(
     style: Style<'_>,
-    objects: impl Iterator<Item = Cow<'a, Value>>,
+    objects: impl Iterator<Item = V>,
     metadata: Value,
     now: Time,
 ) -> Value {
@@ -180,13 +180,14 @@ pub(super) fn table<'a>(
         (Headings::Shown, Some(columns)) => custom::definitions(columns),
         (Headings::Shown, None) => printer.columns.iter().map(Column::definition).collect(),
     };
-    let row = |object: Cow<'a, Value>| {
+    let row = |object: V| {
+        let object: &Value = object.borrow();
         let cells = match style.custom_columns {
-            Some(columns) => custom::cells(columns, &object, now),
-            None => (printer.cells)(&object, now),
+            Some(columns) => custom::cells(columns, object, now),
+            None => (printer.cells)(object, now),
         };
         let conditions = match (style.group, style.resource) {
-            ("", "pods") => pods::row_conditions(&object),
+            ("", "pods") => pods::row_conditions(object),
             _ => None,
         };
         let mut row = json!({"cells": cells, "object": carried(style.include, object)});
@@ -205,11 +206,11 @@ pub(super) fn table<'a>(
     })
 }
 
-fn carried(include: IncludeObject, object: Cow<'_, Value>) -> Value {
+fn carried(include: IncludeObject, object: &Value) -> Value {
     match include {
         IncludeObject::Nothing => Value::Null,
-        IncludeObject::Metadata => partial_metadata(&object),
-        IncludeObject::Whole => object.into_owned(),
+        IncludeObject::Metadata => partial_metadata(object),
+        IncludeObject::Whole => object.clone(),
     }
 }
 
@@ -276,7 +277,6 @@ mod tests {
     use super::{Headings, IncludeObject, PLAIN, PRINTERS, Style, table};
     use crate::base::time::Time;
     use serde_json::json;
-    use std::borrow::Cow;
 
     fn style(resource: &'static str) -> Style<'static> {
         Style {
@@ -305,7 +305,7 @@ mod tests {
         let pod = json!({"metadata": {"name": "p"}, "spec": {}, "status": {"phase": "Failed"}});
         let shown = |style| {
             let metadata = json!({"resourceVersion": "7", "continue": "c"});
-            table(style, [Cow::Borrowed(&pod)].into_iter(), metadata, Time::EPOCH)
+            table(style, [&pod].into_iter(), metadata, Time::EPOCH)
         };
         let usual = shown(style("pods"));
         assert_eq!(usual["metadata"], json!({"resourceVersion": "7", "continue": "c"}));

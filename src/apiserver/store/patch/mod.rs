@@ -71,6 +71,8 @@ impl State {
     ) -> Result<Written, Failure> {
         let request = call.request;
         let old = self.get(request)?;
+        // Held so that all that follows looks at one parsed tree.
+        let _tree = old.value();
         let (patch, repeated) = match payload {
             Payload::Empty => return Err(Failure::bad_request("a patch must not be empty")),
             Payload::Json(value) => (value, Vec::new()),
@@ -111,7 +113,7 @@ fn apply(
 ) -> Result<Value, Failure> {
     let shown =
         Shown { resource: std::sync::Arc::clone(resource), object: std::sync::Arc::clone(old) };
-    let mut object = shown.json().into_owned();
+    let mut object = Value::clone(&shown.json());
     match kind {
         PatchKind::Merge => {
             if !patch.is_object() {
