@@ -12,6 +12,7 @@ use crate::config::parse;
 use crate::config::resolve::Configuration;
 use crate::config::resolve::resolve;
 use crate::kubernetes::clients;
+use crate::kubernetes::clock::Clock;
 use crate::kubernetes::requests::Reporter;
 use crate::kubernetes::rim::Rim;
 use crate::telemetry::http;
@@ -97,6 +98,7 @@ async fn run(args: &Args, configuration: Configuration) -> Result<(), Failure> {
     let rim = Rim {
         watch_client,
         write_client,
+        clock: Clock::start(),
         traffic: configuration.kubernetes,
         engine: configuration.engine,
         reporter,

@@ -26,6 +26,11 @@ impl Clock {
         }
     }
 
+    /// A clock that shows `wall` now, for worlds that must be the same each time they run.
+    pub fn starting_at(wall: Time) -> Self {
+        Self { started: Instant::now(), wall_at_start: wall }
+    }
+
     /// The time.
     pub fn now(&self) -> Time {
         let elapsed = i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);

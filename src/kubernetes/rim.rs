@@ -68,6 +68,8 @@ pub struct Rim {
     pub watch_client: Client,
     /// For writes; it must not retry by itself.
     pub write_client: Client,
+    /// What time it is.
+    pub clock: Clock,
     /// Limits of the traffic.
     pub traffic: KubernetesSettings,
     /// The engine's settings.
@@ -142,7 +144,7 @@ impl Rim {
         };
         let engine = Engine::new(self.engine);
         let driver =
-            Driver::new(engine, Noticeboard::new(self.reporter), Clock::start(), channels, traffic);
+            Driver::new(engine, Noticeboard::new(self.reporter), self.clock, channels, traffic);
 
         let mut others = JoinSet::new();
         others.spawn(watches.run());
@@ -171,6 +173,13 @@ impl Running {
             Ok(Err(fault)) => fault,
             Ok(Ok(())) | Err(_) => Fault::TaskEnded,
         }
+    }
+
+    /// Ends all tasks at once, in the middle of whatever they do, as a killed process does.
+    pub fn abort(mut self) {
+        self.driver.abort();
+        self.executor.abort();
+        self.others.abort_all();
     }
 
     /// Stops deciding, lets binds that are under way finish for a few seconds, and ends all tasks.

@@ -115,6 +115,7 @@ impl World {
         let rim = Rim {
             watch_client: client(),
             write_client: client(),
+            clock,
             traffic: configuration.kubernetes,
             engine: configuration.engine,
             reporter: Reporter { controller: "muster".into(), instance: "muster-test".into() },

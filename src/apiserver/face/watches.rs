@@ -79,6 +79,8 @@ impl State {
             }
             let stopping = &mut self.sending.stopping;
             tokio::select! {
+                // In this order always, so that a world in virtual time is the same each time it runs.
+                biased;
                 () = self.changes.changed() => {}
                 () = &mut self.bookmark => {
                     self.bookmark = Box::pin(tokio::time::sleep(BOOKMARK_EVERY));

@@ -323,6 +323,7 @@ fn scheduler(address: SocketAddr) -> Result<Running, Failure> {
     let rim = Rim {
         watch_client,
         write_client,
+        clock: Clock::start(),
         traffic: configuration.kubernetes,
         engine: configuration.engine,
         reporter,

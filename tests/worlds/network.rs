@@ -1,0 +1,267 @@
+//! The network between a scheduler and the API: a tower service that delays, loses, repeats, and refuses
+//! requests and replies, and cuts, stalls, and lags watches, all drawn from one seeded generator.
+//! A request that was sent is carried out whether or not its sender lives to hear of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::body::Bytes;
+use axum::http::Method;
+use axum::http::Request;
+use axum::http::Response;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::header::RETRY_AFTER;
+use futures::StreamExt;
+use http_body_util::BodyExt;
+use muster::base::random::Random;
+use serde_json::json;
+use tokio::sync::oneshot;
+use tower::Service;
+use tower::ServiceExt;
+
+/// How bad the network is. Rates are percent of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weather {
+    /// Longest usual delay of a request, and of its reply.
+    pub(crate) delay: Duration,
+    /// Of requests, how many take up to a hundred times as long.
+    pub(crate) slow: u64,
+    /// Refused before anything happened: 429, 500, 503.
+    pub(crate) refused: u64,
+    /// Lost before they arrived.
+    pub(crate) lost: u64,
+    /// Carried out, and the reply lost or an error in its place.
+    pub(crate) unanswered: u64,
+    /// Delivered twice.
+    pub(crate) repeated: u64,
+    /// Of the pieces of a watch, after how many it is cut.
+    pub(crate) cut: u64,
+    /// Of the pieces of a watch, after how many nothing more comes.
+    pub(crate) stalled: u64,
+    /// Longest lag of a watch behind the store.
+    pub(crate) lag: Duration,
+    /// Nothing gets through at all.
+    pub(crate) outage: bool,
+}
+
+impl Weather {
+    /// Everything arrives within a millisecond.
+    pub(crate) const FAIR: Self = Self {
+        delay: Duration::from_millis(1),
+        slow: 0,
+        refused: 0,
+        lost: 0,
+        unanswered: 0,
+        repeated: 0,
+        cut: 0,
+        stalled: 0,
+        lag: Duration::from_millis(1),
+        outage: false,
+    };
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Sky {
+    pub(crate) weather: Weather,
+    random: Random,
+    /// What went over the wire, one line each, to compare two runs and to tell of one that failed.
+    pub(crate) trace: Vec<String>,
+    started: tokio::time::Instant,
+}
+
+/// A handle to the [`Sky`].
+pub(crate) type SharedSky = Arc<Mutex<Sky>>;
+
+/// A sky for one world.
+pub(crate) fn sky(random: Random, weather: Weather) -> SharedSky {
+    Arc::new(Mutex::new(Sky {
+        weather,
+        random,
+        trace: Vec::new(),
+        started: tokio::time::Instant::now(),
+    }))
+}
+
+/// Looks at the sky; the runtime has one thread, so nobody ever waits here.
+pub(crate) fn look(sky: &SharedSky) -> MutexGuard<'_, Sky> {
+    sky.lock().expect("no test goes on after a panic")
+}
+
+impl Sky {
+    /// Notes what happened.
+    pub(crate) fn note(&mut self, what: &str) {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        self.trace.push(format!("{elapsed:>11.6} {what}"));
+    }
+
+    fn delay(&mut self) -> Duration {
+        let usual = self.weather.delay.as_micros().max(1);
+        let most = if self.random.chance(self.weather.slow) { usual * 100 } else { usual };
+        Duration::from_micros(self.random.below(u64::try_from(most).unwrap_or(u64::MAX)))
+    }
+
+    fn fate(&mut self) -> Fate {
+        let weather = self.weather;
+        let (before, after) = (self.delay(), self.delay());
+        let what = if weather.outage || self.random.chance(weather.lost) {
+            What::Lost
+        } else if self.random.chance(weather.refused) {
+            What::Refused(*self.random.pick(&[429, 500, 503]))
+        } else if self.random.chance(weather.unanswered) {
+            What::Unanswered(*self.random.pick(&[0, 500, 504]))
+        } else if self.random.chance(weather.repeated) {
+            What::Repeated
+        } else {
+            What::Answered
+        };
+        Fate { before, after, what, hangs: self.random.chance(50) }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    before: Duration,
+    after: Duration,
+    what: What,
+    /// Where there is no reply: the connection stays silent instead of being reset.
+    hangs: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Answered,
+    Repeated,
+    Lost,
+    Refused(u16),
+    /// With this status in place of the reply; 0 for none at all.
+    Unanswered(u16),
+}
+
+/// One process' connection to the API.
+#[derive(Clone)]
+pub(crate) struct Network {
+    pub(crate) router: Router,
+    pub(crate) sky: SharedSky,
+    /// Who sends, for the trace.
+    pub(crate) sender: String,
+}
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+impl Service<Request<kube::client::Body>> for Network {
+    type Response = Response<Body>;
+    type Error = Failed;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Failed>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
+        let (network, fate) = (self.clone(), look(&self.sky).fate());
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            let (reply, replied) = oneshot::channel();
+            // A task of its own: what was sent arrives, although its sender may be gone by then.
+            tokio::spawn(network.deliver(Request::from_parts(parts, body), fate, reply));
+            match replied.await {
+                Ok(reply) => reply,
+                Err(_) if fate.hangs => std::future::pending().await,
+                Err(_) => Err("connection reset by peer".into()),
+            }
+        })
+    }
+}
+
+type Reply = oneshot::Sender<Result<Response<Body>, Failed>>;
+
+impl Network {
+    async fn deliver(self, request: Request<Bytes>, fate: Fate, reply: Reply) {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let line = format!("{} {} {}", self.sender, request.method(), request.uri());
+        tokio::time::sleep(fate.before).await;
+        let answer = match fate.what {
+            What::Lost => return self.note(&format!("{line} lost")),
+            What::Refused(code) => refusal(code),
+            What::Answered | What::Repeated | What::Unanswered(_) => self.carry_out(&request).await,
+        };
+        let repeated = matches!(fate.what, What::Repeated) && request.method() != Method::GET;
+        self.note(&format!("{line} {} {:?}", answer.status().as_u16(), fate.what));
+        tokio::time::sleep(fate.after).await;
+        // Whoever asked may be gone; then nobody hears the reply.
+        let _ = match fate.what {
+            What::Unanswered(0) => return,
+            What::Unanswered(code) => reply.send(Ok(refusal(code))),
+            What::Answered | What::Repeated | What::Refused(_) | What::Lost if is_watch => {
+                reply.send(Ok(self.watched(answer)))
+            }
+            What::Answered | What::Repeated | What::Refused(_) | What::Lost => {
+                reply.send(Ok(answer))
+            }
+        };
+        if repeated {
+            let again = look(&self.sky).delay();
+            tokio::time::sleep(again).await;
+            let answer = self.carry_out(&request).await;
+            self.note(&format!("{line} {} again", answer.status().as_u16()));
+        }
+    }
+
+    async fn carry_out(&self, request: &Request<Bytes>) -> Response<Body> {
+        let request = request.clone().map(Body::from);
+        self.router.clone().oneshot(request).await.expect("the router always answers")
+    }
+
+    fn note(&self, what: &str) {
+        look(&self.sky).note(what);
+    }
+
+    /// A watch whose pieces come late, and that may be cut or fall silent.
+    fn watched(&self, response: Response<Body>) -> Response<Body> {
+        let (parts, body) = response.into_parts();
+        let sky = Arc::clone(&self.sky);
+        let pieces = futures::stream::unfold(body.into_data_stream(), move |mut pieces| {
+            let sky = Arc::clone(&sky);
+            async move {
+                let piece = pieces.next().await?;
+                let (lag, cut, stalled) = {
+                    let mut sky = look(&sky);
+                    let most = u64::try_from(sky.weather.lag.as_micros()).unwrap_or(u64::MAX);
+                    let lag = Duration::from_micros(sky.random.below(most.max(1)));
+                    let (cut, stalled) = (sky.weather.cut, sky.weather.stalled);
+                    (lag, sky.random.chance(cut), sky.random.chance(stalled))
+                };
+                tokio::time::sleep(lag).await;
+                if stalled {
+                    std::future::pending::<()>().await;
+                }
+                (!cut).then_some((piece, pieces))
+            }
+        });
+        Response::from_parts(parts, Body::from_stream(pieces))
+    }
+}
+
+/// What an API server in trouble answers.
+fn refusal(code: u16) -> Response<Body> {
+    let status = StatusCode::from_u16(code).expect("a status that HTTP knows");
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "drawn by the test", "reason": "InternalError", "code": code,
+    });
+    let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
+    let response = if code == 429 { response.header(RETRY_AFTER, "1") } else { response };
+    response.body(Body::from(body.to_string())).expect("the parts are valid")
+}
