@@ -1,4 +1,9 @@
-//! Floor 8: an in-memory Kubernetes API: a pure store and its HTTP face. Knows no scheduling and no scheduler.
+//! Floor 8: an in-memory Kubernetes API, for tests, scenarios, and the playground: a pure store, the server
+//! around it, and its HTTP face.
+//! Knows no scheduling and no scheduler: `nodeName` is set by whoever binds, and no object changes by itself.
+//! Store and server get the time with each request and do the same for the same requests, to the byte;
+//! only `face` has sockets and threads.
+//! There is no authentication and no authorization, and nothing outlives the process.
 
 pub mod face;
 pub mod server;

@@ -1,5 +1,8 @@
 //! What is served: `/api`, `/apis`, and below, in the legacy form (one request a group version)
 //! and the aggregated form (one request for everything). Reads the store's catalog and nothing else.
+//! Groups stand in the order in which they were registered, a group's versions with the preferred one first,
+//! resources by name: the same catalog gives the same bytes.
+//! May not decide what is served: a resource that is not in the catalog is not here either.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The protobuf messages that kubectl's own commands send: field numbers, names, and types, as the
 //! Kubernetes API fixes them for good. Only data; `protobuf.rs` reads by it.
+//! Holds no values and decodes nothing; a kind that is not listed here is refused as protobuf, and can still
+//! be sent as JSON.
 
 /// A field of a message.
 #[derive(Clone, Copy, Debug)]

@@ -137,92 +137,85 @@ fn defaults_hold_where_an_entry_says_nothing() {
     assert_eq!(nodes[1]["status"]["capacity"]["cpu"], "500m");
 }
 
-#[test]
-fn a_wrong_file_is_refused_with_place_field_value_and_remedy() {
-    let h100 = "NVIDIA-H100-80GB-HBM3";
-    let cases = [
-        ("nodes: []\n".to_owned(), "the list is empty"),
-        ("nodes:\n- {cpu: 1}\n".to_owned(), "line 2: nodes[0] (no name): name: missing"),
-        (
-            "nodes:\n- {name: a}\n- {name: a}\n".to_owned(),
-            "line 3: nodes[1] (a): name: \"a\" is there twice (first in nodes[0])",
-        ),
-        ("nodes:\n- {name: \"a[1-2]\"}\n- {name: a2}\n".to_owned(), "\"a2\" is there twice"),
-        (
-            "nodes:\n- {name: A}\n".to_owned(),
-            "name: \"A\" is no name: a node's name has lower-case",
-        ),
-        ("nodes:\n- {name: a, cpu: 0}\n".to_owned(), "cpu: \"0\" leaves the node without capacity"),
-        (
-            "nodes:\n- {name: a, memory: 2Tb}\n".to_owned(),
-            "memory: \"2Tb\" is no quantity: write a number",
-        ),
-        ("nodes:\n- {name: a, pods: -1}\n".to_owned(), "pods: \"-1\" is negative"),
-        (
-            "nodes:\n- {name: a, gpu: 8}\n".to_owned(),
-            "line 2, column 13: unknown field \"gpu\": did you mean \"gpus\"?",
-        ),
-        ("nodes:\n- {name: a, gpus: 8}\n".to_owned(), "gpus: \"8\" is not COUNT x PRODUCT"),
-        (
-            "nodes:\n- {name: a, gpus: 8 x H1000}\n".to_owned(),
-            "names no card known here: write one of",
-        ),
-        ("nodes:\n- {name: a, gpus: 0 x Tesla-T4}\n".to_owned(), "has a wrong count"),
-        (
-            format!(
-                "nodes:\n- {{name: a, gpus: 1 x {h100}, mig: [{{profiles: {{4g.40gb: 2}}}}]}}\n"
-            ),
-            "mig[0].profiles: \"2 x 4g.40gb\" do not fit on one NVIDIA-H100-80GB-HBM3 together",
-        ),
-        (
-            format!(
-                "nodes:\n- {{name: a, gpus: 1 x {h100}, mig: [{{profiles: {{1g.5gb: 2}}}}]}}\n"
-            ),
-            "mig[0].profiles: \"1g.5gb\" is no profile of NVIDIA-H100-80GB-HBM3: write one of 1g.10gb",
-        ),
-        (
-            format!(
-                "nodes:\n- {{name: a, gpus: 1 x {h100}, mig: [{{cards: 2, profiles: {{}}}}]}}\n"
-            ),
-            "mig[0].cards: \"2\" is not possible: 1 of the node's 1 cards are left",
-        ),
-        (
-            format!(
-                "nodes:\n- {{name: a, gpus: 2 x {h100}, migStrategy: single, mig: [{{cards: 1, profiles: {{1g.10gb: 7}}}}]}}\n"
-            ),
-            "needs every card cut",
-        ),
-        ("nodes:\n- {name: a, mig: []}\n".to_owned(), "mig: there are no cards: add gpus"),
-        (
-            "nodes:\n- {name: a, taints: [x=y]}\n".to_owned(),
-            "taints: \"x=y\" is no taint: write key=value:effect",
-        ),
-        (
-            "nodes:\n- {name: \"a[1-3]\", rack: \"r[1-2]\"}\n".to_owned(),
-            "rack: \"r[1-2]\" stands for 2 places",
-        ),
-        (
-            "nodes:\n- {name: a, topology: mars}\n".to_owned(),
-            "topology: \"mars\" is no label set: write one of topograph",
-        ),
-        (
-            "nodes:\n- {name: a, resources: {cpu: 1}}\n".to_owned(),
-            "resources.cpu: \"1\" has a field of its own",
-        ),
-        (
-            "nodes:\n- {name: a, gpus: 1 x Tesla-T4, timeSlicing: 1}\n".to_owned(),
-            "timeSlicing: \"1\" is no count of 2 to 1024",
-        ),
-        ("defaults: {name: a}\nnodes:\n- {name: b}\n".to_owned(), "defaults: name:"),
-        ("nodes: [\n".to_owned(), "fleet.yaml: line"),
-    ];
+/// Every file's first problem begins with the file's name and has the part that belongs to it.
+fn assert_refused(cases: &[(&str, &str)]) {
     for (text, part) in cases {
-        let shown = problems(&text);
+        let shown = problems(text);
         assert!(
             shown.starts_with("fleet.yaml: ") && shown.contains(part),
             "{text}\n{shown}\nwants {part}"
         );
     }
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_place_field_value_and_remedy() {
+    assert_refused(&[
+        ("nodes: []\n", "the list is empty"),
+        ("nodes:\n- {cpu: 1}\n", "line 2: nodes[0] (no name): name: missing"),
+        (
+            "nodes:\n- {name: a}\n- {name: a}\n",
+            "line 3: nodes[1] (a): name: \"a\" is there twice (first in nodes[0])",
+        ),
+        ("nodes:\n- {name: \"a[1-2]\"}\n- {name: a2}\n", "\"a2\" is there twice"),
+        ("nodes:\n- {name: A}\n", "name: \"A\" is no name: a node's name has lower-case"),
+        ("nodes:\n- {name: a, cpu: 0}\n", "cpu: \"0\" leaves the node without capacity"),
+        ("nodes:\n- {name: a, memory: 2Tb}\n", "memory: \"2Tb\" is no quantity: write a number"),
+        ("nodes:\n- {name: a, pods: -1}\n", "pods: \"-1\" is negative"),
+        (
+            "nodes:\n- {name: a, taints: [x=y]}\n",
+            "taints: \"x=y\" is no taint: write key=value:effect",
+        ),
+        (
+            "nodes:\n- {name: \"a[1-3]\", rack: \"r[1-2]\"}\n",
+            "rack: \"r[1-2]\" stands for 2 places",
+        ),
+        (
+            "nodes:\n- {name: a, topology: mars}\n",
+            "topology: \"mars\" is no label set: write one of topograph",
+        ),
+        (
+            "nodes:\n- {name: a, resources: {cpu: 1}}\n",
+            "resources.cpu: \"1\" has a field of its own",
+        ),
+        ("defaults: {name: a}\nnodes:\n- {name: b}\n", "defaults: name:"),
+        ("nodes: [\n", "fleet.yaml: line"),
+    ]);
+}
+
+#[test]
+fn wrong_cards_are_refused_with_place_field_value_and_remedy() {
+    assert_refused(&[
+        (
+            "nodes:\n- {name: a, gpu: 8}\n",
+            "line 2, column 13: unknown field \"gpu\": did you mean \"gpus\"?",
+        ),
+        ("nodes:\n- {name: a, gpus: 8}\n", "gpus: \"8\" is not COUNT x PRODUCT"),
+        ("nodes:\n- {name: a, gpus: 8 x H1000}\n", "names no card known here: write one of"),
+        ("nodes:\n- {name: a, gpus: 0 x Tesla-T4}\n", "has a wrong count"),
+        (
+            "nodes:\n- {name: a, gpus: 1 x NVIDIA-H100-80GB-HBM3, mig: [{profiles: {4g.40gb: 2}}]}\n",
+            "mig[0].profiles: \"2 x 4g.40gb\" do not fit on one NVIDIA-H100-80GB-HBM3 together",
+        ),
+        (
+            "nodes:\n- {name: a, gpus: 1 x NVIDIA-H100-80GB-HBM3, mig: [{profiles: {1g.5gb: 2}}]}\n",
+            "mig[0].profiles: \"1g.5gb\" is no profile of NVIDIA-H100-80GB-HBM3: write one of 1g.10gb",
+        ),
+        (
+            "nodes:\n- {name: a, gpus: 1 x NVIDIA-H100-80GB-HBM3, mig: [{cards: 2, profiles: {}}]}\n",
+            "mig[0].cards: \"2\" is not possible: 1 of the node's 1 cards are left",
+        ),
+        (
+            "nodes:\n- {name: a, gpus: 2 x NVIDIA-H100-80GB-HBM3, migStrategy: single, \
+             mig: [{cards: 1, profiles: {1g.10gb: 7}}]}\n",
+            "needs every card cut",
+        ),
+        ("nodes:\n- {name: a, mig: []}\n", "mig: there are no cards: add gpus"),
+        (
+            "nodes:\n- {name: a, gpus: 1 x Tesla-T4, timeSlicing: 1}\n",
+            "timeSlicing: \"1\" is no count of 2 to 1024",
+        ),
+    ]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Rows of nodes, namespaces, events, storage, and other objects of the cluster in
 //! `kubectl get`, with kube-apiserver's columns.
+//! Cells come from the object alone (and its age from the time given), never from other objects.
+//! A missing field gives the cell that kubectl users know for it, `<none>`, `<unset>`, or `<unknown>`; nothing fails.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! Rows of Deployments, ReplicaSets, StatefulSets, DaemonSets, Jobs, Services, and
 //! PodDisruptionBudgets in `kubectl get`, with kube-apiserver's columns.
+//! Cells come from the object alone (and its age from the time given), never from its pods: what counts as
+//! ready is what a controller wrote into the status.
 
 use serde_json::{Value, json};
 
