@@ -213,7 +213,11 @@ fn state_request(
             let known = pods.get_mut(&pod.uid)?;
             let transition = (!known.said_to_wait).then_some(now);
             known.said_to_wait = true;
-            let stamp = ConditionStamp { transition, observed_generation: known.generation };
+            let stamp = ConditionStamp {
+                transition,
+                observed_generation: known.generation,
+                version: known.version,
+            };
             Some(pod_condition(pod, *reason, message, stamp))
         }
         Notice::Group { name, uid, status } => group_status(name, uid, status, native, now),

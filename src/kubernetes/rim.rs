@@ -27,6 +27,7 @@ use super::execute::Wire;
 use super::execute::carry_out;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
+use super::noticeboard::StateKey;
 use super::recount::Recount;
 use super::recount::coscheduling_object;
 use super::recount::native_object;
@@ -54,6 +55,9 @@ const MESSAGES_WAITING: usize = 4096;
 
 /// Notices that are written at once.
 const NOTICES_CONCURRENT: usize = 8;
+
+/// Pause before a word that was overtaken by a change of its object is tried again.
+const CATCHING_UP: Duration = Duration::from_millis(200);
 
 /// How often it is asked which PodGroup APIs there are, while one is missing.
 const DISCOVERY_PERIOD: Duration = Duration::from_secs(10);
@@ -306,14 +310,20 @@ async fn write_notices(
     incoming
         .for_each_concurrent(NOTICES_CONCURRENT, |posting| async move {
             let (reply, retry_after) = wire.write(Purpose::Notice, posting.request).await;
-            let passing = is_passing(&reply);
-            if passing {
+            let about_pod = matches!(posting.state, Some((StateKey::Pod(_), _)));
+            let fate = fate(&reply, about_pod);
+            match fate {
+                Fate::Over => {}
+                Fate::Overtaken => tokio::time::sleep(CATCHING_UP).await,
                 // The server is in trouble: each writer rests before it takes the next.
-                tokio::time::sleep(
-                    retry_after.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(10)),
-                )
-                .await;
+                Fate::Passing => {
+                    tokio::time::sleep(
+                        retry_after.unwrap_or(Duration::from_secs(1)).min(Duration::from_secs(10)),
+                    )
+                    .await;
+                }
             }
+            let passing = fate != Fate::Over;
             let state = posting.state.map(|(key, notice)| (key, passing.then_some(notice)));
             // The driver is gone only when the process ends.
             let _ = posted.send(Posted { state });
@@ -321,18 +331,31 @@ async fn write_notices(
         .await;
 }
 
-/// Whether the same write may go well later. A conflict means that the object is another one by now.
-fn is_passing(reply: &Reply) -> bool {
-    match reply {
-        Reply::Lost(_) => true,
-        Reply::Answered { status, body } => {
-            if status.is_client_error() && status.as_u16() != 429 && status.as_u16() != 404 {
-                let message =
-                    body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default();
-                warn!(status = status.as_u16(), message, "a notice was not taken");
-            }
-            status.is_server_error() || status.as_u16() == 429
+/// What became of the write of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It was written, or never will be.
+    Over,
+    /// The object has changed since it was judged. If the word still holds once the watch has shown the change,
+    /// it is written then; if the pod was bound, it is withdrawn.
+    Overtaken,
+    /// The same write may go well later.
+    Passing,
+}
+
+fn fate(reply: &Reply, about_pod: bool) -> Fate {
+    let Reply::Answered { status, body } = reply else { return Fate::Passing };
+    match status.as_u16() {
+        404 => Fate::Over,
+        409 if about_pod => Fate::Overtaken,
+        429 | 500.. => Fate::Passing,
+        400.. => {
+            let message =
+                body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default();
+            warn!(status = status.as_u16(), message, "a notice was not taken");
+            Fate::Over
         }
+        _ => Fate::Over,
     }
 }
 

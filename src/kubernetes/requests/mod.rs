@@ -61,6 +61,9 @@ pub struct ConditionStamp {
     pub transition: Option<Time>,
     /// `metadata.generation` of the pod that was judged; 0 where the server keeps none.
     pub observed_generation: i64,
+    /// The version that was judged, as a precondition: a word that comes late, after the pod was bound, must not
+    /// overwrite the truth. 0 for none.
+    pub version: u64,
 }
 
 /// Who reports events.
@@ -116,7 +119,10 @@ pub fn pod_condition(
     if stamp.observed_generation != 0 {
         condition["observedGeneration"] = stamp.observed_generation.into();
     }
-    let patch = json!({"metadata": {"uid": &*pod.uid}, "status": {"conditions": [condition]}});
+    let mut patch = json!({"metadata": {"uid": &*pod.uid}, "status": {"conditions": [condition]}});
+    if stamp.version != 0 {
+        patch["metadata"]["resourceVersion"] = stamp.version.to_string().into();
+    }
     let path = format!("{}/status", pod_path(&pod.name));
     request(Method::PATCH, path, "application/strategic-merge-patch+json", &patch)
 }
@@ -329,7 +335,7 @@ mod tests {
     #[test]
     fn the_condition_keeps_its_transition_time_while_it_stays_false() {
         let at = Time(1_500_000_000);
-        let first = ConditionStamp { transition: Some(at), observed_generation: 2 };
+        let first = ConditionStamp { transition: Some(at), observed_generation: 2, version: 0 };
         let request = pod_condition(&pod(), WaitReason::Unschedulable, "0/1 nodes", first);
         assert_eq!(kind(&request).1, "/api/v1/namespaces/d/pods/p/status");
         assert_eq!(kind(&request).2, "application/strategic-merge-patch+json");
@@ -339,9 +345,10 @@ mod tests {
             body(&request),
             json!({"metadata": {"uid": "u"}, "status": {"conditions": [expected]}})
         );
-        let again = ConditionStamp { transition: None, observed_generation: 0 };
+        let again = ConditionStamp { transition: None, observed_generation: 0, version: 7 };
         let patch = body(&pod_condition(&pod(), WaitReason::WaitingForTurn, "m", again));
         assert_eq!(patch["status"]["conditions"][0].as_object().map(serde_json::Map::len), Some(4));
+        assert_eq!(patch["metadata"], json!({"uid": "u", "resourceVersion": "7"}));
     }
 
     #[test]

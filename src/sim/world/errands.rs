@@ -119,6 +119,8 @@ impl World {
         let stamp = ConditionStamp {
             transition: (!is_false).then_some(self.now),
             observed_generation: stored["metadata"]["generation"].as_i64().unwrap_or(0),
+            // Nothing comes between the word and its writing in this world.
+            version: 0,
         };
         Some(requests::pod_condition(pod, reason, message, stamp))
     }
