@@ -3,7 +3,6 @@
 //! Invariants: at most one write about a subject is under way; what has been overtaken is never written.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
 
 use axum::http::Request;
@@ -58,13 +57,21 @@ pub struct Posting {
     pub state: Option<(StateKey, Notice)>,
 }
 
+/// Whether a word that is being written still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Holds,
+    /// It was withdrawn meanwhile: should the write fail, it is not tried again.
+    Withdrawn,
+}
+
 /// The board.
 #[derive(Debug)]
 pub struct Noticeboard {
     reporter: Reporter,
     states: BTreeMap<StateKey, Notice>,
     state_order: VecDeque<StateKey>,
-    under_way: BTreeSet<StateKey>,
+    under_way: BTreeMap<StateKey, Standing>,
     events: VecDeque<(Subject, EventText)>,
     series: Series,
     stamps: u64,
@@ -78,7 +85,7 @@ impl Noticeboard {
             reporter,
             states: BTreeMap::new(),
             state_order: VecDeque::new(),
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             events: VecDeque::new(),
             series: Series::default(),
             stamps: 0,
@@ -103,20 +110,24 @@ impl Noticeboard {
 
     /// The pod is bound or gone: it no longer waits, so nothing may say so.
     pub fn withdraw_pod(&mut self, uid: &Name) {
-        self.states.remove(&StateKey::Pod(uid.clone()));
+        let key = StateKey::Pod(uid.clone());
+        self.states.remove(&key);
+        if let Some(standing) = self.under_way.get_mut(&key) {
+            *standing = Standing::Withdrawn;
+        }
     }
 
     /// Takes the next write off the board: states before events.
     pub fn take(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
         for _ in 0..self.state_order.len() {
             let key = self.state_order.pop_front()?;
-            if self.under_way.contains(&key) {
+            if self.under_way.contains_key(&key) {
                 self.state_order.push_back(key);
                 continue;
             }
             let Some(notice) = self.states.remove(&key) else { continue };
             let Some(request) = state_request(&notice, now, pods, native) else { continue };
-            self.under_way.insert(key.clone());
+            self.under_way.insert(key.clone(), Standing::Holds);
             return Some(Posting { request, state: Some((key, notice)) });
         }
         while let Some((about, text)) = self.events.pop_front() {
@@ -127,10 +138,11 @@ impl Noticeboard {
         None
     }
 
-    /// A write about a state has ended. `again` puts it back, unless something newer is up.
+    /// A write about a state has ended. `again` puts it back, unless something newer is up or it no longer holds.
     pub fn settled(&mut self, key: StateKey, again: Option<Notice>) {
-        self.under_way.remove(&key);
+        let standing = self.under_way.remove(&key);
         if let Some(notice) = again
+            && standing != Some(Standing::Withdrawn)
             && !self.states.contains_key(&key)
         {
             self.put(key, notice);
@@ -338,6 +350,13 @@ mod tests {
         board.withdraw_pod(&"a".into());
         board.post(waiting("gone", "m"));
         assert!(taken(&mut board, &mut view, 0).is_none());
+        assert!(board.is_empty());
+        // Nor is it written again where it was withdrawn while its first write was under way and failed.
+        board.post(waiting("a", "m"));
+        let posting = board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("one waits");
+        let (key, notice) = posting.state.expect("a state");
+        board.withdraw_pod(&"a".into());
+        board.settled(key, Some(notice));
         assert!(board.is_empty());
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use muster::sim::checkers::Snapshot;
-use muster::sim::manifests::sort::group_of;
+use muster::sim::object::Object;
 use serde_json::Value;
 
 /// The members of a gang.
@@ -56,7 +56,8 @@ fn members(snapshot: &Snapshot) -> BTreeMap<String, Members<'_>> {
     for pod in &snapshot.pods {
         let pod = &pod.value;
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let gang = group_of(pod).map_or_else(|| name.to_owned(), |(_, group)| group.to_owned());
+        let gang =
+            Object(pod).group().map_or_else(|| name.to_owned(), |(_, group)| group.to_owned());
         let members = gangs.entry(gang).or_default();
         let leaving = !pod["metadata"]["deletionTimestamp"].is_null();
         match (pod["status"]["phase"].as_str(), pod["spec"]["nodeName"].as_str()) {
