@@ -22,10 +22,10 @@ pub(crate) fn unsettled(snapshot: &Snapshot) -> Vec<String> {
     let groups = snapshot.labelled_groups.iter().chain(&snapshot.native_groups);
     let minima: BTreeMap<&str, u64> = groups
         .filter_map(|group| {
-            let spec = &group.value["spec"];
+            let spec = &group["spec"];
             let native = spec["schedulingPolicy"]["gang"]["minCount"].as_u64();
             let minimum = native.or_else(|| spec["minMember"].as_u64())?;
-            Some((group.value["metadata"]["name"].as_str()?, minimum))
+            Some((group["metadata"]["name"].as_str()?, minimum))
         })
         .collect();
     let free = free(snapshot);
@@ -54,7 +54,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot) -> Vec<String> {
 fn members(snapshot: &Snapshot) -> BTreeMap<String, Members<'_>> {
     let mut gangs: BTreeMap<String, Members<'_>> = BTreeMap::new();
     for pod in &snapshot.pods {
-        let pod = &pod.value;
+        let pod: &Value = pod;
         let name = pod["metadata"]["name"].as_str().unwrap_or_default();
         let gang =
             Object(pod).group().map_or_else(|| name.to_owned(), |(_, group)| group.to_owned());
@@ -73,15 +73,14 @@ fn members(snapshot: &Snapshot) -> BTreeMap<String, Members<'_>> {
 
 /// Free GPUs of each node that takes pods.
 fn free(snapshot: &Snapshot) -> Vec<u64> {
-    let nodes = snapshot.nodes.iter().filter(|node| node.value["spec"]["unschedulable"] != true);
+    let nodes = snapshot.nodes.iter().filter(|node| node["spec"]["unschedulable"] != true);
     let free = nodes.map(|node| {
-        let offered = amount(&node.value["status"]["allocatable"]["nvidia.com/gpu"]);
+        let offered = amount(&node["status"]["allocatable"]["nvidia.com/gpu"]);
         let on_it = snapshot.pods.iter().filter(|pod| {
-            let ended =
-                matches!(pod.value["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-            !ended && pod.value["spec"]["nodeName"] == node.value["metadata"]["name"]
+            let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+            !ended && pod["spec"]["nodeName"] == node["metadata"]["name"]
         });
-        offered.saturating_sub(on_it.map(|pod| gpus(&pod.value)).sum())
+        offered.saturating_sub(on_it.map(|pod| gpus(pod)).sum())
     });
     free.collect()
 }

@@ -94,7 +94,7 @@ async fn live(seed: u64) -> Ending {
     let mut broken = world.broken.lock().expect("one thread").clone();
     broken.extend(open);
     let trace = std::mem::take(&mut look(&world.sky).trace);
-    let bound = snapshot.pods.iter().filter(|pod| !pod.value["spec"]["nodeName"].is_null()).count();
+    let bound = snapshot.pods.iter().filter(|pod| !pod["spec"]["nodeName"].is_null()).count();
     Ending { broken, trace, bound }
 }
 
