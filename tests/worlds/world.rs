@@ -166,8 +166,10 @@ impl World {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let all =
-            |path: &str| self.server.read(|server| server.list(path)).expect("served").objects;
+        let all = |path: &str| {
+            let listing = self.server.read(|server| server.list(path)).expect("served");
+            listing.objects.iter().map(|object| object.value()).collect()
+        };
         Snapshot {
             nodes: all("/api/v1/nodes"),
             pods: all("/api/v1/pods"),
