@@ -20,6 +20,7 @@ impl<I: Id, T> Slab<I, T> {
     }
 
     /// Stores a row and returns the id that names it until it is removed.
+    #[inline]
     pub fn insert(&mut self, row: T) -> I {
         if let Some(id) = self.free.pop() {
             self.rows[id.index()] = Some(row);
@@ -30,6 +31,7 @@ impl<I: Id, T> Slab<I, T> {
     }
 
     /// Takes the row out; its id may be given out again. `None` if there is no such row.
+    #[inline]
     pub fn remove(&mut self, id: I) -> Option<T> {
         let row = self.rows.get_mut(id.index())?.take()?;
         self.free.push(id);
@@ -37,11 +39,13 @@ impl<I: Id, T> Slab<I, T> {
     }
 
     /// The row of `id`, if there is one.
+    #[inline]
     pub fn get(&self, id: I) -> Option<&T> {
         self.rows.get(id.index())?.as_ref()
     }
 
     /// The row of `id`, if there is one.
+    #[inline]
     pub fn get_mut(&mut self, id: I) -> Option<&mut T> {
         self.rows.get_mut(id.index())?.as_mut()
     }
@@ -81,12 +85,14 @@ impl<I: Id, T> Default for Slab<I, T> {
 
 impl<I: Id, T> Index<I> for Slab<I, T> {
     type Output = T;
+    #[inline]
     fn index(&self, id: I) -> &T {
         self.rows[id.index()].as_ref().expect("an id is kept no longer than its row")
     }
 }
 
 impl<I: Id, T> IndexMut<I> for Slab<I, T> {
+    #[inline]
     fn index_mut(&mut self, id: I) -> &mut T {
         self.rows[id.index()].as_mut().expect("an id is kept no longer than its row")
     }

@@ -21,6 +21,7 @@ impl<I: Id, T> Table<I, T> {
     }
 
     /// Appends a row and returns its id.
+    #[inline]
     pub fn push(&mut self, row: T) -> I {
         self.rows.push(row);
         I::from_index(self.rows.len() - 1)
@@ -37,6 +38,7 @@ impl<I: Id, T> Table<I, T> {
     }
 
     /// The row of `id`, if it exists.
+    #[inline]
     pub fn get(&self, id: I) -> Option<&T> {
         self.rows.get(id.index())
     }
@@ -75,12 +77,14 @@ impl<I: Id, T> Default for Table<I, T> {
 
 impl<I: Id, T> Index<I> for Table<I, T> {
     type Output = T;
+    #[inline]
     fn index(&self, id: I) -> &T {
         &self.rows[id.index()]
     }
 }
 
 impl<I: Id, T> IndexMut<I> for Table<I, T> {
+    #[inline]
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.rows[id.index()]
     }

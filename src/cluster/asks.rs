@@ -38,6 +38,7 @@ pub struct InternedAsk {
 
 impl InternedAsk {
     /// How much of `resource` one pod takes; 0 where it asks for none.
+    #[inline]
     pub fn request(&self, resource: ResourceId) -> i64 {
         self.requests.iter().find(|(id, _)| *id == resource).map_or(0, |(_, amount)| *amount)
     }
@@ -50,6 +51,8 @@ pub(super) struct AskTable {
     free_asks: Vec<AskId>,
     by_content: FxHashMap<SharedAsk, AskId>,
     idle: VecDeque<AskId>,
+    /// The ask that was interned last: equal pods come one after the other, and share it.
+    recent: Option<AskId>,
     constraints: Table<ConstraintId, Option<ConstraintSlot>>,
     free_constraints: Vec<ConstraintId>,
     by_constraint: FxHashMap<ByConstraints, ConstraintId>,
@@ -107,7 +110,9 @@ impl Hash for ByConstraints {
 impl AskTable {
     /// The id of an equal ask; counts one more user, who gives it back with [`Self::forget`].
     pub(super) fn intern(&mut self, ask: &SharedAsk, resources: &mut Resources) -> AskId {
-        if let Some(&id) = self.by_content.get(ask) {
+        let known = self.recent.filter(|id| self.is_same(*id, ask));
+        if let Some(id) = known.or_else(|| self.by_content.get(ask).copied()) {
+            self.recent = Some(id);
             self.retain(id);
             return id;
         }
@@ -122,6 +127,11 @@ impl AskTable {
         };
         self.by_content.insert(ask.clone(), id);
         id
+    }
+
+    /// True if `ask` is the very one that is kept under `id`, which may be gone.
+    fn is_same(&self, id: AskId, ask: &SharedAsk) -> bool {
+        self.asks[id].as_ref().is_some_and(|slot| Arc::ptr_eq(&slot.interned.ask, ask))
     }
 
     fn compile(&mut self, ask: &SharedAsk, resources: &mut Resources) -> InternedAsk {
@@ -150,6 +160,7 @@ impl AskTable {
     }
 
     /// Counts one more user.
+    #[inline]
     pub(super) fn retain(&mut self, id: AskId) {
         self.slot_mut(id).users += 1;
     }
@@ -190,15 +201,18 @@ impl AskTable {
     }
 
     /// The ask of `id`.
+    #[inline]
     pub(super) fn get(&self, id: AskId) -> &InternedAsk {
         &self.asks[id].as_ref().expect("an ask id is used only while the ask is held").interned
     }
 
     /// An ask whose constraints are those of `id`.
+    #[inline]
     pub(super) fn constraint(&self, id: ConstraintId) -> &SharedAsk {
         &self.constraints[id].as_ref().expect("a constraint lives as long as its asks").example
     }
 
+    #[inline]
     fn slot_mut(&mut self, id: AskId) -> &mut AskSlot {
         self.asks[id].as_mut().expect("an ask id is used only while the ask is held")
     }

@@ -144,7 +144,7 @@ fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i128>
 fn audit_sets(cluster: &Cluster) -> Result<(), Discrepancy> {
     let nodes = &cluster.nodes;
     let wrong = |name: &str| Err(Discrepancy::Set { name: name.into() });
-    let facts = || nodes.known().filter_map(|(id, node)| Some((id, node.fact.as_deref()?)));
+    let facts = || nodes.known().filter_map(|(id, node)| Some((id, node.fact.as_ref()?)));
     if *nodes.present() != facts().map(|(id, _)| id).collect() {
         return wrong("present nodes");
     }

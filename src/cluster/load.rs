@@ -26,6 +26,7 @@ impl Band {
     pub const NONE: Self = Self(0);
 
     /// The band of `free`. Larger amounts never have a lower band.
+    #[inline]
     pub const fn of(free: i64) -> Self {
         if free <= 0 {
             return Self::NONE;
@@ -39,6 +40,7 @@ impl Band {
     }
 
     /// The least amount in this band.
+    #[inline]
     pub const fn least(self) -> i64 {
         if (self.0 as i64) < EXACT {
             return self.0 as i64;
@@ -63,6 +65,7 @@ impl BandIndex {
     }
 
     /// The lowest band from `band` on that has nodes.
+    #[inline]
     pub fn next_populated(&self, band: Band) -> Option<Band> {
         let at = band.0 as usize;
         let mut word = at / 64;
@@ -85,6 +88,7 @@ impl BandIndex {
     }
 
     /// Moves a node from one band to another; [`Band::NONE`] is in no index.
+    #[inline]
     fn move_node(&mut self, node: NodeId, before: Band, after: Band) {
         if before == after {
             return;
@@ -155,6 +159,7 @@ pub struct Load {
 
 impl Load {
     /// What `node` has left of `resource`.
+    #[inline]
     pub fn free(&self, node: NodeId, resource: ResourceId) -> i64 {
         amount(row(&self.free, self.stride, node), resource)
     }
@@ -171,6 +176,7 @@ impl Load {
     }
 
     /// True when `node` has all of `requests` left.
+    #[inline]
     pub fn fits(&self, node: NodeId, requests: &[(ResourceId, i64)]) -> bool {
         let row = row(&self.free, self.stride, node);
         requests.iter().all(|(resource, asked)| amount(row, *resource) >= *asked)
@@ -184,12 +190,14 @@ impl Load {
     }
 
     /// Existing nodes by free amount of `resource`, which must be up to date: see [`Self::is_current`].
+    #[inline]
     pub fn bands(&self, resource: ResourceId) -> &BandIndex {
         assert!(self.is_current(resource), "an index is brought up to date before it is walked");
         &self.index[resource.index()]
     }
 
     /// True if [`Self::bands`] may be asked for `resource`.
+    #[inline]
     pub fn is_current(&self, resource: ResourceId) -> bool {
         self.behind.is_empty() || self.indexing[resource.index()] == Indexing::AtOnce
     }
@@ -257,6 +265,7 @@ impl Load {
     }
 
     /// Changes what `node` has left by `count` times `requests`.
+    #[inline]
     pub(super) fn shift_free(&mut self, node: NodeId, requests: &[(ResourceId, i64)], count: i64) {
         let is_indexed = self.indexed.contains(node);
         let mut falls_behind = false;
@@ -369,10 +378,12 @@ impl Load {
     }
 }
 
+#[inline]
 fn row<T>(rows: &[T], stride: usize, node: NodeId) -> &[T] {
     &rows[node.index() * stride..][..stride]
 }
 
+#[inline]
 fn amount(row: &[Line], resource: ResourceId) -> i64 {
     row[resource.index() / LINE].0[resource.index() % LINE]
 }

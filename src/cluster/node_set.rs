@@ -20,27 +20,32 @@ const BITS: usize = 64;
 
 impl NodeSet {
     /// The empty set.
+    #[inline]
     pub const fn new() -> Self {
         Self { words: Vec::new(), groups: Vec::new(), regions: Vec::new(), len: 0 }
     }
 
     /// How many nodes are in it.
+    #[inline]
     pub const fn len(&self) -> usize {
         self.len
     }
 
     /// True when no node is in it.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// True when `node` is in it.
+    #[inline]
     pub fn contains(&self, node: NodeId) -> bool {
         let at = node.0 as usize;
         self.words.get(at / BITS).is_some_and(|word| word >> (at % BITS) & 1 == 1)
     }
 
     /// Adds `node`; false if it was in already.
+    #[inline]
     pub fn insert(&mut self, node: NodeId) -> bool {
         let at = node.0 as usize;
         let word = at / BITS;
@@ -59,6 +64,7 @@ impl NodeSet {
     }
 
     /// Takes `node` out; false if it was not in.
+    #[inline]
     pub fn remove(&mut self, node: NodeId) -> bool {
         let at = node.0 as usize;
         let word = at / BITS;
@@ -75,6 +81,7 @@ impl NodeSet {
     }
 
     /// Puts `node` in or takes it out; true if that changed the set.
+    #[inline]
     pub fn set(&mut self, node: NodeId, membership: Membership) -> bool {
         match membership {
             Membership::In => self.insert(node),
@@ -136,11 +143,13 @@ impl NodeSet {
     }
 
     /// The nodes in id order.
+    #[inline]
     pub fn iter(&self) -> Common<'_> {
         Common::new(self, self)
     }
 
     /// The nodes in both sets, in id order.
+    #[inline]
     pub fn common<'a>(&'a self, other: &'a Self) -> Common<'a> {
         Common::new(self, other)
     }
@@ -150,6 +159,7 @@ impl NodeSet {
         self.iter().next()
     }
 
+    #[inline]
     fn word(&self, at: usize) -> u64 {
         self.words.get(at).copied().unwrap_or(0)
     }
@@ -163,6 +173,7 @@ impl NodeSet {
     }
 
     /// Brings the summaries over word `word` up to date.
+    #[inline]
     fn summarise(&mut self, word: usize) {
         let group = word / BITS;
         let bit = 1 << (word % BITS);
@@ -254,6 +265,7 @@ pub struct Common<'a> {
 }
 
 impl<'a> Common<'a> {
+    #[inline]
     fn new(a: &'a NodeSet, b: &'a NodeSet) -> Self {
         let shared = |at: usize| {
             a.regions.get(at).copied().unwrap_or(0) & b.regions.get(at).copied().unwrap_or(0)
@@ -281,6 +293,7 @@ const fn take_lowest(bits: &mut u64) -> usize {
 impl Iterator for Common<'_> {
     type Item = NodeId;
 
+    #[inline]
     fn next(&mut self) -> Option<NodeId> {
         while self.word_bits == 0 {
             while self.group_bits == 0 {

@@ -19,13 +19,14 @@ use crate::workload::constraints::Taint;
 /// More unused ids than this, and than there are nodes, are given up.
 const UNUSED_KEPT: usize = 64;
 
-/// One node.
+/// One node. From the start of a cache line: every plan has the objects of its nodes judged.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Node {
     /// Its name.
     pub name: Name,
     /// Its object, while that exists.
-    pub fact: Option<Box<NodeFact>>,
+    pub fact: Option<NodeFact>,
 }
 
 /// All nodes, and the sets that rules combine.
@@ -48,11 +49,13 @@ pub struct Nodes {
 
 impl Nodes {
     /// Nodes whose object exists.
+    #[inline]
     pub const fn present(&self) -> &NodeSet {
         &self.present
     }
 
     /// Present nodes with `spec.unschedulable`.
+    #[inline]
     pub const fn cordoned(&self) -> &NodeSet {
         &self.cordoned
     }
@@ -83,11 +86,13 @@ impl Nodes {
     }
 
     /// The node of `id`.
+    #[inline]
     pub fn get(&self, id: NodeId) -> &Node {
         self.table[id].as_ref().expect("a node id is used only while its node is known")
     }
 
     /// Moves with every change that could change a rule's verdict on a node object.
+    #[inline]
     pub const fn version(&self) -> u64 {
         self.version
     }
@@ -173,14 +178,10 @@ impl Nodes {
     }
 
     /// Takes in the node's object; returns the one it replaces.
-    pub(super) fn put_fact(
-        &mut self,
-        id: NodeId,
-        mut fact: Box<NodeFact>,
-    ) -> Option<Box<NodeFact>> {
+    pub(super) fn put_fact(&mut self, id: NodeId, mut fact: NodeFact) -> Option<NodeFact> {
         let before = self.get_mut(id).fact.take();
         let (old_labels, old_taints) =
-            before.as_deref().map_or((&[][..], &[][..]), |old| (&old.labels, &old.taints));
+            before.as_ref().map_or((&[][..], &[][..]), |old| (&old.labels, &old.taints));
         let mut changed = self.present.insert(id);
         if old_labels != fact.labels.as_slice() {
             self.labels.remove(id, old_labels);
@@ -221,7 +222,7 @@ impl Nodes {
     }
 
     /// Forgets the node's object. The id stays while pods are held on it.
-    pub(super) fn take_fact(&mut self, id: NodeId) -> Option<Box<NodeFact>> {
+    pub(super) fn take_fact(&mut self, id: NodeId) -> Option<NodeFact> {
         let fact = self.get_mut(id).fact.take()?;
         self.present.remove(id);
         self.cordoned.remove(id);

@@ -32,6 +32,7 @@ struct PackedHolding(u32);
 const OTHER: u32 = 1 << 31;
 
 impl PackedHolding {
+    #[inline]
     fn of(holding: Holding) -> Self {
         let (id, kind) = match holding {
             Holding::Ask(id) => (id.0, 0),
@@ -41,6 +42,7 @@ impl PackedHolding {
         Self(id | kind)
     }
 
+    #[inline]
     const fn holding(self) -> Holding {
         if self.0 & OTHER == 0 {
             Holding::Ask(AskId(self.0))
@@ -59,6 +61,7 @@ pub(super) struct Tenant {
 
 impl Tenant {
     /// What the pod holds.
+    #[inline]
     pub(super) const fn holding(self) -> Holding {
         self.holding.holding()
     }
@@ -87,16 +90,19 @@ struct Spot {
 impl Spot {
     const NOWHERE: Self = Self { node: NodeId(u32::MAX), holding: PackedHolding(0) };
 
+    #[inline]
     const fn is_somewhere(&self) -> bool {
         self.node.0 != u32::MAX
     }
 }
 
 impl Pods {
+    #[inline]
     pub(super) fn node_of(&self, pod: PodId) -> Option<NodeId> {
         self.spot(pod).map(|spot| spot.node)
     }
 
+    #[inline]
     pub(super) fn holding(&self, pod: PodId) -> Option<Holding> {
         self.spot(pod).map(|spot| spot.holding.holding())
     }
@@ -115,6 +121,7 @@ impl Pods {
     }
 
     /// Places a pod that is not placed.
+    #[inline]
     pub(super) fn put(&mut self, pod: PodId, node: NodeId, holding: Holding) {
         let row = pod.index();
         if self.rows.len() <= row {
@@ -130,6 +137,7 @@ impl Pods {
 
     /// Takes a pod off its node. Looks through the node's pods, which lie side by side: to note for each
     /// where it stands would touch one more row, far away, with every release.
+    #[inline]
     pub(super) fn take(&mut self, pod: PodId) -> Option<(NodeId, Holding)> {
         let row = self.rows.get_mut(pod.index())?;
         if !row.is_somewhere() {
@@ -143,6 +151,7 @@ impl Pods {
     }
 
     /// The pods on `node`, in no particular order.
+    #[inline]
     pub(super) fn on(&self, node: NodeId) -> &[Tenant] {
         self.by_node.get(node.index()).map_or(&[], |tenants| &tenants.0)
     }
@@ -161,6 +170,7 @@ impl Pods {
         spots.map(|(row, spot)| (PodId::from_index(row), spot.node))
     }
 
+    #[inline]
     fn spot(&self, pod: PodId) -> Option<Spot> {
         self.rows.get(pod.index()).copied().filter(Spot::is_somewhere)
     }

@@ -32,6 +32,7 @@ pub enum ResourceClass {
 impl ResourceClass {
     /// The class of `name`. Extended resources are those with a domain that is not `kubernetes.io`;
     /// an accelerator's last part names a GPU or a MIG profile, as all vendors' plugins do.
+    #[inline]
     pub fn of(name: &str) -> Self {
         if name == "pods" {
             return Self::Pods;
@@ -99,11 +100,13 @@ impl Resources {
     }
 
     /// The name of `id`.
+    #[inline]
     pub fn name(&self, id: ResourceId) -> &Name {
         &self.kinds[id].name
     }
 
     /// The class of `id`.
+    #[inline]
     pub fn class(&self, id: ResourceId) -> ResourceClass {
         self.kinds[id].class
     }
@@ -144,6 +147,7 @@ impl ResourceSet {
     }
 
     /// The kinds of these amounts.
+    #[inline]
     pub(super) fn of(amounts: &[(ResourceId, i64)]) -> Self {
         let mut kinds = Self::EMPTY;
         for (kind, _) in amounts {
@@ -153,6 +157,7 @@ impl ResourceSet {
     }
 
     /// Adds `id`.
+    #[inline]
     pub const fn insert(&mut self, id: ResourceId) {
         self.0 |= Self::bit(id);
     }

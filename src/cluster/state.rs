@@ -45,6 +45,7 @@ impl Cluster {
     }
 
     /// Moves with every change that could matter to a filter.
+    #[inline]
     pub const fn version(&self) -> u64 {
         self.version
     }
@@ -55,11 +56,13 @@ impl Cluster {
     }
 
     /// The nodes, with the sets that rules read.
+    #[inline]
     pub const fn nodes(&self) -> &Nodes {
         &self.nodes
     }
 
     /// What nodes offer and have left.
+    #[inline]
     pub const fn load(&self) -> &Load {
         &self.load
     }
@@ -82,11 +85,13 @@ impl Cluster {
     }
 
     /// The name of a node.
+    #[inline]
     pub fn node_name(&self, id: NodeId) -> &Name {
         &self.nodes.get(id).name
     }
 
     /// True while the node's object exists; false for one that only pods name.
+    #[inline]
     pub fn node_exists(&self, id: NodeId) -> bool {
         self.nodes.present().contains(id)
     }
@@ -104,16 +109,19 @@ impl Cluster {
     }
 
     /// The ask as its pod wrote it.
+    #[inline]
     pub fn ask(&self, id: AskId) -> &Ask {
         &self.asks.get(id).ask
     }
 
     /// The ask with its requests by id.
+    #[inline]
     pub fn interned(&self, id: AskId) -> &InternedAsk {
         self.asks.get(id)
     }
 
     /// An ask whose constraints are those of `id`.
+    #[inline]
     pub fn constraint(&self, id: ConstraintId) -> &SharedAsk {
         self.asks.constraint(id)
     }
@@ -121,11 +129,11 @@ impl Cluster {
     /// Takes in a node's object.
     pub fn observe_node(&mut self, fact: &NodeFact) -> Changes {
         let known = self.nodes.id(&fact.name);
-        if known.is_some_and(|id| self.nodes.get(id).fact.as_deref() == Some(fact)) {
+        if known.is_some_and(|id| self.nodes.get(id).fact.as_ref() == Some(fact)) {
             return Changes::NONE;
         }
         let id = self.nodes.id_or_new(&fact.name);
-        let mut kept = Box::new(fact.clone());
+        let mut kept = fact.clone();
         for (name, _) in &mut kept.allocatable {
             let kind = self.resources.id(name);
             *name = self.resources.name(kind).clone();
@@ -242,11 +250,13 @@ impl Cluster {
     }
 
     /// Where `pod` is held.
+    #[inline]
     pub fn node_of(&self, pod: PodId) -> Option<NodeId> {
         self.pods.node_of(pod)
     }
 
     /// What `pod` holds, by resource; empty if it is not placed.
+    #[inline]
     pub fn holding(&self, pod: PodId) -> &[(ResourceId, i64)] {
         self.pods.holding(pod).map_or(&[], |holding| self.amounts(holding))
     }
@@ -265,6 +275,7 @@ impl Cluster {
     }
 
     /// True if new pods may go to `node` as far as its object's cordon says.
+    #[inline]
     pub fn is_schedulable(&self, node: NodeId) -> bool {
         self.node_exists(node) && !self.nodes.cordoned().contains(node)
     }
@@ -275,6 +286,7 @@ impl Cluster {
         shift(&mut self.load, counts.then_some(&mut self.schedulable_free), node, requests, count);
     }
 
+    #[inline]
     fn amounts(&self, holding: Holding) -> &[(ResourceId, i64)] {
         match holding {
             Holding::Ask(ask) => &self.asks.get(ask).requests,

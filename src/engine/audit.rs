@@ -68,7 +68,7 @@ impl Engine {
             Event::Pod(fact) => self.pod_disagreement(fact),
             Event::Node(fact) => {
                 let nodes = self.cluster.nodes();
-                let known = nodes.id(&fact.name).and_then(|id| nodes.get(id).fact.as_deref());
+                let known = nodes.id(&fact.name).and_then(|id| nodes.get(id).fact.as_ref());
                 (known != Some(fact)).then(|| {
                     format!("node {} is believed to be {known:?}, it is {fact:?}", fact.name)
                 })

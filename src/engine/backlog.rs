@@ -75,6 +75,7 @@ pub(super) struct Line<No> {
 
 impl<No> Line<No> {
     /// Who is tried first.
+    #[inline]
     pub(super) fn head(&self) -> (&Turn, GangId) {
         let (turn, gang) = self.gangs.first_key_value().expect("no line is empty");
         (turn, *gang)
@@ -229,11 +230,13 @@ impl<No> Backlog<No> {
     }
 
     /// The line of `id`, which must exist.
+    #[inline]
     pub(super) fn line(&self, id: LineId) -> &Line<No> {
         &self.lines[id]
     }
 
     /// The line of `id`, if it still exists.
+    #[inline]
     pub(super) fn known(&self, id: LineId) -> Option<&Line<No>> {
         self.lines.get(id)
     }

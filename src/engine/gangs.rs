@@ -116,21 +116,25 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Members of a standing.
+    #[inline]
     pub(super) const fn of(&self, standing: Standing) -> u32 {
         self.counts[standing as usize]
     }
 
     /// Members that count towards the minimum without being placed anew.
+    #[inline]
     pub(super) const fn counted(&self) -> u32 {
         self.arrived() + self.of(Standing::Assumed)
     }
 
     /// Members that are bound and alive, or have finished well.
+    #[inline]
     pub(super) const fn arrived(&self) -> u32 {
         self.of(Standing::Bound) + self.of(Standing::Succeeded)
     }
 
     /// Members that are unbound and unseated.
+    #[inline]
     pub(super) const fn unplaced(&self) -> u32 {
         self.of(Standing::Waiting) + self.of(Standing::Gated)
     }
@@ -214,11 +218,13 @@ impl Gang {
     }
 
     /// True for a pod without a group.
+    #[inline]
     pub(super) const fn is_plain(&self) -> bool {
         matches!(self.identity, Identity::Plain(_))
     }
 
     /// How many members must be placed together; 0 where each is on its own.
+    #[inline]
     pub(super) fn minimum(&self) -> u32 {
         match (&self.identity, &self.fact) {
             (Identity::Plain(_), _) => 1,
@@ -285,16 +291,19 @@ impl Gangs {
     }
 
     /// The gang of `id`, which must exist.
+    #[inline]
     pub(super) fn get(&self, id: GangId) -> &Gang {
         &self.rows[id]
     }
 
     /// The gang of `id`, which must exist.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: GangId) -> &mut Gang {
         &mut self.rows[id]
     }
 
     /// The gang of `id`, if it still exists.
+    #[inline]
     pub(super) fn known(&mut self, id: GangId) -> Option<&mut Gang> {
         self.rows.get_mut(id)
     }
@@ -319,7 +328,11 @@ impl Gangs {
         let gang = &mut self.rows[id];
         let row = pods.get(pod);
         gang.tally.subtract(row);
-        let index = position(&gang.members, row, pods).expect("a member is listed");
+        // Most gangs are a pod of its own: no names need be compared to find it.
+        let index = match &gang.members[..] {
+            [only] if *only == pod => 0,
+            members => position(members, row, pods).expect("a member is listed"),
+        };
         gang.members.remove(index);
     }
 }

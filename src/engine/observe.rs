@@ -100,10 +100,6 @@ impl Engine {
         self.count_out(id);
         let pod = self.pods.get_mut(id);
         let newer = is_older(pod.fact.resource_version, fact.resource_version);
-        if fact.node.is_none() {
-            // A bound pod cannot be unbound: this fact was read before the bind that we know of.
-            fact.node.clone_from(&pod.fact.node);
-        }
         if pod.fact.ask == fact.ask {
             fact.ask = pod.fact.ask.clone();
         } else {
@@ -113,7 +109,7 @@ impl Engine {
             self.pods.get_mut(id).ask = ask;
             self.cluster.forget_ask(before);
         }
-        self.pods.get_mut(id).fact = fact;
+        replace_fact(&mut self.pods.get_mut(id).fact, fact);
         self.settle_place(id);
         self.count_in(id);
         self.settle_gang(id);
@@ -149,8 +145,16 @@ impl Engine {
     /// Counts the pod on the node that its fact names.
     fn occupy(&mut self, id: PodId) {
         let pod = self.pods.get(id);
-        let name = pod.fact.node.clone().expect("only pods with a node occupy one");
-        let node = self.cluster.node_or_unknown(&name);
+        let name = pod.fact.node.as_ref().expect("only pods with a node occupy one");
+        let believed = match pod.place {
+            Place::Nowhere => None,
+            Place::Assumed(seat) => Some(seat.node),
+            Place::Bound(node) => Some(node),
+        };
+        let node = match believed.filter(|node| self.cluster.node_name(*node) == name) {
+            Some(node) => node,
+            None => self.cluster.node_or_unknown(name),
+        };
         let held = pod.fact.held.as_ref().map_or(Held::AsAsked(pod.ask), Held::Other);
         let changes = self.cluster.occupy(id, held, node);
         let seat = pod.seat();
@@ -284,6 +288,18 @@ impl Engine {
         self.mark(id);
         self.retire_if_empty(id);
     }
+}
+
+/// Puts a newer fact about the same pod in the place of an older one. What did not change keeps its memory,
+/// so that the new copies are freed, which lie in the processor's caches, and long-lived ones never move.
+fn replace_fact(known: &mut PodFact, mut fact: Box<PodFact>) {
+    std::mem::swap(&mut fact.name, &mut known.name);
+    std::mem::swap(&mut fact.uid, &mut known.uid);
+    // A bound pod cannot be unbound: a fact without a node was read before the bind that we know of.
+    if fact.node.is_none() || fact.node == known.node {
+        std::mem::swap(&mut fact.node, &mut known.node);
+    }
+    std::mem::swap(known, &mut *fact);
 }
 
 /// True if version `left` came before version `right`; versions that are not known never did.

@@ -2,7 +2,10 @@
 //! believed to be. Knows no gang beyond its id. Invariant: a name leads to one row, and that row has
 //! the uid observed last; an id is given out again only after the row is gone.
 
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::gangs::GangId;
 use super::order::{BindRole, OrderId};
@@ -105,6 +108,7 @@ impl Standing {
 
 impl Pod {
     /// What it counts as.
+    #[inline]
     pub(super) fn standing(&self) -> Standing {
         match self.fact.phase {
             PodPhase::Succeeded => return Standing::Succeeded,
@@ -123,6 +127,7 @@ impl Pod {
     }
 
     /// The seat that is held for it.
+    #[inline]
     pub(super) fn seat(&self) -> Option<Seat> {
         match self.place {
             Place::Assumed(seat) => Some(seat),
@@ -135,37 +140,64 @@ impl Pod {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pods {
     rows: Slab<PodId, Pod>,
-    by_name: FxHashMap<ObjectName, PodId>,
+    /// Pods by the hash of their name; the name itself lies in the row, which is looked at next anyway.
+    by_hash: FxHashMap<u64, PodId>,
+    /// Pods whose name has the hash of another pod's.
+    crowded_out: BTreeMap<ObjectName, PodId>,
 }
 
 impl Pods {
     /// The pod of that name, whatever its uid.
     pub(super) fn find(&self, name: &ObjectName) -> Option<PodId> {
-        self.by_name.get(name).copied()
+        self.find_hashed(hash_of(name), name)
     }
 
     /// Adds a pod whose name is not taken.
     pub(super) fn insert(&mut self, pod: Pod) -> PodId {
-        let name = pod.fact.name.clone();
-        let id = self.rows.insert(pod);
-        let taken = self.by_name.insert(name, id);
-        assert!(taken.is_none(), "two pods of one name");
-        id
+        let hash = hash_of(&pod.fact.name);
+        self.insert_hashed(hash, pod)
     }
 
     /// Takes a pod out.
     pub(super) fn remove(&mut self, id: PodId) -> Pod {
+        let hash = hash_of(&self.rows[id].fact.name);
+        self.remove_hashed(hash, id)
+    }
+
+    fn find_hashed(&self, hash: u64, name: &ObjectName) -> Option<PodId> {
+        match self.by_hash.get(&hash) {
+            Some(id) if self.rows[*id].fact.name == *name => Some(*id),
+            Some(_) | None => self.crowded_out.get(name).copied(),
+        }
+    }
+
+    fn insert_hashed(&mut self, hash: u64, pod: Pod) -> PodId {
+        assert!(self.find_hashed(hash, &pod.fact.name).is_none(), "two pods of one name");
+        let id = self.rows.insert(pod);
+        if let Some(other) = self.by_hash.insert(hash, id) {
+            self.crowded_out.insert(self.rows[other].fact.name.clone(), other);
+        }
+        id
+    }
+
+    fn remove_hashed(&mut self, hash: u64, id: PodId) -> Pod {
         let pod = self.rows.remove(id).expect("only known pods are removed");
-        self.by_name.remove(&pod.fact.name);
+        if self.by_hash.get(&hash) == Some(&id) {
+            self.by_hash.remove(&hash);
+        } else {
+            self.crowded_out.remove(&pod.fact.name);
+        }
         pod
     }
 
     /// The pod of `id`, which must exist.
+    #[inline]
     pub(super) fn get(&self, id: PodId) -> &Pod {
         &self.rows[id]
     }
 
     /// The pod of `id`, which must exist.
+    #[inline]
     pub(super) fn get_mut(&mut self, id: PodId) -> &mut Pod {
         &mut self.rows[id]
     }
@@ -185,5 +217,60 @@ impl Pods {
     /// All pods, in id order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PodId, &Pod)> {
         self.rows.iter()
+    }
+}
+
+fn hash_of(name: &ObjectName) -> u64 {
+    let mut hasher = FxHasher::default();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Place, Pod, Pods};
+    use crate::base::names::ObjectName;
+    use crate::base::time::Time;
+    use crate::cluster::facts::{PodFact, PodPhase};
+    use crate::cluster::ids::AskId;
+
+    fn pod(name: &str) -> Pod {
+        let fact = Box::new(PodFact {
+            name: ObjectName::new("team", name),
+            uid: name.into(),
+            resource_version: 1,
+            created: Time::EPOCH,
+            scheduler: "muster".into(),
+            group: None,
+            priority: 0,
+            node: None,
+            phase: PodPhase::Pending,
+            deleting: false,
+            gates: Vec::new(),
+            ask: Arc::default(),
+            held: None,
+            controller: None,
+            pinned_to_node: false,
+            malformed: None,
+        });
+        Pod { fact, ask: AskId(0), gang: None, place: Place::Nowhere, told: 0 }
+    }
+
+    #[test]
+    fn names_of_one_hash_are_told_apart() {
+        let mut pods = Pods::default();
+        let names = ["a", "b", "c"].map(|name| ObjectName::new("team", name));
+        let ids = ["a", "b", "c"].map(|name| pods.insert_hashed(7, pod(name)));
+        let found = |pods: &Pods| [0, 1, 2].map(|at| pods.find_hashed(7, &names[at]));
+        assert_eq!(found(&pods), ids.map(Some));
+        // Whoever is found by the hash goes first, then one that was crowded out.
+        pods.remove_hashed(7, ids[2]);
+        assert_eq!(found(&pods), [Some(ids[0]), Some(ids[1]), None]);
+        pods.remove_hashed(7, ids[0]);
+        assert_eq!(found(&pods), [None, Some(ids[1]), None]);
+        let again = pods.insert_hashed(7, pod("a"));
+        assert_eq!(found(&pods), [Some(again), Some(ids[1]), None]);
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn admits(
     match verdict {
         Some(verdict) => verdict.allowed.contains(node),
         None => {
-            let fact = cluster.nodes().get(node).fact.as_deref();
+            let fact = cluster.nodes().get(node).fact.as_ref();
             fact.is_some_and(|fact| crate::plugins::admits(ask, fact))
         }
     }

@@ -121,7 +121,7 @@ fn asks_of_seats(
 fn judge_node(cluster: &Cluster, seats: &[(NodeId, AskId)]) -> Result<(), Violation> {
     let node = cluster.nodes().get(seats[0].0);
     let closed = |because| Violation::NodeClosed { node: node.name.clone(), because };
-    let fact = node.fact.as_deref().ok_or_else(|| closed("its object does not exist"))?;
+    let fact = node.fact.as_ref().ok_or_else(|| closed("its object does not exist"))?;
     let mut previous = None;
     for (_, ask) in seats {
         if previous == Some(*ask) {
@@ -139,6 +139,9 @@ fn judge_node(cluster: &Cluster, seats: &[(NodeId, AskId)]) -> Result<(), Violat
     judge_amounts(cluster, fact, seats)
 }
 
+/// Sums by kind, of the kinds that a plan asks for on one node.
+type Sums = SmallVec<[(ResourceId, i128); 8]>;
+
 /// Recounts what runs on the node and what the plan adds, for each kind that the plan asks for.
 fn judge_amounts(
     cluster: &Cluster,
@@ -146,24 +149,26 @@ fn judge_amounts(
     seats: &[(NodeId, AskId)],
 ) -> Result<(), Violation> {
     let kind = |name: &str| cluster.resources().known(name).expect("asks make their kinds known");
-    let mut needed: SmallVec<[(ResourceId, i128); 8]> =
-        smallvec![(kind("pods"), seats.len() as i128)];
-    for (_, ask) in seats {
-        for (name, amount) in &cluster.ask(*ask).requests {
-            let resource = kind(name);
+    let mut needed: Sums = smallvec![(kind("pods"), seats.len() as i128)];
+    for equal in seats.chunk_by(|a, b| a.1 == b.1) {
+        for (name, amount) in &cluster.ask(equal[0].1).requests {
+            let (resource, sum) = (kind(name), i128::from(*amount) * equal.len() as i128);
             match needed.iter_mut().find(|(known, _)| *known == resource) {
-                Some((_, sum)) => *sum += i128::from(*amount),
-                None => needed.push((resource, i128::from(*amount))),
+                Some((_, needed)) => *needed += sum,
+                None => needed.push((resource, sum)),
             }
         }
     }
+    // Pods with one ask hold the same amounts in the same place; they mostly come together.
+    let (mut run, mut length): (&[(ResourceId, i64)], i128) = (&[], 0);
     for (_, held) in cluster.pods_on(seats[0].0) {
-        for (resource, amount) in held {
-            if let Some((_, sum)) = needed.iter_mut().find(|(known, _)| known == resource) {
-                *sum += i128::from(*amount);
-            }
+        if !std::ptr::eq(run, held) {
+            add_held(&mut needed, run, length);
+            (run, length) = (held, 0);
         }
+        length += 1;
     }
+    add_held(&mut needed, run, length);
     for (resource, sum) in needed {
         let name = cluster.resources().name(resource);
         let offered = fact.allocatable.iter().find(|(offered, _)| offered == name);
@@ -177,6 +182,15 @@ fn judge_amounts(
         }
     }
     Ok(())
+}
+
+/// Adds what so many pods hold that hold the same, as far as anybody asks for it.
+fn add_held(needed: &mut Sums, held: &[(ResourceId, i64)], pods: i128) {
+    for (resource, amount) in held {
+        if let Some((_, sum)) = needed.iter_mut().find(|(known, _)| known == resource) {
+            *sum += i128::from(*amount) * pods;
+        }
+    }
 }
 
 /// What in the node's object keeps the pod away, if anything does.

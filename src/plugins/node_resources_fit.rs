@@ -19,11 +19,13 @@ pub const RULE: Rule = Rule {
 };
 
 /// True if `node` has room for one pod.
+#[inline]
 pub fn fits(ask: &InternedAsk, cluster: &Cluster, node: NodeId) -> bool {
     cluster.load().fits(node, &ask.requests)
 }
 
 /// How many such pods `node` has room for.
+#[inline]
 pub fn seats(ask: &InternedAsk, cluster: &Cluster, node: NodeId) -> usize {
     usize::try_from(cluster.load().seats(node, &ask.requests)).expect("seats are never negative")
 }

@@ -102,6 +102,7 @@ impl Verdicts {
     }
 
     /// The verdict on `constraint`, made current by [`Self::refresh`].
+    #[inline]
     pub fn get(&self, constraint: ConstraintId) -> &Verdict {
         self.rows[constraint.index()]
             .as_deref()
@@ -109,6 +110,7 @@ impl Verdicts {
     }
 
     /// The verdict on `constraint` if it is at hand and current.
+    #[inline]
     pub fn current(&self, cluster: &Cluster, constraint: ConstraintId) -> Option<&Verdict> {
         let verdict = self.rows.get(constraint.index())?.as_deref()?;
         // The id may have been given to another constraint since.
