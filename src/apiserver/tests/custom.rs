@@ -151,6 +151,47 @@ fn status_is_apart_and_an_update_needs_a_version() {
 }
 
 #[test]
+fn a_definition_says_where_its_replica_counts_are() {
+    let scaled = |scale: Value| {
+        let mut definition = definition();
+        definition["spec"]["versions"][0]["subresources"]["scale"] = scale;
+        definition
+    };
+    let mut server = server();
+    let prefix = "CustomResourceDefinition.apiextensions.k8s.io \"podgroups.scheduling.x-k8s.io\" is invalid: ";
+    let field = "spec.versions[0].subresources.scale";
+    for (scale, message) in [
+        (
+            json!({"statusReplicasPath": ".status.running"}),
+            format!("{field}.specReplicasPath: Required value"),
+        ),
+        (
+            json!({"specReplicasPath": ".metadata.name", "statusReplicasPath": ".status.running"}),
+            format!(
+                "{field}.specReplicasPath: Invalid value: \".metadata.name\": should be a json path under .spec"
+            ),
+        ),
+        (
+            json!({"specReplicasPath": ".spec.minMember", "statusReplicasPath": ".status"}),
+            format!(
+                "{field}.statusReplicasPath: Invalid value: \".status\": should be a json path under .status"
+            ),
+        ),
+    ] {
+        let answer = refused(&mut server, "POST", DEFINITIONS, scaled(scale));
+        assert_eq!(answer, (422, format!("{prefix}{message}")));
+    }
+    let right =
+        json!({"specReplicasPath": ".spec.minMember", "statusReplicasPath": ".status.running"});
+    done(&mut server, "POST", DEFINITIONS, scaled(right));
+    done(&mut server, "POST", GROUPS, group("g", json!({"minMember": 2})));
+    let scale = format!("{GROUPS}/g/scale");
+    done(&mut server, "PUT", &scale, json!({"spec": {"replicas": 5}}));
+    let group = done(&mut server, "GET", &format!("{GROUPS}/g"), json!(null));
+    assert_eq!(group["spec"]["minMember"], 5);
+}
+
+#[test]
 fn a_definition_takes_its_objects_along() {
     let mut server = with_groups();
     done(&mut server, "POST", GROUPS, group("g", json!({"minMember": 2})));

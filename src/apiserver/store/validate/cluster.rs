@@ -202,6 +202,9 @@ pub(crate) fn custom_resource_definition(new: &Value, old: Option<&Value>) -> Ve
                 "schemas are required",
             ));
         }
+        if let Some(scale) = version.pointer("/subresources/scale") {
+            check_scale(scale, &format!("spec.versions[{index}].subresources.scale"), &mut errors);
+        }
     }
     for field in ["group", "scope"] {
         let pointer = format!("/spec/{field}");
@@ -211,4 +214,29 @@ pub(crate) fn custom_resource_definition(new: &Value, old: Option<&Value>) -> Ve
         }
     }
     errors
+}
+
+/// Checks where a custom kind says that its replica counts are: whoever scales writes there.
+fn check_scale(scale: &Value, field: &str, errors: &mut Vec<FieldError>) {
+    for (key, part) in [("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")] {
+        let path = text(scale, key);
+        if path.is_empty() {
+            errors.push(FieldError::required(format!("{field}.{key}"), ""));
+        } else if !is_below(path, part) {
+            let why = format!("should be a json path under {part}");
+            errors.push(FieldError::invalid(format!("{field}.{key}"), path, why));
+        }
+    }
+    let path = text(scale, "labelSelectorPath");
+    if !path.is_empty() && ![".spec", ".status"].iter().any(|part| is_below(path, part)) {
+        let why = "should be a json path under either .status or .spec";
+        errors.push(FieldError::invalid(format!("{field}.labelSelectorPath"), path, why));
+    }
+}
+
+/// True for a path to a field below `part`, such as `.spec.replicas` below `.spec`.
+fn is_below(path: &str, part: &str) -> bool {
+    path.strip_prefix(part).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| {
+        !rest.is_empty() && rest.split('.').all(|name| !name.is_empty() && !name.contains('/'))
+    })
 }
