@@ -60,8 +60,13 @@ impl Line {
             self.traffic.count(|counts| *counts.watches_slowed.entry(self.kind).or_default() += 1);
             tokio::time::sleep(pause).await;
         }
-        // The server sends the head at once, also where nothing changes for long.
-        let response = self.within("start of the watch", self.inner.send(request)).await??;
+        let start = async {
+            // The server sends the head at once, also where nothing changes for long.
+            let response = self.inner.send(request).await?;
+            // A refusal has an end, which kube would await for ever.
+            if response.status().is_success() { Ok(response) } else { whole(response).await }
+        };
+        let response = self.within("start of the watch", start).await??;
         if response.status().is_success() && self.traffic.watch_stands(self.kind) {
             info!(kind = self.kind.as_str(), "the watch works again");
         }
@@ -70,11 +75,7 @@ impl Line {
 
     /// One page, whole.
     async fn page(&self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
-        let page = async {
-            let (head, body) = self.inner.send(request).await?.into_parts();
-            let bytes = body.collect().await?.to_bytes();
-            Ok(Response::from_parts(head, Body::from(bytes)))
-        };
+        let page = async { whole(self.inner.send(request).await?).await };
         self.within("page of the list", page).await?
     }
 
@@ -84,6 +85,13 @@ impl Line {
             .await
             .map_err(|_| format!("no {what} within {} s", limit.as_secs_f32()).into())
     }
+}
+
+/// The response with a body that has come to its end.
+async fn whole(response: Response<Body>) -> Result<Response<Body>, BoxError> {
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await?.to_bytes();
+    Ok(Response::from_parts(head, Body::from(bytes)))
 }
 
 fn is_watch(request: &Request<Body>) -> bool {
@@ -125,6 +133,7 @@ mod tests {
     use kube::Client;
     use kube::client::Body;
     use tokio::time::Instant;
+    use tower::BoxError;
 
     use super::{PAUSE_MAX, Pacing, over};
     use crate::kubernetes::traffic::Traffic;
@@ -174,6 +183,22 @@ mod tests {
             let body = answer.into_body().collect().await.expect("a body").to_bytes();
             assert_eq!(&body[..], b"{}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_never_ends_is_given_up() {
+        let answer = |_: Request<Body>| async {
+            let silence = axum::body::Body::from_stream(futures::stream::pending::<
+                Result<String, BoxError>,
+            >());
+            let refusal = Response::builder().status(500).body(silence).expect("it is valid");
+            Ok::<_, BoxError>(refusal)
+        };
+        let server = Client::new(tower::service_fn(answer), "default");
+        let traffic = Arc::new(Traffic::default());
+        let line = over(server, Kind::Pod, Duration::from_secs(5), traffic);
+        let error = line.send(get("/api/v1/pods?watch=true")).await.expect_err("it never ends");
+        assert!(error.to_string().contains("within 5 s"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
