@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use serde_json::json;
 
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::faults;
 use crate::apiserver::store::faults::FaultEffect;
 use crate::apiserver::store::faults::Faults;
+use crate::apiserver::store::json;
 use crate::apiserver::store::listing;
 use crate::apiserver::store::listing::Listing;
 use crate::apiserver::store::patch::PatchKind;
@@ -26,6 +26,7 @@ use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::shelf::Shelves;
 use crate::apiserver::store::state::Call;
 use crate::apiserver::store::state::Effect;
+use crate::apiserver::store::state::Ownership;
 use crate::apiserver::store::state::Payload;
 use crate::apiserver::store::state::Settings;
 use crate::apiserver::store::state::State;
@@ -214,8 +215,10 @@ impl Server {
             request,
             persistence: request.persistence()?,
             validation: request.field_validation()?,
+            ownership: Ownership::Derived,
         };
         let Incoming { content_type, payload, .. } = incoming;
+        let payload = if is_yaml(content_type) { from_yaml(payload)? } else { payload };
         let answer = match request.verb {
             Verb::Get => return self.read(request),
             Verb::List => {
@@ -229,11 +232,11 @@ impl Server {
                 return Ok(Answer::plain(Body::Events(watch.poll(&self.state.shelves))));
             }
             Verb::Create => {
-                check_media_type(content_type)?;
+                check_media_type(request, content_type)?;
                 self.create_at(&call, payload)
             }
             Verb::Update => {
-                check_media_type(content_type)?;
+                check_media_type(request, content_type)?;
                 match request.subresource {
                     Some(Subresource::Scale) => self.state.update_scale(&call, payload),
                     Some(Subresource::Finalize) => self.state.update(&call, payload),
@@ -243,8 +246,13 @@ impl Server {
                 .and_then(|written| answer_write(request, written))
             }
             Verb::Patch => {
-                let kind = PatchKind::accepted(&request.resource, content_type)?;
-                let written = self.state.patch(&call, kind, payload);
+                let kind = PatchKind::accepted(request, content_type)?;
+                let written = match kind {
+                    PatchKind::Apply => self.state.apply(&call, payload),
+                    PatchKind::Json | PatchKind::Merge | PatchKind::Strategic => {
+                        self.state.patch(&call, kind, payload)
+                    }
+                };
                 written.and_then(|written| answer_write(request, written))
             }
             Verb::Delete => {
@@ -266,9 +274,14 @@ impl Server {
         let request = call.request;
         let binds = request.subresource == Some(Subresource::Binding)
             || request.resource.is("", "bindings");
-        if binds {
-            self.state.bind(call, payload)?;
-            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+        let evicts = request.subresource == Some(Subresource::Eviction);
+        if binds || evicts {
+            if binds {
+                self.state.bind(call, payload)?;
+            } else {
+                self.state.evict(call, payload)?;
+            }
+            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
             return Ok(Answer { code: 201, warnings: Vec::new(), body: Body::Document(status) });
         }
         answer_write(request, self.state.create(call, payload)?)
@@ -419,12 +432,33 @@ impl Server {
     }
 }
 
-fn check_media_type(content_type: &str) -> Result<(), Failure> {
+/// The media types of bodies; custom kinds have no protobuf.
+const BODIES: [&str; 3] =
+    ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+
+fn check_media_type(request: &Request, content_type: &str) -> Result<(), Failure> {
     let named = content_type.split(';').next().unwrap_or_default().trim();
-    if matches!(named, "" | "application/json" | "*/*") {
+    if matches!(named, "" | "application/json" | "*/*") || is_yaml(content_type) {
         return Ok(());
     }
-    Err(Failure::unsupported_media_type(&["application/json"]))
+    let known = if request.resource.custom().is_some() { &BODIES[..2] } else { &BODIES[..] };
+    Err(Failure::unsupported_media_type(known))
+}
+
+fn is_yaml(content_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or_default().trim() == "application/yaml"
+}
+
+/// A body in YAML as the value that it is.
+fn from_yaml(payload: Payload<'_>) -> Result<Payload<'_>, Failure> {
+    match payload {
+        Payload::Text(text) => json::parse_yaml(text).map(Payload::Json).map_err(|why| {
+            Failure::bad_request(format!(
+                "the object provided is unrecognized: error converting YAML to JSON: {why}"
+            ))
+        }),
+        payload @ (Payload::Empty | Payload::Json(_)) => Ok(payload),
+    }
 }
 
 fn answer_write(request: &Request, written: Written) -> Result<Answer, Failure> {
@@ -452,18 +486,16 @@ fn answer_delete(request: &Request, written: Written) -> Answer {
     let resource = &request.resource;
     let finished = written.effect == Effect::Removed && !resource.is("", "pods");
     if !finished {
-        return Answer::plain(Body::Object(Shown {
-            resource: Arc::clone(resource),
-            object: written.object,
-        }));
+        let shown = Shown { resource: Arc::clone(resource), object: written.object };
+        return Answer { warnings: written.warnings, ..Answer::plain(Body::Object(shown)) };
     }
-    let mut details = json!({"name": written.object.own_name()});
+    let mut details = serde_json::json!({"name": written.object.own_name()});
     if !resource.group.is_empty() {
         details["group"] = (*resource.group).into();
     }
     details["kind"] = (*resource.plural).into();
     details["uid"] = written.object.uid().into();
-    Answer::plain(Body::Document(json!({
+    Answer::plain(Body::Document(serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
     })))
 }

@@ -57,6 +57,27 @@ impl Quantity {
         Ok(Self { nanos: if negative { -magnitude } else { magnitude } })
     }
 
+    /// A text in its canonical form, as API servers write quantities: no fraction, the largest suffix of
+    /// its kind (binary, decimal, or exponent) that loses nothing. `None` if it is no quantity.
+    pub fn canonical(text: &str) -> Option<String> {
+        let Self { nanos } = Self::parse(text).ok()?;
+        let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        if suffix.ends_with('i') && nanos.abs() >= 1024 * NANO && nanos % NANO == 0 {
+            const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+            let (number, power) = without_factor(nanos / NANO, 1024, BINARY.len() - 1);
+            return Some(format!("{number}{}", BINARY[power]));
+        }
+        const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+        let (number, power) = without_factor(nanos, 1000, DECIMAL.len() - 1);
+        let has_exponent = suffix.len() > 1 && suffix.starts_with(['e', 'E']);
+        Some(match (number, 3 * (power as i64 - 3)) {
+            (0, _) => "0".to_owned(),
+            (number, 0) => number.to_string(),
+            (number, exponent) if has_exponent => format!("{number}e{exponent}"),
+            (number, _) => format!("{number}{}", DECIMAL[power]),
+        })
+    }
+
     /// `units` whole units.
     pub const fn whole(units: i64) -> Self {
         Self { nanos: units as i128 * NANO }
@@ -90,6 +111,16 @@ impl Add for Quantity {
     fn add(self, other: Self) -> Self {
         Self { nanos: self.nanos.saturating_add(other.nanos).clamp(-LARGEST, LARGEST) }
     }
+}
+
+/// `number` divided by `factor` for as long as nothing is lost, `most` times at most, and how often.
+fn without_factor(mut number: i128, factor: i128, most: usize) -> (i128, usize) {
+    let mut times = 0;
+    while number != 0 && number % factor == 0 && times < most {
+        number /= factor;
+        times += 1;
+    }
+    (number, times)
 }
 
 /// What a suffix multiplies by: powers of two and of ten.
@@ -277,5 +308,32 @@ mod tests {
         let most = Quantity::parse("8Ei").expect("a quantity");
         assert_eq!((most + most).ceil(), i64::MAX);
         assert_eq!((most + most).milli_ceil(), i64::MAX);
+    }
+
+    #[test]
+    fn the_canonical_form_loses_nothing_and_has_no_fraction() {
+        for (text, canonical) in [
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            ("1.5", "1500m"),
+            ("1000", "1k"),
+            ("128000", "128k"),
+            ("0", "0"),
+            ("0Gi", "0"),
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("512Ki", "512Ki"),
+            ("0.5Ki", "512"),
+            ("0.1Gi", "107374182400m"),
+            ("1e3", "1e3"),
+            ("1500e0", "1500"),
+            ("1E", "1E"),
+            ("-2000", "-2k"),
+            ("+3", "3"),
+            ("100n", "100n"),
+        ] {
+            assert_eq!(Quantity::canonical(text).as_deref(), Some(canonical), "{text}");
+        }
+        assert_eq!(Quantity::canonical("much"), None);
     }
 }

@@ -4,6 +4,7 @@
 
 mod playing;
 
+mod applying;
 mod changing;
 mod deleting;
 mod reading;

@@ -4,6 +4,7 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::apiserver::store::apply;
 use crate::apiserver::store::defaults;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
@@ -46,6 +47,7 @@ impl State {
         Self::settle_namespace(request, &mut object)?;
         self.check_namespace(request, &object)?;
         self.name(&mut object, request)?;
+        let managers = apply::settled_managers(call, &object);
         self.stamp_new(resource, &mut object, call.now);
         reset_status(request, &mut object);
         match &resource.form {
@@ -62,6 +64,14 @@ impl State {
             return Err(resource.subject().already_exists(&name));
         }
         self.before_keeping(call, &mut object, None)?;
+        match managers {
+            Value::Null => apply::record_owners(call, &mut object, None),
+            settled @ (Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_)) => object["metadata"]["managedFields"] = settled,
+        }
         let object = self.keep(call, object, None);
         self.after_keeping(call, &object);
         Ok(Written { object, effect: Effect::Created, warnings })

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
+use crate::apiserver::store::decode::Decode;
 use crate::apiserver::store::decode::Place;
 use crate::apiserver::store::decode::Step;
-use crate::apiserver::store::decode::as_type;
 use crate::apiserver::store::failure::FieldError;
 use crate::apiserver::store::kinds::selectable_field;
 use crate::apiserver::store::resource::Form;
@@ -63,7 +63,7 @@ impl Custom {
     pub fn prune(&self, object: &mut Value) -> Result<Vec<Place>, String> {
         let mut unknown = Vec::new();
         if let Some(metadata) = object.get("metadata") {
-            for mut place in as_type::<ObjectMeta>(metadata)? {
+            for mut place in Decode::of::<ObjectMeta>().read(metadata)? {
                 place.0.insert(0, Step::Key("metadata".to_owned()));
                 place.cut_from(object);
                 unknown.push(place);
@@ -95,6 +95,11 @@ impl Custom {
         let mut errors = Vec::new();
         self.schema.check(object, "", &mut errors);
         errors
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Where the replica counts are, if the kind has `/scale`.

@@ -1,12 +1,17 @@
 //! Reads an object's JSON as its built-in type, to find what a typed API server would find:
 //! fields of the wrong type, and fields that the type does not have.
 //! The object itself stays JSON; unknown fields are cut from it, as upstream drops them.
+//! The same reader tells the structure of a type.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use serde_json::Error;
 use serde_json::Value;
 
+use crate::apiserver::store::structure::Opaque;
+use crate::apiserver::store::structure::Structure;
+use crate::apiserver::store::tracked::Source;
 use crate::apiserver::store::tracked::Track;
 use crate::apiserver::store::tracked::Tracked;
 
@@ -63,32 +68,50 @@ impl Place {
     }
 }
 
-/// Reads a value as a type; gives the places of unknown fields.
-///
-/// # Errors
-/// The text of a Go decoder for a field of the wrong type.
-pub type Decode = fn(&Value) -> Result<Vec<Place>, String>;
+/// A built-in type as a reader: of values, and of itself.
+#[derive(Clone, Copy)]
+pub struct Decode(fn(Tracked<'_, '_>) -> Result<(), Error>);
 
-/// A [`Decode`] for `T`.
-///
-/// # Errors
-/// When a field has a type that `T` cannot hold.
-pub fn as_type<T: DeserializeOwned>(object: &Value) -> Result<Vec<Place>, String> {
-    let track = Track::default();
-    let read = T::deserialize(Tracked { value: object, track: &track });
-    let (unknown, last) = track.into_parts();
-    match read {
-        Ok(_) => Ok(unknown),
-        Err(error) => Err(wrong_type(object, &last, &error.to_string())),
+impl fmt::Debug for Decode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decode")
     }
 }
 
-/// A [`Decode`] for kinds whose fields are not checked.
-///
-/// # Errors
-/// Never.
-pub fn anything(_: &Value) -> Result<Vec<Place>, String> {
-    Ok(Vec::new())
+impl Decode {
+    /// The reader for `T`.
+    pub const fn of<T: DeserializeOwned>() -> Self {
+        Self(|tracked| T::deserialize(tracked).map(|_| ()))
+    }
+
+    /// Reads an object; gives the places of fields that the type does not have.
+    ///
+    /// # Errors
+    /// The text of a Go decoder for a field of the wrong type.
+    pub fn read(self, object: &Value) -> Result<Vec<Place>, String> {
+        let track = Track::default();
+        let read = (self.0)(Tracked { source: Source::Json(object), track: &track });
+        let (unknown, last) = track.into_parts();
+        read.map(|()| unknown).map_err(|error| wrong_type(object, &last, &error.to_string()))
+    }
+
+    /// What the type looks like.
+    pub fn structure(self) -> Structure {
+        let mut opaque = Opaque::default();
+        // A field that accepts no stand-in ends the look; the next one passes over it.
+        loop {
+            let track = Track::for_looking(opaque);
+            let looked = (self.0)(Tracked { source: Source::Look(""), track: &track });
+            let (structure, last) = track.into_structure();
+            match (looked, last) {
+                (Ok(()), _) | (Err(_), None) => return structure,
+                (Err(_), Some(last)) => {
+                    opaque = structure.opaque;
+                    opaque.insert(last);
+                }
+            }
+        }
+    }
 }
 
 /// Words a type error as Go's decoder does: what was found, where, and what belongs there.

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::apiserver::store::hooks::CUSTOM_CLEANUP;
 use crate::apiserver::store::removal::DeleteOptions;
 use crate::apiserver::store::removal::FOREGROUND;
+use crate::apiserver::store::removal::ORPHAN;
+use crate::apiserver::store::removal::Propagation;
 use crate::apiserver::store::request::FieldValidation;
 use crate::apiserver::store::request::Parameters;
 use crate::apiserver::store::request::Persistence;
@@ -23,6 +25,7 @@ use crate::apiserver::store::resource::Verbs;
 use crate::apiserver::store::resource::View;
 use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::state::Call;
+use crate::apiserver::store::state::Ownership;
 use crate::apiserver::store::state::State;
 use crate::apiserver::store::update::deletion_is_complete;
 use crate::base::names::Name;
@@ -80,7 +83,7 @@ impl State {
         let held =
             object.owners().iter().any(|owner| **owner != *gone && self.shelves.has_uid(owner));
         if !held && !object.is_terminating() {
-            self.delete_in_background(shelf, &object, now);
+            self.collect(shelf, &object, Propagation::Background, now);
         }
     }
 
@@ -94,12 +97,12 @@ impl State {
             let unowned =
                 !owners.is_empty() && !owners.iter().any(|owner| self.shelves.has_uid(owner));
             if unowned && !object.is_terminating() {
-                self.delete_in_background(shelf, &object, now);
+                self.collect(shelf, &object, Propagation::Background, now);
             }
         }
     }
 
-    fn delete_in_background(&mut self, shelf: ShelfId, object: &Object, now: Time) {
+    fn collect(&mut self, shelf: ShelfId, object: &Object, propagation: Propagation, now: Time) {
         let Some(resource) = self.keeper(shelf) else { return };
         let request = Request {
             verb: Verb::Delete,
@@ -114,8 +117,13 @@ impl State {
             request: &request,
             persistence: Persistence::Kept,
             validation: FieldValidation::Ignore,
+            ownership: Ownership::Derived,
         };
-        let options = DeleteOptions { uid: object.uid().to_owned(), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            uid: object.uid().to_owned(),
+            propagation: Some(propagation),
+            ..DeleteOptions::default()
+        };
         let deleted = self.delete(&call, &options);
         debug_assert!(deleted.is_ok(), "the object was just read: {deleted:?}");
     }
@@ -129,36 +137,30 @@ impl State {
             .cloned()
     }
 
-    /// True if an object names `owner` as one that must outlive it.
-    pub(super) fn has_blocking_dependents(&self, owner: &str) -> bool {
-        !self.shelves.dependents(owner).is_empty()
+    /// Takes the reference to `owner` out of one of its dependents.
+    fn disown(&mut self, shelf: ShelfId, dependent: &Object, owner: &str) {
+        let mut value = Value::clone(&dependent.value());
+        let references =
+            value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut);
+        if let Some(references) = references {
+            references.retain(|reference| reference.get("uid").is_none_or(|uid| uid != owner));
+            let is_empty = references.is_empty();
+            if let Some(metadata) =
+                value.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| is_empty)
+            {
+                metadata.shift_remove("ownerReferences");
+            }
+        }
+        self.shelves.put(shelf, value);
     }
 
-    /// Takes the reference to `owner` out of its dependents.
-    pub(super) fn orphan_dependents(&mut self, call: &Call<'_>, owner: &Object) {
-        match call.persistence {
-            Persistence::DryRun => return,
-            Persistence::Kept => {}
-        }
-        for (shelf, name) in self.shelves.dependents(owner.uid()) {
-            let Some(dependent) = self.shelves.shelf(shelf).get(&name.namespace, &name.name) else {
-                continue;
-            };
-            let mut value = Value::clone(&dependent.value());
-            if let Some(references) =
-                value.pointer_mut("/metadata/ownerReferences").and_then(Value::as_array_mut)
-            {
-                references.retain(|reference| {
-                    reference.get("uid").and_then(Value::as_str) != Some(owner.uid())
-                });
-                if references.is_empty()
-                    && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
-                {
-                    metadata.shift_remove("ownerReferences");
-                }
-            }
-            self.shelves.put(shelf, value);
-        }
+    /// The objects that name `owner` as theirs.
+    fn dependents_of(&self, owner: &str) -> Vec<(ShelfId, Object)> {
+        let found = |(shelf, name): (ShelfId, ObjectName)| {
+            let object = self.shelves.shelf(shelf).get(&name.namespace, &name.name)?;
+            Some((shelf, Arc::clone(object)))
+        };
+        self.shelves.dependents(owner).into_iter().filter_map(found).collect()
     }
 
     fn empty_namespaces(&mut self, now: Time) {
@@ -170,7 +172,7 @@ impl State {
                     self.shelves.shelf(resource.shelf).iter(Some(&namespace)).cloned().collect();
                 for object in objects {
                     if !object.is_terminating() {
-                        self.delete_in_background(resource.shelf, &object, now);
+                        self.collect(resource.shelf, &object, Propagation::Background, now);
                     }
                 }
                 left |= self.shelves.shelf(resource.shelf).iter(Some(&namespace)).next().is_some();
@@ -212,7 +214,12 @@ impl State {
             };
             let value = object.value();
             let finalizers = value.pointer("/metadata/finalizers").and_then(Value::as_array);
-            if finalizers.into_iter().flatten().any(|finalizer| finalizer == FOREGROUND) {
+            let has = |name| finalizers.into_iter().flatten().any(|finalizer| finalizer == name);
+            if has(ORPHAN) {
+                for (shelf, dependent) in self.dependents_of(object.uid()) {
+                    self.disown(shelf, &dependent, object.uid());
+                }
+            } else if has(FOREGROUND) {
                 self.delete_dependents(object.uid(), now);
             }
             self.delete_instances(&object, now);
@@ -240,7 +247,7 @@ impl State {
     pub(super) fn note_waiting(&mut self, shelf: ShelfId, object: &Object) {
         let value = object.value();
         let finalizers = value.pointer("/metadata/finalizers").and_then(Value::as_array);
-        let ours = [FOREGROUND, POD_GROUP_PROTECTION, CUSTOM_CLEANUP];
+        let ours = [FOREGROUND, ORPHAN, POD_GROUP_PROTECTION, CUSTOM_CLEANUP];
         if finalizers
             .into_iter()
             .flatten()
@@ -264,19 +271,34 @@ impl State {
         }
     }
 
+    /// Deletes the dependents that an owner in foreground deletion waits for; one that somebody else owns
+    /// too only forgets this owner. Those with dependents of their own go after them.
     fn delete_dependents(&mut self, owner: &str, now: Time) {
-        for (shelf, name) in self.shelves.dependents(owner) {
-            let found = self.shelves.shelf(shelf).get(&name.namespace, &name.name).cloned();
-            if let Some(dependent) = found.filter(|dependent| !dependent.is_terminating()) {
-                self.delete_in_background(shelf, &dependent, now);
+        for (shelf, dependent) in self.dependents_of(owner) {
+            if dependent.is_terminating() || !blocks(&dependent, owner) {
+                continue;
             }
+            let mut others = dependent.owners().iter().filter(|other| ***other != *owner);
+            let is_held = others.any(|other| self.shelves.has_uid(other));
+            if is_held {
+                self.disown(shelf, &dependent, owner);
+                continue;
+            }
+            let has_own = !self.shelves.dependents(dependent.uid()).is_empty();
+            let propagation =
+                if has_own { Propagation::Foreground } else { Propagation::Background };
+            self.collect(shelf, &dependent, propagation, now);
         }
     }
 
     /// True if a finalizer is another's, or what it waits for is still there.
     fn still_holds(&self, finalizer: &Value, object: &Object) -> bool {
         match finalizer.as_str() {
-            Some(FOREGROUND) => !self.shelves.dependents(object.uid()).is_empty(),
+            Some(FOREGROUND) => {
+                let owner = object.uid();
+                self.dependents_of(owner).iter().any(|(_, dependent)| blocks(dependent, owner))
+            }
+            Some(ORPHAN) => false,
             Some(CUSTOM_CLEANUP) => {
                 self.instances(object).is_some_and(|(_, left)| !left.is_empty())
             }
@@ -296,7 +318,7 @@ impl State {
     fn delete_instances(&mut self, definition: &Object, now: Time) {
         let Some((shelf, objects)) = self.instances(definition) else { return };
         for object in objects.iter().filter(|object| !object.is_terminating()) {
-            self.delete_in_background(shelf, object, now);
+            self.collect(shelf, object, Propagation::Background, now);
         }
     }
 
@@ -310,6 +332,16 @@ impl State {
         };
         self.shelves.shelf(pods.shelf).iter(Some(group.namespace())).any(|pod| member(&pod))
     }
+}
+
+/// True if an object says that this owner must not go before it.
+fn blocks(dependent: &Object, owner: &str) -> bool {
+    let value = dependent.value();
+    let references = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    references.into_iter().flatten().any(|reference| {
+        reference.get("uid").is_some_and(|uid| uid == owner)
+            && reference.get("blockOwnerDeletion") == Some(&Value::Bool(true))
+    })
 }
 
 /// When an event was last seen.

@@ -29,6 +29,20 @@ pub fn parse(text: &[u8]) -> Result<(Value, Vec<Place>), String> {
     Ok((value, notes.repeated.into_inner()))
 }
 
+/// Parses `text` as YAML, which JSON is too.
+///
+/// # Errors
+/// When the text is no single YAML document, or is nested or repeated too deeply; the parser's words.
+pub fn parse_yaml(text: &[u8]) -> Result<Value, String> {
+    // Most clients send JSON, and its parser is many times faster.
+    if let Ok(value) = serde_json::from_slice(text) {
+        return Ok(value);
+    }
+    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
 #[derive(Default)]
 struct Notes {
     here: RefCell<Vec<Step>>,

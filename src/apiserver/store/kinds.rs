@@ -2,6 +2,8 @@
 //! if it has any, are functions that the row names.
 //! Shelves are shared where a kind has two forms (events).
 
+use std::sync::OnceLock;
+
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::authorization::v1 as authorization;
 use k8s_openapi::api::batch::v1 as batch;
@@ -16,7 +18,6 @@ use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 
 use crate::apiserver::store::decode::Decode;
-use crate::apiserver::store::decode::as_type;
 use crate::apiserver::store::defaults;
 use crate::apiserver::store::resource::BuiltIn;
 use crate::apiserver::store::resource::Catalog;
@@ -60,59 +61,59 @@ struct Row {
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
-    row("v1", "bindings", "Binding", "", Namespaced, &[], Absent, as_type::<core::Binding>),
-    row("v1", "configmaps", "ConfigMap", "cm", Namespaced, &[], Absent, as_type::<core::ConfigMap>),
-    row("v1", "endpoints", "Endpoints", "ep", Namespaced, &[], Absent, as_type::<core::Endpoints>),
-    row("v1", "events", "Event", "ev", Namespaced, &[], Absent, as_type::<core::Event>),
-    row("v1", "limitranges", "LimitRange", "limits", Namespaced, &[], Absent, as_type::<core::LimitRange>),
-    row("v1", "namespaces", "Namespace", "ns", Cluster, &[Status, Finalize], Absent, as_type::<core::Namespace>)
+    row("v1", "bindings", "Binding", "", Namespaced, &[], Absent, Decode::of::<core::Binding>()),
+    row("v1", "configmaps", "ConfigMap", "cm", Namespaced, &[], Absent, Decode::of::<core::ConfigMap>()),
+    row("v1", "endpoints", "Endpoints", "ep", Namespaced, &[], Absent, Decode::of::<core::Endpoints>()),
+    row("v1", "events", "Event", "ev", Namespaced, &[], Absent, Decode::of::<core::Event>()),
+    row("v1", "limitranges", "LimitRange", "limits", Namespaced, &[], Absent, Decode::of::<core::LimitRange>()),
+    row("v1", "namespaces", "Namespace", "ns", Cluster, &[Status, Finalize], Absent, Decode::of::<core::Namespace>())
         .rules(defaults::namespace, validate::nothing),
-    row("v1", "nodes", "Node", "no", Cluster, &[Status], Absent, as_type::<core::Node>)
+    row("v1", "nodes", "Node", "no", Cluster, &[Status], Absent, Decode::of::<core::Node>())
         .rules(defaults::node, validate::node),
-    row("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", Namespaced, &[Status], Absent, as_type::<core::PersistentVolumeClaim>)
+    row("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", Namespaced, &[Status], Absent, Decode::of::<core::PersistentVolumeClaim>())
         .rules(defaults::claim, validate::nothing),
-    row("v1", "persistentvolumes", "PersistentVolume", "pv", Cluster, &[Status], Absent, as_type::<core::PersistentVolume>)
+    row("v1", "persistentvolumes", "PersistentVolume", "pv", Cluster, &[Status], Absent, Decode::of::<core::PersistentVolume>())
         .rules(defaults::volume, validate::nothing),
-    row("v1", "pods", "Pod", "po|all", Namespaced, &[Status, Binding, Eviction], Counted, as_type::<core::Pod>)
+    row("v1", "pods", "Pod", "po|all", Namespaced, &[Status, Binding, Eviction], Counted, Decode::of::<core::Pod>())
         .rules(defaults::pod, validate::pod),
-    row("v1", "podtemplates", "PodTemplate", "", Namespaced, &[], Counted, as_type::<core::PodTemplate>),
-    row("v1", "replicationcontrollers", "ReplicationController", "rc|all", Namespaced, &[Status, Scale], Counted, as_type::<core::ReplicationController>),
-    row("v1", "resourcequotas", "ResourceQuota", "quota", Namespaced, &[Status], Absent, as_type::<core::ResourceQuota>),
-    row("v1", "secrets", "Secret", "", Namespaced, &[], Absent, as_type::<core::Secret>),
-    row("v1", "serviceaccounts", "ServiceAccount", "sa", Namespaced, &[], Absent, as_type::<core::ServiceAccount>),
-    row("v1", "services", "Service", "svc|all", Namespaced, &[Status], Absent, as_type::<core::Service>)
+    row("v1", "podtemplates", "PodTemplate", "", Namespaced, &[], Counted, Decode::of::<core::PodTemplate>()),
+    row("v1", "replicationcontrollers", "ReplicationController", "rc|all", Namespaced, &[Status, Scale], Counted, Decode::of::<core::ReplicationController>()),
+    row("v1", "resourcequotas", "ResourceQuota", "quota", Namespaced, &[Status], Absent, Decode::of::<core::ResourceQuota>()),
+    row("v1", "secrets", "Secret", "", Namespaced, &[], Absent, Decode::of::<core::Secret>()),
+    row("v1", "serviceaccounts", "ServiceAccount", "sa", Namespaced, &[], Absent, Decode::of::<core::ServiceAccount>()),
+    row("v1", "services", "Service", "svc|all", Namespaced, &[Status], Absent, Decode::of::<core::Service>())
         .rules(defaults::service, validate::nothing),
-    row("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", "crd,crds|api-extensions", Cluster, &[Status], Counted, as_type::<apiextensions::CustomResourceDefinition>)
+    row("apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", "crd,crds|api-extensions", Cluster, &[Status], Counted, Decode::of::<apiextensions::CustomResourceDefinition>())
         .rules(defaults::custom_resource_definition, validate::custom_resource_definition),
-    row("apps/v1", "controllerrevisions", "ControllerRevision", "", Namespaced, &[], Absent, as_type::<apps::ControllerRevision>),
-    row("apps/v1", "daemonsets", "DaemonSet", "ds|all", Namespaced, &[Status], Counted, as_type::<apps::DaemonSet>)
+    row("apps/v1", "controllerrevisions", "ControllerRevision", "", Namespaced, &[], Absent, Decode::of::<apps::ControllerRevision>()),
+    row("apps/v1", "daemonsets", "DaemonSet", "ds|all", Namespaced, &[Status], Counted, Decode::of::<apps::DaemonSet>())
         .rules(defaults::daemon_set, validate::daemon_set),
-    row("apps/v1", "deployments", "Deployment", "deploy|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::Deployment>)
+    row("apps/v1", "deployments", "Deployment", "deploy|all", Namespaced, &[Status, Scale], Counted, Decode::of::<apps::Deployment>())
         .rules(defaults::deployment, validate::deployment),
-    row("apps/v1", "replicasets", "ReplicaSet", "rs|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::ReplicaSet>)
+    row("apps/v1", "replicasets", "ReplicaSet", "rs|all", Namespaced, &[Status, Scale], Counted, Decode::of::<apps::ReplicaSet>())
         .rules(defaults::replica_set, validate::replica_set),
-    row("apps/v1", "statefulsets", "StatefulSet", "sts|all", Namespaced, &[Status, Scale], Counted, as_type::<apps::StatefulSet>)
+    row("apps/v1", "statefulsets", "StatefulSet", "sts|all", Namespaced, &[Status, Scale], Counted, Decode::of::<apps::StatefulSet>())
         .rules(defaults::stateful_set, validate::stateful_set),
-    row("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", Cluster, &[], Absent, as_type::<authorization::SelfSubjectAccessReview>),
-    row("authorization.k8s.io/v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", "", Cluster, &[], Absent, as_type::<authorization::SelfSubjectRulesReview>),
-    row("batch/v1", "cronjobs", "CronJob", "cj|all", Namespaced, &[Status], Counted, as_type::<batch::CronJob>),
-    row("batch/v1", "jobs", "Job", "|all", Namespaced, &[Status], Counted, as_type::<batch::Job>)
+    row("authorization.k8s.io/v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", Cluster, &[], Absent, Decode::of::<authorization::SelfSubjectAccessReview>()),
+    row("authorization.k8s.io/v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", "", Cluster, &[], Absent, Decode::of::<authorization::SelfSubjectRulesReview>()),
+    row("batch/v1", "cronjobs", "CronJob", "cj|all", Namespaced, &[Status], Counted, Decode::of::<batch::CronJob>()),
+    row("batch/v1", "jobs", "Job", "|all", Namespaced, &[Status], Counted, Decode::of::<batch::Job>())
         .rules(defaults::job, validate::job),
-    row("coordination.k8s.io/v1", "leases", "Lease", "", Namespaced, &[], Absent, as_type::<coordination::Lease>),
-    row("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", "", Namespaced, &[], Counted, as_type::<discovery::EndpointSlice>),
-    row("events.k8s.io/v1", "events", "Event", "ev", Namespaced, &[], Absent, as_type::<events::Event>),
-    row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, &[Status], Counted, as_type::<policy::PodDisruptionBudget>),
-    row("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc", Cluster, &[], Counted, as_type::<scheduling::PriorityClass>)
+    row("coordination.k8s.io/v1", "leases", "Lease", "", Namespaced, &[], Absent, Decode::of::<coordination::Lease>()),
+    row("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", "", Namespaced, &[], Counted, Decode::of::<discovery::EndpointSlice>()),
+    row("events.k8s.io/v1", "events", "Event", "ev", Namespaced, &[], Absent, Decode::of::<events::Event>()),
+    row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, &[Status], Counted, Decode::of::<policy::PodDisruptionBudget>()),
+    row("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc", Cluster, &[], Counted, Decode::of::<scheduling::PriorityClass>())
         .rules(defaults::priority_class, validate::priority_class),
-    row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Counted, as_type::<scheduling_beta::PodGroup>)
+    row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Counted, Decode::of::<scheduling_beta::PodGroup>())
         .rules(defaults::pod_group, validate::pod_group),
-    row("scheduling.k8s.io/v1beta1", "workloads", "Workload", "", Namespaced, &[], Counted, as_type::<scheduling_beta::Workload>),
-    row("storage.k8s.io/v1", "csidrivers", "CSIDriver", "", Cluster, &[], Absent, as_type::<storage::CSIDriver>),
-    row("storage.k8s.io/v1", "csinodes", "CSINode", "", Cluster, &[], Absent, as_type::<storage::CSINode>),
-    row("storage.k8s.io/v1", "csistoragecapacities", "CSIStorageCapacity", "", Namespaced, &[], Absent, as_type::<storage::CSIStorageCapacity>),
-    row("storage.k8s.io/v1", "storageclasses", "StorageClass", "sc", Cluster, &[], Absent, as_type::<storage::StorageClass>)
+    row("scheduling.k8s.io/v1beta1", "workloads", "Workload", "", Namespaced, &[], Counted, Decode::of::<scheduling_beta::Workload>()),
+    row("storage.k8s.io/v1", "csidrivers", "CSIDriver", "", Cluster, &[], Absent, Decode::of::<storage::CSIDriver>()),
+    row("storage.k8s.io/v1", "csinodes", "CSINode", "", Cluster, &[], Absent, Decode::of::<storage::CSINode>()),
+    row("storage.k8s.io/v1", "csistoragecapacities", "CSIStorageCapacity", "", Namespaced, &[], Absent, Decode::of::<storage::CSIStorageCapacity>()),
+    row("storage.k8s.io/v1", "storageclasses", "StorageClass", "sc", Cluster, &[], Absent, Decode::of::<storage::StorageClass>())
         .rules(defaults::storage_class, validate::nothing),
-    row("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", "", Cluster, &[Status], Absent, as_type::<storage::VolumeAttachment>),
+    row("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", "", Cluster, &[Status], Absent, Decode::of::<storage::VolumeAttachment>()),
 ];
 
 /// Selectable fields: `group/plural`, the key, and what stands for an absent field. The key is the path.
@@ -216,6 +217,7 @@ impl Row {
             fields: selectable_fields(group, self.plural),
             form: Form::BuiltIn(BuiltIn {
                 decode: self.decode,
+                structure: OnceLock::new(),
                 defaults: self.defaults,
                 validate: self.validate,
             }),

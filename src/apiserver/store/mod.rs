@@ -4,11 +4,13 @@
 //! answers, uids included.
 
 pub mod admission;
+pub mod apply;
 pub mod binding;
 pub mod create;
 pub mod custom;
 pub mod decode;
 pub mod defaults;
+pub mod eviction;
 pub mod failure;
 pub mod faults;
 pub mod garbage;
@@ -26,6 +28,7 @@ mod schema_check;
 pub mod selection;
 pub mod shelf;
 pub mod state;
+pub mod structure;
 mod tracked;
 pub mod update;
 mod validate;

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use serde_json::json;
 
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
@@ -30,10 +29,9 @@ use crate::base::time::Span;
 use crate::base::time::Time;
 
 /// What becomes of an object's dependents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
     /// They are collected after it is gone.
-    #[default]
     Background,
     /// It goes after them.
     Foreground,
@@ -50,14 +48,20 @@ pub struct DeleteOptions {
     pub uid: String,
     /// The version that it must have; empty for any.
     pub version: String,
-    /// What becomes of dependents.
-    pub propagation: Propagation,
+    /// What becomes of dependents; if not said, what the object's finalizers or its kind say.
+    pub propagation: Option<Propagation>,
     /// True if the body asks for a dry run.
     pub dry_run: bool,
 }
 
 /// The finalizer of an object that goes after its dependents.
 pub(super) const FOREGROUND: &str = "foregroundDeletion";
+
+/// The finalizer of an object whose dependents are to forget it first.
+pub(super) const ORPHAN: &str = "orphan";
+
+/// What the deletion of a Job warns of that does not say what becomes of its pods.
+const PODS_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
 
 impl DeleteOptions {
     /// Reads the options of a request: the body's, else the query's.
@@ -83,15 +87,19 @@ impl DeleteOptions {
             policy if policy.is_empty() => query("propagationPolicy").to_owned(),
             policy => policy,
         };
-        let orphan = body
-            .get("orphanDependents")
-            .and_then(Value::as_bool)
-            .unwrap_or(request.parameters.flag("orphanDependents"));
+        let orphan = match query("orphanDependents") {
+            "" => body.get("orphanDependents").and_then(Value::as_bool),
+            _ => Some(request.parameters.flag("orphanDependents")),
+        };
         let propagation = match policy.as_str() {
-            "" if orphan => Propagation::Orphan,
-            "" | "Background" => Propagation::Background,
-            "Foreground" => Propagation::Foreground,
-            "Orphan" => Propagation::Orphan,
+            "" => orphan.map(
+                |orphan| {
+                    if orphan { Propagation::Orphan } else { Propagation::Background }
+                },
+            ),
+            "Background" => Some(Propagation::Background),
+            "Foreground" => Some(Propagation::Foreground),
+            "Orphan" => Some(Propagation::Orphan),
             other => {
                 let known = ["Foreground", "Background", "Orphan", "nil"];
                 let error = FieldError::not_supported("propagationPolicy", other, &known);
@@ -159,50 +167,23 @@ impl State {
         let grace = grace_seconds(resource, object, options);
         let before = object.value();
         let mut value = Value::clone(&before);
-        self.add_finalizers(call, &mut value, options);
+        let warnings = settle_propagation(resource, &mut value, options);
         begin_deletion(&mut value, call.now, grace);
         if resource.is("", "namespaces") {
             value["status"]["phase"] = "Terminating".into();
             self.leaving_namespaces.insert(object.own_name().into());
         } else if deletion_is_complete(&value) {
-            if options.propagation == Propagation::Orphan {
-                self.orphan_dependents(call, object);
-            }
-            return Ok(self.finish_deletion(call, value, Vec::new()));
+            return Ok(self.finish_deletion(call, value, warnings));
         }
         if value == *before {
-            return Ok(Written {
-                object: Arc::clone(object),
-                effect: Effect::Terminating,
-                warnings: Vec::new(),
-            });
-        }
-        if options.propagation == Propagation::Orphan {
-            self.orphan_dependents(call, object);
+            let object = Arc::clone(object);
+            return Ok(Written { object, effect: Effect::Terminating, warnings });
         }
         let stored = self.keep(call, value, Some(object));
         if call.persistence == Persistence::Kept {
             self.note_waiting(resource.shelf, &stored);
         }
-        Ok(Written { object: stored, effect: Effect::Terminating, warnings: Vec::new() })
-    }
-
-    fn add_finalizers(&self, call: &Call<'_>, value: &mut Value, options: &DeleteOptions) {
-        let uid = super::shelf::meta(value, "uid").to_owned();
-        let wanted =
-            options.propagation == Propagation::Foreground && self.has_blocking_dependents(&uid);
-        if !wanted || call.request.resource.is("", "namespaces") {
-            return;
-        }
-        let finalizers = &mut value["metadata"]["finalizers"];
-        if finalizers.is_null() {
-            *finalizers = json!([]);
-        }
-        if let Some(finalizers) = finalizers.as_array_mut()
-            && !finalizers.iter().any(|finalizer| finalizer == FOREGROUND)
-        {
-            finalizers.push(FOREGROUND.into());
-        }
+        Ok(Written { object: stored, effect: Effect::Terminating, warnings })
     }
 
     /// Takes an object away for good; `value` is its last state.
@@ -229,6 +210,41 @@ impl State {
         self.after_removal(resource, &removed);
         Some(removed)
     }
+}
+
+/// Gives an object the finalizer by which the collector does to its dependents what was asked for, as
+/// `deletionFinalizersForGarbageCollection` does; gives what to warn of.
+fn settle_propagation(
+    resource: &Resource,
+    value: &mut Value,
+    options: &DeleteOptions,
+) -> Vec<String> {
+    // Kinds whose dependents stay unless the request says otherwise, for compatibility upstream.
+    let keeps_dependents =
+        resource.is("batch", "jobs") || resource.is("", "replicationcontrollers");
+    let finalizers = value.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let has = |name: &str| finalizers.into_iter().flatten().any(|finalizer| finalizer == name);
+    let said = options.propagation.or_else(|| has(ORPHAN).then_some(Propagation::Orphan));
+    let said = said.or_else(|| has(FOREGROUND).then_some(Propagation::Foreground));
+    let wanted = match said {
+        Some(Propagation::Orphan) => Some(ORPHAN),
+        Some(Propagation::Foreground) => Some(FOREGROUND),
+        Some(Propagation::Background) => None,
+        None => keeps_dependents.then_some(ORPHAN),
+    };
+    let warns = said.is_none() && resource.is("batch", "jobs");
+    let ours = |finalizer: &Value| finalizer == ORPHAN || finalizer == FOREGROUND;
+    let mut left: Vec<Value> = finalizers.into_iter().flatten().cloned().collect();
+    let changes = match wanted {
+        Some(wanted) => !has(wanted),
+        None => left.iter().any(ours),
+    };
+    if changes {
+        left.retain(|finalizer| !ours(finalizer));
+        left.extend(wanted.map(Value::from));
+        value["metadata"]["finalizers"] = Value::Array(left);
+    }
+    if warns { vec![PODS_STAY.to_owned()] } else { Vec::new() }
 }
 
 fn check_preconditions(

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::apiserver::store::failure::Failure;
+use crate::apiserver::store::failure::Fault;
 use crate::apiserver::store::failure::FieldError;
+use crate::apiserver::store::failure::Subject;
 use crate::apiserver::store::listing::ListQuery;
 use crate::apiserver::store::listing::VersionMatch;
 use crate::apiserver::store::listing::options_invalid;
@@ -86,6 +88,21 @@ pub enum Persistence {
     /// `dryRun=All`: judged and answered, but not kept.
     DryRun,
 }
+
+/// Whether an apply takes fields that others own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// It fails where others own what it would change.
+    No,
+    /// It takes what it wants.
+    Yes,
+}
+
+/// The longest name of a field manager, in bytes.
+const MANAGER_BYTES: usize = 128;
+
+const PATCH_OPTIONS: Subject<'static> =
+    Subject { group: "meta.k8s.io", resource: "", kind: "PatchOptions" };
 
 /// Query parameters of a request, decoded. Later values of a repeated key win.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -263,6 +280,51 @@ impl Request {
         }
     }
 
+    /// `force` and `fieldManager` of a server-side apply.
+    ///
+    /// # Errors
+    /// 422 without a manager, or with one whose name is not valid.
+    pub fn force(&self) -> Result<Force, Failure> {
+        let mut errors = self.manager_errors();
+        if self.parameters.get("fieldManager").is_empty() {
+            let why = "is required for apply patch";
+            errors.insert(0, FieldError::required("fieldManager", why));
+        }
+        if !errors.is_empty() {
+            return Err(PATCH_OPTIONS.invalid("", &errors));
+        }
+        Ok(if self.parameters.flag("force") { Force::Yes } else { Force::No })
+    }
+
+    /// Checks the options that other patches must not have.
+    ///
+    /// # Errors
+    /// 422 for `force`, or a manager's name that is not valid.
+    pub fn check_patch_options(&self) -> Result<(), Failure> {
+        let mut errors = self.manager_errors();
+        if !self.parameters.get("force").is_empty() {
+            let why = "may not be specified for non-apply patch";
+            errors.insert(0, FieldError::forbidden("force", why));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(PATCH_OPTIONS.invalid("", &errors)) }
+    }
+
+    fn manager_errors(&self) -> Vec<FieldError> {
+        let manager = self.parameters.get("fieldManager");
+        let mut errors = Vec::new();
+        if manager.len() > MANAGER_BYTES {
+            errors.push(FieldError::new("fieldManager", Fault::TooLong(MANAGER_BYTES), ""));
+        }
+        if manager.chars().any(char::is_control) {
+            errors.push(FieldError::invalid(
+                "fieldManager",
+                manager,
+                "should only contain printable characters",
+            ));
+        }
+        errors
+    }
+
     /// The selectors, with the name in the path as one of them.
     ///
     /// # Errors
@@ -376,9 +438,8 @@ fn verb(
         Some(Subresource::Status | Subresource::Scale) => {
             matches!(verb, Verb::Get | Verb::Update | Verb::Patch)
         }
-        Some(Subresource::Binding) => verb == Verb::Create,
+        Some(Subresource::Binding | Subresource::Eviction) => verb == Verb::Create,
         Some(Subresource::Finalize) => verb == Verb::Update,
-        Some(Subresource::Eviction) => return Err(Failure::no_such_path()),
     };
     if served { Ok(verb) } else { Err(Failure::method_not_allowed()) }
 }

@@ -3,10 +3,12 @@
 //! Invariant: two resources with one [`ShelfId`] show the same objects in two forms.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use crate::apiserver::store::custom::Custom;
 use crate::apiserver::store::decode::Decode;
 use crate::apiserver::store::failure::{FieldError, Subject};
+use crate::apiserver::store::structure::Structure;
 use crate::base::names::Name;
 use serde_json::Value;
 
@@ -32,7 +34,7 @@ pub enum Subresource {
     Scale,
     /// `pods/binding`: gives a pod its node.
     Binding,
-    /// `pods/eviction`: not served yet; answers 404.
+    /// `pods/eviction`: asks for a pod to be deleted.
     Eviction,
     /// `namespaces/finalize`: takes the namespace's own finalizers away.
     Finalize,
@@ -98,14 +100,23 @@ pub enum View {
 pub type Validate = fn(new: &Value, old: Option<&Value>) -> Vec<FieldError>;
 
 /// The rules of a built-in kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct BuiltIn {
     /// Checks types and finds unknown fields.
     pub decode: Decode,
+    /// What the type looks like, once somebody asked.
+    pub structure: OnceLock<Structure>,
     /// Fills in defaults.
     pub defaults: fn(&mut Value),
     /// Checks what types cannot say.
     pub validate: Validate,
+}
+
+impl BuiltIn {
+    /// What the type looks like.
+    pub fn structure(&self) -> &Structure {
+        self.structure.get_or_init(|| self.decode.structure())
+    }
 }
 
 /// Where the rules of a kind come from.

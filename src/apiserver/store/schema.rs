@@ -83,6 +83,8 @@ pub struct Schema {
     pub items: Option<Box<Schema>>,
     /// How a list's entries are told apart.
     pub keys: ListKeys,
+    /// True if an object is owned and replaced as a whole (`x-kubernetes-map-type: atomic`).
+    pub is_whole: bool,
     /// Allowed values; empty for all.
     pub choices: Vec<Value>,
     /// Lower bound of a number.
@@ -167,6 +169,7 @@ impl Schema {
                 Some("map") => ListKeys::Map(texts(schema.get("x-kubernetes-list-map-keys"))),
                 Some(_) | None => ListKeys::None,
             },
+            is_whole: schema.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic"),
             choices: schema.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
             minimum: bound(schema, "minimum", "exclusiveMinimum"),
             maximum: bound(schema, "maximum", "exclusiveMaximum"),

@@ -26,7 +26,7 @@ use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::shelf::Shelves;
 use crate::apiserver::store::shelf::Stored;
 use crate::apiserver::store::shelf::meta;
-use crate::apiserver::store::validate::amounts::numbers_to_texts;
+use crate::apiserver::store::validate::amounts::write_canonically;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::base::random::Random;
@@ -116,6 +116,18 @@ pub struct Call<'a> {
     pub persistence: Persistence,
     /// What to do about unknown fields.
     pub validation: FieldValidation,
+    /// Who says who owns what it writes.
+    pub ownership: Ownership,
+}
+
+/// Where `managedFields` of a written object come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// From what the write changes.
+    #[default]
+    Derived,
+    /// The object carries them: server-side apply has settled them.
+    Settled,
 }
 
 /// The outcome of a write.
@@ -292,8 +304,11 @@ impl State {
             repeated.iter().map(|place| format!("duplicate field \"{place}\"")).collect();
         match &resource.form {
             Form::BuiltIn(rules) => {
-                numbers_to_texts(&mut value);
-                let unknown = (rules.decode)(&value).map_err(|why| handled(&why))?;
+                // The schemas in definitions are the user's, whatever their fields are called.
+                if !resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
+                    write_canonically(&mut value);
+                }
+                let unknown = rules.decode.read(&value).map_err(|why| handled(&why))?;
                 for place in unknown {
                     complaints.push(format!("unknown field \"{place}\""));
                     place.cut_from(&mut value);
@@ -401,6 +416,17 @@ impl State {
     ///
     /// # Errors
     /// 400 when the object names another namespace than the path.
+    pub(super) fn settle_namespace_of(
+        request: &Request,
+        object: &mut Value,
+    ) -> Result<(), Failure> {
+        if let Some(fields) = object.as_object_mut() {
+            fields.entry("metadata").or_insert_with(|| serde_json::json!({}));
+        }
+        Self::settle_namespace(request, object)
+    }
+
+    /// The same for an object that has `metadata`.
     pub(super) fn settle_namespace(request: &Request, object: &mut Value) -> Result<(), Failure> {
         let given = meta(object, "namespace").to_owned();
         let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
@@ -435,7 +461,7 @@ fn unreadable(resource: &Resource, reason: &str) -> Failure {
     ))
 }
 
-fn check_kind(resource: &Resource, value: &Value) -> Result<(), Failure> {
+pub(super) fn check_kind(resource: &Resource, value: &Value) -> Result<(), Failure> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let expected = resource.api_version();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::apiserver::store::apply;
 use crate::apiserver::store::create::tidy;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
@@ -91,7 +92,11 @@ impl State {
         Self::settle_namespace(request, &mut new)?;
         check_preconditions(resource, &new, old)?;
         let mut new = match request.subresource {
-            Some(Subresource::Status) => with_status_of(resource, &new, old),
+            Some(Subresource::Status) => {
+                let mut merged = with_status_of(resource, &new, old);
+                apply::carry_managers(call, &new, &mut merged);
+                merged
+            }
             Some(
                 Subresource::Scale
                 | Subresource::Binding
@@ -103,6 +108,7 @@ impl State {
                 new
             }
         };
+        apply::begin_with_managers(call, &mut new, &old.value());
         restore_servers_own(&mut new, old);
         match &resource.form {
             Form::BuiltIn(rules) => (rules.defaults)(&mut new),
@@ -119,6 +125,7 @@ impl State {
             return Err(resource.subject().invalid(&request.name, &errors));
         }
         count_generation(resource, &mut new, &old_value);
+        apply::record_owners(call, &mut new, Some(&old_value));
         self.before_keeping(call, &mut new, Some(old))?;
         if deletion_is_complete(&new) {
             return Ok(self.finish_deletion(call, new, warnings));
@@ -199,9 +206,7 @@ fn restore_servers_own(new: &mut Value, old: &Object) {
             }
         }
     }
-    for field in ["selfLink", "managedFields"] {
-        metadata.shift_remove(field);
-    }
+    metadata.shift_remove("selfLink");
 }
 
 /// Moves `metadata.generation` if anything but metadata and status changed.

@@ -77,6 +77,11 @@ pub fn kept(resource: &Resource, written: Value) -> Value {
     }
 }
 
+/// The form in which an object in its kept form would be written through `resource`.
+pub fn written(resource: &Resource, kept: Value) -> Value {
+    Arc::unwrap_or_clone(shown(resource, Arc::new(kept)))
+}
+
 /// What readers of core/v1 events rely on, and writers of the newer form leave out.
 fn fill_event(event: &mut Value) {
     let Some(fields) = event.as_object_mut() else { return };

@@ -2,10 +2,13 @@
 //! quality of service, a job's selector. Follows the strategies of `registry/core/pod` and
 //! `registry/batch/job`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use serde_json::json;
 
 use crate::apiserver::store::shelf::meta;
+use crate::base::quantity::Quantity;
 
 /// A new pod's status.
 pub(super) fn begin_pod(pod: &mut Value) {
@@ -15,41 +18,53 @@ pub(super) fn begin_pod(pod: &mut Value) {
 
 /// `Guaranteed`, `Burstable`, or `BestEffort`, from cpu and memory of the pod or of its containers.
 fn quality_of_service(pod: &Value) -> &'static str {
-    let spec = pod.get("spec").cloned().unwrap_or_default();
-    if spec
-        .get("resources")
-        .is_some_and(|resources| asks(resources, "requests") || asks(resources, "limits"))
-    {
-        return class_of(&[&spec["resources"]]);
+    let none = Value::Null;
+    let spec = pod.get("spec").unwrap_or(&none);
+    let own = spec.get("resources").filter(|resources| {
+        !amounts(resources, "requests").is_empty() || !amounts(resources, "limits").is_empty()
+    });
+    if let Some(own) = own {
+        return class_of(&[own]);
     }
     let lists =
         ["containers", "initContainers"].iter().filter_map(|list| spec.get(list)?.as_array());
-    let none = Value::Null;
     let resources: Vec<&Value> =
         lists.flatten().map(|container| container.get("resources").unwrap_or(&none)).collect();
     class_of(&resources)
 }
 
-fn asks(resources: &Value, part: &str) -> bool {
-    ["cpu", "memory"]
-        .iter()
-        .any(|name| resources.get(part).and_then(|part| part.get(name)).is_some())
+/// The amounts of cpu and memory in one part of `resources`; nothing and less than nothing do not count.
+fn amounts(resources: &Value, part: &str) -> BTreeMap<&'static str, Quantity> {
+    let amount = |name: &'static str| {
+        let text = resources.get(part)?.get(name)?.as_str()?;
+        let amount = Quantity::parse(text).ok().filter(|amount| *amount > Quantity::ZERO)?;
+        Some((name, amount))
+    };
+    ["cpu", "memory"].into_iter().filter_map(amount).collect()
 }
 
 fn class_of(resources: &[&Value]) -> &'static str {
-    if !resources.iter().any(|resources| asks(resources, "requests") || asks(resources, "limits")) {
-        return "BestEffort";
+    let (mut requests, mut limits) = (BTreeMap::new(), BTreeMap::new());
+    let mut all_limited = true;
+    for resources in resources {
+        let limited = amounts(resources, "limits");
+        all_limited &= limited.len() == 2;
+        for (sums, given) in
+            [(&mut requests, amounts(resources, "requests")), (&mut limits, limited)]
+        {
+            for (name, amount) in given {
+                let sum = sums.entry(name).or_insert(Quantity::ZERO);
+                *sum = *sum + amount;
+            }
+        }
     }
-    let amount = |resources: &Value, part: &str, name: &str| {
-        resources.get(part).and_then(|part| part.get(name)).cloned()
-    };
-    let even = |resources: &&Value| {
-        ["cpu", "memory"].iter().all(|name| {
-            let limit = amount(resources, "limits", name);
-            limit.is_some() && limit == amount(resources, "requests", name)
-        })
-    };
-    if resources.iter().all(even) { "Guaranteed" } else { "Burstable" }
+    if requests.is_empty() && limits.is_empty() {
+        "BestEffort"
+    } else if all_limited && requests == limits {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
 }
 
 /// Priority and what follows from it were settled when the pod was made; a client that writes the

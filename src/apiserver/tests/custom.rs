@@ -117,7 +117,7 @@ fn strategic_merge_is_for_built_in_kinds() {
     assert_eq!(
         answer["message"],
         "the body of the request was in an unknown format - accepted media types include: \
-         application/json-patch+json, application/merge-patch+json"
+         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
     );
     let (code, answer) =
         send_as(&mut server, "PATCH", &target, "application/merge-patch+json", patch);

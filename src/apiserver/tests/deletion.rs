@@ -115,10 +115,17 @@ fn finalizers_hold_an_object_until_the_last_is_gone() {
 
 #[test]
 fn dependents_go_with_their_owner_or_stay_as_orphans() {
-    for (policy, left) in [("Background", false), ("Foreground", false), ("Orphan", true)] {
+    for (policy, left, finalizers) in [
+        ("Background", false, json!(null)),
+        ("Foreground", false, json!(["foregroundDeletion"])),
+        ("Orphan", true, json!(["orphan"])),
+    ] {
         let mut server = server();
         family(&mut server);
-        done(&mut server, "DELETE", &format!("{MAPS}/owner"), json!({"propagationPolicy": policy}));
+        let target = format!("{MAPS}/owner");
+        let answer = done(&mut server, "DELETE", &target, json!({"propagationPolicy": policy}));
+        // What the collector does follows the answer, which shows what it has to do.
+        assert_eq!(answer.pointer("/metadata/finalizers").unwrap_or(&json!(null)), &finalizers);
         assert!(!exists(&mut server, "owner"), "{policy}");
         assert_eq!(exists(&mut server, "child"), left, "{policy}");
         assert_eq!(exists(&mut server, "grandchild"), left, "{policy}");
@@ -127,13 +134,66 @@ fn dependents_go_with_their_owner_or_stay_as_orphans() {
             assert_eq!(child["metadata"].get("ownerReferences"), None);
         }
     }
-    let (code, _) = refused(
-        &mut server(),
-        "DELETE",
-        &format!("{MAPS}/owner?propagationPolicy=Sideways"),
-        json!(null),
-    );
-    assert_eq!(code, 422);
+    let sideways = format!("{MAPS}/owner?propagationPolicy=Sideways");
+    assert_eq!(refused(&mut server(), "DELETE", &sideways, json!(null)).0, 422);
+}
+
+#[test]
+fn in_the_foreground_an_owner_waits_for_those_that_block_it_and_no_others() {
+    let mut server = server();
+    let owner = done(&mut server, "POST", MAPS, map("owner", None));
+    let other = done(&mut server, "POST", MAPS, map("other", None));
+    let held = |name: &str, owner: &Value, block: bool| {
+        let mut map = map(name, Some(owner));
+        map["metadata"]["finalizers"] = json!(["example.com/a"]);
+        map["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = json!(block);
+        map
+    };
+    done(&mut server, "POST", MAPS, held("blocks", &owner, true));
+    done(&mut server, "POST", MAPS, held("does-not", &owner, false));
+    let mut shared = held("shared", &owner, true);
+    let mut second = map("x", Some(&other))["metadata"]["ownerReferences"][0].clone();
+    second["controller"] = json!(false);
+    let references = shared["metadata"]["ownerReferences"].as_array_mut().expect("a list");
+    references.push(second);
+    done(&mut server, "POST", MAPS, shared);
+    let policy = json!({"propagationPolicy": "Foreground"});
+    done(&mut server, "DELETE", &format!("{MAPS}/owner"), policy);
+    assert!(exists(&mut server, "owner"));
+    let terminating = |server: &mut Server, name: &str| {
+        let found = done(server, "GET", &format!("{MAPS}/{name}"), json!(null));
+        found["metadata"].get("deletionTimestamp").is_some()
+    };
+    assert!(terminating(&mut server, "blocks"));
+    assert!(!terminating(&mut server, "does-not"), "its turn comes when the owner is gone");
+    let shared = done(&mut server, "GET", &format!("{MAPS}/shared"), json!(null));
+    let owners = shared["metadata"]["ownerReferences"].as_array().map(Vec::len);
+    assert_eq!((terminating(&mut server, "shared"), owners), (false, Some(1)));
+    let mut blocking = done(&mut server, "GET", &format!("{MAPS}/blocks"), json!(null));
+    blocking["metadata"]["finalizers"] = json!([]);
+    done(&mut server, "PUT", &format!("{MAPS}/blocks"), blocking);
+    assert!(!exists(&mut server, "owner"));
+    assert!(terminating(&mut server, "does-not"));
+}
+
+#[test]
+fn pods_of_a_job_stay_unless_its_deletion_says_otherwise() {
+    let mut server = server();
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": {
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "i"}]}}}});
+    let made = done(&mut server, "POST", jobs, job);
+    let mut member = pod("a");
+    member["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job",
+        "name": "j", "uid": made["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true}]);
+    done(&mut server, "POST", PODS, member);
+    let request =
+        http::Request::builder().method("DELETE").uri(format!("{jobs}/j")).body(Vec::new());
+    let response = server.handle(START, &request.expect("well formed"));
+    let warning = response.headers().get("warning").and_then(|value| value.to_str().ok());
+    assert!(warning.is_some_and(|text| text.contains("child pods are preserved by default")));
+    assert_eq!(send(&mut server, "GET", &format!("{jobs}/j"), json!(null)).0, 404);
+    assert_eq!(send(&mut server, "GET", &format!("{PODS}/a"), json!(null)).0, 200);
 }
 
 #[test]

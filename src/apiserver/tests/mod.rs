@@ -2,6 +2,7 @@
 //! its in-process twins; texts are those of a real API server.
 
 mod admission;
+mod applying;
 mod custom;
 mod deletion;
 mod objects;

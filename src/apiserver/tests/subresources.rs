@@ -126,10 +126,10 @@ fn what_is_not_served_says_so() {
     done(&mut server, "POST", PODS, pod("a"));
     for (method, target, code, message) in [
         (
-            "POST",
+            "GET",
             format!("{PODS}/a/eviction"),
-            404,
-            "the server could not find the requested resource",
+            405,
+            "the server does not allow this method on the requested resource",
         ),
         (
             "GET",
@@ -246,4 +246,33 @@ fn watches_can_be_cut() {
     assert_eq!((events.len(), events[0].kind()), (1, "ERROR"));
     install(&mut server, Target::of(Verb::Watch, "pods"), 0, None, FaultEffect::Deny);
     assert_eq!(server.watch(PODS).map(|_| ()).expect_err("is denied").code, 403);
+}
+
+#[test]
+fn an_eviction_deletes_a_pod_under_its_preconditions() {
+    let mut server = server();
+    let made = done(&mut server, "POST", PODS, pod("a"));
+    super::bind(&mut server, "a", "n1");
+    let target = format!("{PODS}/a/eviction");
+    let eviction = |options: Value| json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}, "deleteOptions": options});
+    let (code, message) =
+        refused(&mut server, "POST", &target, eviction(json!({"preconditions": {"uid": "x"}})));
+    assert_eq!(code, 409);
+    assert!(message.contains("the UID in the precondition (x) does not match"), "{message}");
+    let mut other = eviction(json!({}));
+    other["metadata"]["name"] = json!("b");
+    assert_eq!(
+        refused(&mut server, "POST", &target, other),
+        (400, "name in URL does not match name in Eviction object".to_owned())
+    );
+    let options =
+        json!({"preconditions": {"uid": made["metadata"]["uid"]}, "gracePeriodSeconds": 7});
+    let answer = send(&mut server, "POST", &target, eviction(options));
+    let success = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    assert_eq!(answer, (201, success));
+    let going = done(&mut server, "GET", &format!("{PODS}/a"), json!(null));
+    assert_eq!(going["metadata"]["deletionGracePeriodSeconds"], 7);
+    let (code, _) =
+        refused(&mut server, "POST", &format!("{PODS}/none/eviction"), json!({"kind": "Eviction"}));
+    assert_eq!(code, 404);
 }

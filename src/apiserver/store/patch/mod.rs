@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
 use crate::apiserver::store::json;
+use crate::apiserver::store::request::Request;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Subresource;
 use crate::apiserver::store::resource::UpdateRule;
@@ -31,6 +32,8 @@ pub enum PatchKind {
     Merge,
     /// A partial object whose lists are merged by the keys of the built-in types.
     Strategic,
+    /// Server-side apply: what one manager wants of an object.
+    Apply,
 }
 
 impl PatchKind {
@@ -40,19 +43,27 @@ impl PatchKind {
             Self::Json => "application/json-patch+json",
             Self::Merge => "application/merge-patch+json",
             Self::Strategic => "application/strategic-merge-patch+json",
+            Self::Apply => "application/apply-patch+yaml",
         }
     }
 
-    /// The form that `content_type` names, among those that `resource` accepts.
+    /// The form that `content_type` names, among those that the request's resource accepts.
     ///
     /// # Errors
-    /// 415 for any other; server-side apply is not served yet.
-    pub fn accepted(resource: &Resource, content_type: &str) -> Result<Self, Failure> {
+    /// 415 for any other; a scale cannot be applied.
+    pub fn accepted(request: &Request, content_type: &str) -> Result<Self, Failure> {
         let named = content_type.split(';').next().unwrap_or_default().trim();
-        let all = [Self::Json, Self::Merge, Self::Strategic];
-        let served = if resource.custom().is_some() { &all[..2] } else { &all[..] };
-        served.iter().copied().find(|kind| kind.media_type() == named).ok_or_else(|| {
-            let accepted: Vec<&str> = served.iter().map(|kind| kind.media_type()).collect();
+        let is_custom = request.resource.custom().is_some();
+        let is_scale = request.subresource == Some(Subresource::Scale);
+        let is_served = |kind: &Self| match kind {
+            Self::Json | Self::Merge => true,
+            Self::Strategic => !is_custom,
+            Self::Apply => !is_scale,
+        };
+        let mut served = [Self::Json, Self::Merge, Self::Strategic, Self::Apply].into_iter();
+        let accepted: Vec<Self> = served.by_ref().filter(is_served).collect();
+        accepted.iter().copied().find(|kind| kind.media_type() == named).ok_or_else(|| {
+            let accepted: Vec<&str> = accepted.iter().map(|kind| kind.media_type()).collect();
             Failure::unsupported_media_type(&accepted)
         })
     }
@@ -70,6 +81,7 @@ impl State {
         payload: Payload<'_>,
     ) -> Result<Written, Failure> {
         let request = call.request;
+        request.check_patch_options()?;
         let old = self.get(request)?;
         // Held so that all that follows looks at one parsed tree.
         let _tree = old.value();
@@ -143,6 +155,9 @@ fn apply(
                 ));
             }
             strategic::merge(&mut object, patch)?;
+        }
+        PatchKind::Apply => {
+            return Err(Failure::internal("an applied configuration is no change to apply"));
         }
     }
     if object.is_object() {

@@ -31,35 +31,43 @@ const MAPS: [&str; 12] = [
     "defaultRequest",
 ];
 
-/// Writes quantities that were given as numbers as the texts they are.
-pub(crate) fn numbers_to_texts(value: &mut Value) {
+/// Writes quantities in their canonical form, also those that were given as numbers: a server that reads
+/// them as amounts writes `1000m` back as `1`. What is no quantity stays as it is and is refused later.
+pub(crate) fn write_canonically(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (key, field) in fields.iter_mut() {
                 match field {
                     Value::Object(amounts) if MAPS.contains(&key.as_str()) => {
-                        amounts.values_mut().for_each(number_to_text);
+                        amounts.values_mut().for_each(write_one);
                     }
-                    Value::Number(_) if matches!(key.as_str(), "sizeLimit" | "divisor") => {
-                        number_to_text(field)
+                    Value::Number(_) | Value::String(_)
+                        if matches!(key.as_str(), "sizeLimit" | "divisor") =>
+                    {
+                        write_one(field)
                     }
                     Value::Null
                     | Value::Bool(_)
                     | Value::Number(_)
                     | Value::String(_)
                     | Value::Array(_)
-                    | Value::Object(_) => numbers_to_texts(field),
+                    | Value::Object(_) => write_canonically(field),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(numbers_to_texts),
+        Value::Array(items) => items.iter_mut().for_each(write_canonically),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
-fn number_to_text(value: &mut Value) {
-    if let Value::Number(number) = value {
-        *value = Value::String(number.to_string());
+fn write_one(value: &mut Value) {
+    let text = match value {
+        Value::Number(number) => Quantity::canonical(&number.to_string()),
+        Value::String(text) => Quantity::canonical(text),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    if let Some(text) = text.filter(|text| value.as_str() != Some(text)) {
+        *value = Value::String(text);
     }
 }
 
