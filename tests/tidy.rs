@@ -68,7 +68,7 @@ fn files_and_functions_stay_small() {
 
 #[test]
 fn every_file_says_what_it_is_for() {
-    hold("each file begins with //! lines", each(&source::all(), shape::header));
+    hold("each file begins with a few //! lines", each(&source::all(), shape::header));
 }
 
 #[test]
@@ -99,6 +99,16 @@ fn documents_are_one_title_and_one_sentence_per_line() {
 #[test]
 fn the_architecture_names_every_room() {
     hold("docs/ARCHITECTURE.md", documents::architecture(&rooms::names()));
+}
+
+#[test]
+fn documents_name_what_is_there() {
+    hold("paths in documents", documents::dead_paths());
+}
+
+#[test]
+fn the_testing_page_names_every_test() {
+    hold("docs/TESTING.md", documents::unnamed_tests());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Machinery attached to an in-memory API within one process: watches in, writes out, no connection.
-//! Serves virtual time and the playground alike; whoever owns it says what time it is and holds the server.
+//! Serves the playground and tests, which say what time it is and hold the server; virtual time, whose
+//! deliveries take time, has `sim::world` instead, and shares the form of a write.
 //! Survives what a client must: a cut watch, an expired one, a refused write.
 
 use std::collections::BTreeMap;

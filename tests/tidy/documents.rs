@@ -63,6 +63,53 @@ pub(crate) fn architecture(rooms: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Folders whose files are named in documents by their path.
+const NAMED_BY_PATH: [&str; 6] = ["src/", "tests/", "testdata/", "benches/", "docs/", "deploy/"];
+
+/// What documents name and what is not there.
+pub(crate) fn dead_paths() -> Vec<String> {
+    let texts = source::text_files().into_iter().filter(|(path, _)| path.ends_with(".md"));
+    let mut complaints = Vec::new();
+    for (path, text) in texts {
+        let named = paths_in(&text).into_iter();
+        let missing = named.filter(|named| !source::root().join(named).exists());
+        complaints.extend(missing.map(|named| format!("{path} names {named}, which is not there")));
+    }
+    complaints
+}
+
+/// The paths that a document names in code spans; those with a word in capitals stand for many.
+fn paths_in(text: &str) -> Vec<&str> {
+    let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let in_capitals = |part: &str| !part.is_empty() && part.chars().all(char::is_uppercase);
+    let stands_for_many =
+        |span: &str| !span.starts_with("docs/") && span.split(['/', '.']).any(in_capitals);
+    let is_path = |span: &&str| {
+        NAMED_BY_PATH.iter().any(|folder| span.starts_with(folder))
+            && !span.contains(char::is_whitespace)
+            && !stands_for_many(span)
+    };
+    spans.filter(is_path).collect()
+}
+
+/// Tests that `docs/TESTING.md` does not name.
+pub(crate) fn unnamed_tests() -> Vec<String> {
+    let path = source::root().join("docs/TESTING.md");
+    let Ok(text) = fs::read_to_string(&path) else { return vec!["is missing".to_owned()] };
+    let entries = fs::read_dir(source::root().join("tests")).expect("the folder of tests exists");
+    let mut complaints: Vec<String> = entries
+        .map(|entry| {
+            entry.expect("an entry can be read").file_name().to_string_lossy().into_owned()
+        })
+        .map(|name| name.trim_end_matches(".rs").to_owned())
+        .filter(|name| !text.contains(&format!("`tests/{name}")))
+        .map(|name| format!("docs/TESTING.md does not name tests/{name}"))
+        .collect();
+    complaints.sort();
+    complaints.dedup();
+    complaints
+}
+
 pub(crate) fn foreign_paths() -> Vec<String> {
     // Spelt in halves, so that this file does not complain about itself.
     let outside = [concat!("/wo", "rk/"), concat!("../sha", "red")];
@@ -120,6 +167,8 @@ fn the_rules_of_documents_bite() {
     assert_eq!(titles_and_sentences("a.md", "# A\n\n# B\n").len(), 1);
     let good = "# A\n\n1. One thing, e.g. `this`.\n```\n# One. Two.\n```\n| a. B | c |\n";
     assert!(titles_and_sentences("a.md", good).is_empty());
+    let named = "See `src/a.rs`, `docs/ARCHITECTURE.md`, `src/plugins/RULE.rs`, and `tests/` or `kubectl get`.";
+    assert_eq!(paths_in(named), ["src/a.rs", "docs/ARCHITECTURE.md", "tests/"]);
     assert_eq!(reasons_in("        Self::A => \"Alpha\",\n"), ["Alpha"]);
     assert_eq!(transcript("a: 1\nexpect: |\n  Alpha\n"), "\n  Alpha\n");
 }

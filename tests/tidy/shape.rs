@@ -1,13 +1,15 @@
 //! How a file looks: sizes, header, names, leftovers, imports.
 
+use std::ops::RangeInclusive;
+
 use super::source::Source;
 
 const FILE_LINES_MAX: usize = 600;
+/// Of tests as well: many cases are a table for each theme.
 const FUNCTION_LINES_MAX: usize = 70;
-/// Tests may spell out a table of cases.
-const TEST_LINES_MAX: usize = 100;
 const PARAMETERS_MAX: usize = 5;
-const HEADER_LINES_MAX: usize = 20;
+/// Sentences of a header; what is drawn in a block of `text` comes on top.
+const HEADER_LINES: RangeInclusive<usize> = 3..=8;
 
 /// Module names that say nothing of what is inside.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "misc", "stuff"];
@@ -32,15 +34,9 @@ pub(crate) fn sizes(source: &Source) -> Vec<String> {
     let lines: Vec<&str> = source.code.lines().collect();
     for Function { name, line, lines: length, parameters } in functions(&source.code) {
         let before = &lines[line.saturating_sub(3)..line];
-        let most = if before.iter().any(|line| line.contains("#[test]")) {
-            TEST_LINES_MAX
-        } else {
-            FUNCTION_LINES_MAX
-        };
-        if length > most {
-            complaints.push(
-                source.complaint(line, &format!("fn {name} has {length} lines; at most {most}")),
-            );
+        if length > FUNCTION_LINES_MAX {
+            let what = format!("fn {name} has {length} lines; at most {FUNCTION_LINES_MAX}");
+            complaints.push(source.complaint(line, &what));
         }
         // Where many parameters are right, the code says why, to clippy and to us.
         let explained =
@@ -119,17 +115,42 @@ fn parameters(signature: &str) -> Vec<String> {
     parameters.filter(|parameter| !parameter.is_empty() && !receiver(parameter)).collect()
 }
 
+/// A file begins with its purpose, what it may not know, and what it keeps true. Files of tests and
+/// the start of the program may say less.
 pub(crate) fn header(source: &Source) -> Vec<String> {
-    let lines = source.text.lines().take_while(|line| line.starts_with("//!")).count();
-    match lines {
-        0 => vec![
-            source.complaint(0, "begin with //! lines: purpose, what it may not know, invariants"),
-        ],
-        1..=HEADER_LINES_MAX => Vec::new(),
-        _ => vec![
-            source.complaint(0, &format!("a header of {lines} lines; at most {HEADER_LINES_MAX}")),
-        ],
+    let lines = header_lines(&source.text);
+    let least = if is_brief(&source.path) { 1 } else { *HEADER_LINES.start() };
+    if (least..=*HEADER_LINES.end()).contains(&lines) {
+        return Vec::new();
     }
+    let what = format!(
+        "a header of {lines} lines; say in {least} to {} what it is for, what it may not know, what it keeps true",
+        HEADER_LINES.end()
+    );
+    vec![source.complaint(0, &what)]
+}
+
+/// The lines with words at the top of a file, drawings apart.
+fn header_lines(text: &str) -> usize {
+    let mut drawn = false;
+    let mut lines = 0;
+    for line in text.lines().map_while(|line| line.strip_prefix("//!")) {
+        if line.trim_start().starts_with("```") {
+            drawn = !drawn;
+        } else if !drawn && !line.trim().is_empty() {
+            lines += 1;
+        }
+    }
+    lines
+}
+
+/// Files that hold nothing but tests, and the one that starts the program.
+fn is_brief(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let outside = ["tests", "benches"].contains(&parts[0]);
+    outside
+        || path == "src/main.rs"
+        || parts.iter().any(|part| ["tests", "tests.rs"].contains(part))
 }
 
 pub(crate) fn names(source: &Source) -> Vec<String> {
@@ -196,9 +217,27 @@ fn the_rules_of_shape_bite() {
     assert!(sizes(&Source::new("src/a/b.rs", wide)).is_empty());
     let wider = "pub fn f<T: Fn(u8, u8)>(a: u8, b: u8, c: u8, d: u8, e: u8, f: bool) {}\n";
     assert_eq!(sizes(&Source::new("src/a/b.rs", wider)).len(), 2);
-    assert_eq!(header(&Source::new("src/a/b.rs", "fn f() {}\n")).len(), 1);
+    let test = format!("#[test]\n{long}");
+    assert_eq!(sizes(&Source::new("src/a/tests.rs", &test)).len(), 1);
     assert_eq!(names(&Source::new("src/a/utils.rs", "struct NodeInfo;\n")).len(), 2);
     let undone = format!("// {}\nfn f() {{ g().unwrap() }}\n", concat!("TO", "DO"));
     assert_eq!(leftovers(&Source::new("src/a/b.rs", &undone)).len(), 2);
     assert_eq!(imports(&Source::new("src/a/b.rs", "use crate::{a, b};\n")).len(), 1);
+}
+
+#[test]
+fn the_rule_of_headers_bites() {
+    let refused = |path: &str, text: &str| !header(&Source::new(path, text)).is_empty();
+    assert!(refused("src/a/b.rs", "fn f() {}\n"));
+    assert!(refused("src/a/b.rs", "//! Purpose.\n//!\n//! Invariant.\n"));
+    assert!(refused("src/a/b.rs", &"//! A sentence.\n".repeat(9)));
+    assert!(refused("src/a/tests.rs", "fn f() {}\n"));
+    let drawing = format!("//! ```text\n{}//! ```\n", "//! a ─▶ b\n".repeat(20));
+    assert!(refused("src/a/b.rs", &format!("//! Purpose.\n{drawing}")));
+    assert!(!refused("src/a/b.rs", &format!("{}{drawing}", "//! A sentence.\n".repeat(8))));
+    for brief in
+        ["src/main.rs", "src/a/tests.rs", "src/a/tests/b.rs", "tests/a.rs", "benches/a/b.rs"]
+    {
+        assert!(!refused(brief, "//! What is shown.\n"), "{brief}");
+    }
 }

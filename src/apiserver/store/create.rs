@@ -1,5 +1,8 @@
-//! Creating objects: names, defaults, admission, checks, and the answers to questions
-//! (access reviews) that are created but not kept.
+//! Creating objects: names, defaults, admission, checks, and the answers to questions (access reviews) that
+//! are created but not kept.
+//! May not look at a request's path or bytes (`request.rs`, `decode.rs`); what is valid is said in `validate`.
+//! The order is upstream's: name, defaults, admission, checks, and only then the name that is taken.
+//! A create that fails keeps nothing.
 
 use serde_json::Value;
 use serde_json::json;

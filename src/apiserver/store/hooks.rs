@@ -1,5 +1,7 @@
-//! What keeping an object of some kinds sets in motion: a definition begins to serve its kind and
-//! ends doing so when it goes; a namespace or claim needs nothing here.
+//! What keeping a definition of a custom kind sets in motion: it begins to serve its kind, and ends doing so
+//! when it goes. A pod that has ended is noted, to be collected later.
+//! May not refuse what was kept: what can be wrong is said before, in `before_keeping`.
+//! A kind keeps its shelf when its definition is replaced, so its objects stay; a dry run sets nothing in motion.
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Reads JSON text and notes keys that occur twice in one object, which `fieldValidation=Strict`
-//! refuses and plain parsers hide. The last value wins, as in Go. Depth is bounded by the parser.
+//! refuses and plain parsers hide. The last value wins, as in Go.
+//! Knows no kind and no field: what a repeated key means is for the caller.
+//! Depth is bounded by the parser, so a deep body is an error and no overflow.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -1,5 +1,7 @@
 //! Requests as values: which verb, on what, with which options. Read from method, path, and query of
-//! an HTTP request, by the rules of Kubernetes paths. Knows no object.
+//! an HTTP request, by the rules of Kubernetes paths.
+//! Knows no object and reads no body; a request that is understood may still be refused by the store.
+//! What the catalog does not serve has no request: it is a 404 here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,8 @@
 //! `/scale`: an `autoscaling/v1` Scale as a window on an object's replica counts.
 //! Where the counts are is fixed for built-in kinds and declared by custom ones.
+//! A Scale is never kept: writing one is an update of the object, of its replica count alone, under the
+//! Scale's uid and resourceVersion where it bears them.
+//! May not know who scales or how pods follow.
 
 use serde_json::Value;
 use serde_json::json;

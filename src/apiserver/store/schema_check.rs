@@ -1,5 +1,7 @@
 //! Checks a value against a structural schema. Wording follows what kube-apiserver answers for
 //! custom resources: `spec.minMember in body should be greater than or equal to 1`.
+//! Changes nothing: defaults and pruning are done before, in `schema.rs`.
+//! All that is wrong is told, not only the first; fields in the order of the object.
 
 use std::cmp::Ordering;
 

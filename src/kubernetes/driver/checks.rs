@@ -1,5 +1,6 @@
 //! The driver's part in a recount: compares what was listed aside with what was told and what the engine made of it.
 //! Invariant: a difference that an event under way may explain is a doubt, one that nothing explains is a fault.
+//! May not ask the API (`recount.rs` does) and changes nothing that is believed.
 
 use super::Driver;
 use super::Fault;

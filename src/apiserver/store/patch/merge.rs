@@ -1,4 +1,6 @@
 //! JSON merge patch, RFC 7386: objects are merged, null removes, everything else replaces.
+//! Knows no kind and checks nothing: what comes out is judged as an update.
+//! It recurses as deep as the patch is, which the parser has bounded.
 
 use serde_json::Map;
 use serde_json::Value;

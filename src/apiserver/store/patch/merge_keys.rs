@@ -1,5 +1,6 @@
 //! Which lists of the built-in types a strategic merge patch merges, and by which key. The tags
 //! `patchStrategy` and `patchMergeKey` of `k8s.io/api` as one table; every other list is replaced.
+//! Knows names of fields and no objects; how lists are merged is in `strategic.rs`.
 
 /// How a strategic merge patch treats a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

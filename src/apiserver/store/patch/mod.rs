@@ -1,5 +1,7 @@
 //! Patches: which form a request uses, and the object that comes out. The result is judged like an
 //! update; a resourceVersion or uid in a patch is thereby a precondition.
+//! May not decide what is valid or write anything itself: it ends in `State::replace` or `State::update_scale`.
+//! A patch leaves an object of the same name, or nothing has changed.
 
 mod merge;
 mod merge_keys;

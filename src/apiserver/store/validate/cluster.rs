@@ -1,5 +1,7 @@
 //! Kinds that describe the cluster and how it schedules: nodes, priority classes, native pod groups,
 //! definitions of custom kinds.
+//! Judges the object alone, with its former state where there is one; looks at no other object and changes nothing.
+//! Tells everything that is wrong, with field and value.
 
 use serde_json::Value;
 

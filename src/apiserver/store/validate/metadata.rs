@@ -1,4 +1,6 @@
 //! Names, labels, annotations, finalizers, and owners: the rules of `apimachinery/pkg/api/validation`.
+//! Judges the object alone, with its former state where there is one: whether a name is taken or an owner
+//! exists is not asked here. A name is judged when it is given; it cannot change later.
 
 use serde_json::Value;
 

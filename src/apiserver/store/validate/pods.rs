@@ -1,5 +1,7 @@
 //! Pods and pod templates: the rules of `core/validation` that people meet, and what of a pod may
 //! change after it was made.
+//! Judges the pod alone, with its former state where there is one; nodes, classes, and quotas are for admission.
+//! An update that leaves the spec as it was is not judged again, so that status can always be written.
 
 use serde_json::Value;
 

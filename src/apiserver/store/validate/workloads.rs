@@ -1,5 +1,7 @@
 //! Workload kinds: deployments, replica sets, stateful sets, daemon sets, jobs. Replica counts,
 //! selectors that must fit their template, and what may not change afterwards.
+//! Judges the object alone, with its former state where there is one; pod templates are judged by the rules of pods.
+//! Tells everything that is wrong, with field and value.
 
 use serde_json::Value;
 
