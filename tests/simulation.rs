@@ -59,14 +59,8 @@ fn draw(seed: u64) -> Drawn {
         script.extend(faults(&mut random, &pods));
     }
     let replies = if random.chance(50) { ReplyOrder::BeforeFacts } else { ReplyOrder::AfterFacts };
-    // Drawn last, so that a seed still means the world that it meant before. The same bind again may
-    // reach a machine that was cordoned meanwhile, as one may that was under way for long.
-    let cordons = script.iter().any(|(_, action)| matches!(action, Action::Patch { .. }));
-    let orders_tried_for = match random.below(3) {
-        0 if !cordons => Span::ZERO,
-        1 if !cordons => Span::seconds(1),
-        _ => Span::seconds(60),
-    };
+    // Drawn last, so that a seed still means the world that it meant before.
+    let orders_tried_for = *random.pick(&[Span::ZERO, Span::seconds(1), Span::seconds(60)]);
     Drawn { objects, script, faulty, replies, orders_tried_for }
 }
 

@@ -67,6 +67,7 @@ impl Pods {
             priority: 0,
             node: None,
             phase: PodPhase::Pending,
+            reason: None,
             deleting: false,
             gates: Vec::new(),
             ask: Arc::clone(ask),

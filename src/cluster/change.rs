@@ -16,7 +16,7 @@ pub struct Changes {
     pub labels: bool,
     /// Its taints changed.
     pub taints: bool,
-    /// It was uncordoned.
+    /// It was uncordoned, or let out of quarantine.
     pub uncordoned: bool,
     /// More of these resources is free on it than before.
     pub grew: ResourceSet,

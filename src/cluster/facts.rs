@@ -80,6 +80,8 @@ pub struct PodFact {
     pub node: Option<Name>,
     /// `status.phase`.
     pub phase: PodPhase,
+    /// `status.reason`, where there is one: why a kubelet turned the pod away, or it was evicted.
+    pub reason: Option<Name>,
     /// True once `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Names of `spec.schedulingGates`.

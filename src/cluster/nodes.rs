@@ -42,6 +42,7 @@ pub struct Nodes {
     present: NodeSet,
     cordoned: NodeSet,
     accelerated: NodeSet,
+    quarantined: NodeSet,
     labels: LabelIndex,
     taints: BTreeMap<Taint, NodeSet>,
     version: u64,
@@ -63,6 +64,11 @@ impl Nodes {
     /// Present nodes that offer accelerators.
     pub const fn accelerated(&self) -> &NodeSet {
         &self.accelerated
+    }
+
+    /// Present nodes that take no new pods for a while, since they turned some away.
+    pub const fn quarantined(&self) -> &NodeSet {
+        &self.quarantined
     }
 
     /// Labels of present nodes.
@@ -167,7 +173,9 @@ impl Nodes {
             let node = node.as_ref().expect("only known nodes have new ids");
             *self.by_name.get_mut(&node.name).expect("known nodes are found by name") = id;
         }
-        for set in [&mut self.present, &mut self.cordoned, &mut self.accelerated] {
+        for set in
+            [&mut self.present, &mut self.cordoned, &mut self.accelerated, &mut self.quarantined]
+        {
             *set = new.set(set);
         }
         for nodes in self.taints.values_mut() {
@@ -221,12 +229,20 @@ impl Nodes {
         self.version += u64::from(changed);
     }
 
+    /// Puts a present node into quarantine or lets it out; true if that changed anything.
+    pub(super) fn set_quarantined(&mut self, id: NodeId, membership: Membership) -> bool {
+        let changed = self.quarantined.set(id, membership);
+        self.version += u64::from(changed);
+        changed
+    }
+
     /// Forgets the node's object. The id stays while pods are held on it.
     pub(super) fn take_fact(&mut self, id: NodeId) -> Option<NodeFact> {
         let fact = self.get_mut(id).fact.take()?;
         self.present.remove(id);
         self.cordoned.remove(id);
         self.accelerated.remove(id);
+        self.quarantined.remove(id);
         self.labels.remove(id, &fact.labels);
         self.untaint(id, &fact.taints);
         self.version += 1;

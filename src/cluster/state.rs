@@ -8,6 +8,7 @@ use super::change::Changes;
 use super::facts::NodeFact;
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
 use super::load::Load;
+use super::node_set::Membership;
 use super::nodes::Nodes;
 use super::pods::{Holding, Pods};
 use super::renumbering::Renumbering;
@@ -153,6 +154,20 @@ impl Cluster {
         self.sum_free(id, Sign::Plus);
         self.version += 1;
         changes
+    }
+
+    /// Puts a node whose object exists into quarantine, or lets it out. Not a fact, and forgotten with the
+    /// object: whoever decides it says it again.
+    pub fn quarantine(&mut self, node: NodeId, membership: Membership) -> Changes {
+        assert!(self.node_exists(node), "only nodes that exist are in quarantine");
+        if !self.nodes.set_quarantined(node, membership) {
+            return Changes::NONE;
+        }
+        self.version += 1;
+        match membership {
+            Membership::In => Changes::NONE,
+            Membership::Out => Changes { node: Some(node), uncordoned: true, ..Changes::NONE },
+        }
     }
 
     /// Takes in that a node's object is gone. Its pods stay held until facts about them come.

@@ -30,6 +30,9 @@ pub struct ConfigurationFile {
     /// The binding of a gang once it has a plan.
     #[serde(default)]
     pub binding: Binding,
+    /// Gangs that lose members after they have started.
+    #[serde(default)]
+    pub repair: Repair,
     /// The search for a placement.
     #[serde(default)]
     pub search: Search,
@@ -69,6 +72,20 @@ pub struct Binding {
     pub doubt_seconds_initial: Given<u32>,
     /// Longest such pause; it doubles until then.
     pub doubt_seconds_max: Given<u32>,
+}
+
+/// Gangs that lose members after they have started.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Repair {
+    /// How long replacements are awaited.
+    pub timeout_seconds: Given<u32>,
+    /// What becomes of the gang then: `restart` or `hold`.
+    pub afterwards: Given<String>,
+    /// How long a node that turned a pod away takes no others.
+    pub quarantine_seconds_initial: Given<u32>,
+    /// Longest such time; it doubles until then.
+    pub quarantine_seconds_max: Given<u32>,
 }
 
 /// The search for a placement.

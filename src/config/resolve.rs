@@ -13,6 +13,7 @@ use super::rim::HttpSettings;
 use super::rim::KubernetesSettings;
 use crate::base::names::Name;
 use crate::base::time::Span;
+use crate::engine::settings::AfterRepair;
 use crate::engine::settings::Notices;
 use crate::engine::settings::Settings;
 use crate::engine::settings::UnnamedScheduler;
@@ -25,6 +26,9 @@ const OVERTAKING_SECONDS_MAX: u32 = 300;
 const BINDING_TIMEOUT_SECONDS: u32 = 60;
 const DOUBT_SECONDS_INITIAL: u32 = 1;
 const DOUBT_SECONDS_MAX: u32 = 10;
+const REPAIR_TIMEOUT_SECONDS: u32 = 300;
+const QUARANTINE_SECONDS_INITIAL: u32 = 10;
+const QUARANTINE_SECONDS_MAX: u32 = 600;
 const NOTICE_DELAY_MILLISECONDS: u32 = 500;
 const NOTICE_REPEAT_SECONDS_INITIAL: u32 = 10;
 const NOTICE_REPEAT_SECONDS_MAX: u32 = 300;
@@ -71,22 +75,26 @@ pub fn resolve(file: &ConfigurationFile) -> Result<Configuration, ConfigurationE
 
 fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
     let backlog = &file.backlog;
-    let backoff = Growing { section: "backlog", stem: "backoffSeconds" };
-    let (backoff_initial, backoff_max) = backoff.resolve(
-        (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
-        (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
-    )?;
-    let doubt = Growing { section: "binding", stem: "doubtSeconds" };
-    let (doubt_initial, doubt_max) = doubt.resolve(
+    let (backoff_initial, backoff_max) = Growing { section: "backlog", stem: "backoffSeconds" }
+        .resolve(
+            (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
+            (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
+        )?;
+    let (doubt_initial, doubt_max) = Growing { section: "binding", stem: "doubtSeconds" }.resolve(
         (&file.binding.doubt_seconds_initial, DOUBT_SECONDS_INITIAL),
         (&file.binding.doubt_seconds_max, DOUBT_SECONDS_MAX),
     )?;
+    let (quarantine_initial, quarantine_max) =
+        Growing { section: "repair", stem: "quarantineSeconds" }.resolve(
+            (&file.repair.quarantine_seconds_initial, QUARANTINE_SECONDS_INITIAL),
+            (&file.repair.quarantine_seconds_max, QUARANTINE_SECONDS_MAX),
+        )?;
     let notices = &file.notices;
-    let repeat = Growing { section: "notices", stem: "repeatSeconds" };
-    let (notice_again_after, notice_again_max) = repeat.resolve(
-        (&notices.repeat_seconds_initial, NOTICE_REPEAT_SECONDS_INITIAL),
-        (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
-    )?;
+    let (notice_again_after, notice_again_max) =
+        Growing { section: "notices", stem: "repeatSeconds" }.resolve(
+            (&notices.repeat_seconds_initial, NOTICE_REPEAT_SECONDS_INITIAL),
+            (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
+        )?;
     let (overtaking, status) = (&backlog.overtaking_seconds_max, &notices.group_status_seconds_min);
     let (pause, told) = (&notices.pause_milliseconds, &notices.per_cycle_max);
     let (attempts, pods) = (&file.cycle.attempts_max, &file.cycle.pods_max);
@@ -102,6 +110,14 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         doubt_initial,
         doubt_max,
+        repair_timeout: seconds(
+            "repair.timeoutSeconds",
+            &file.repair.timeout_seconds,
+            REPAIR_TIMEOUT_SECONDS,
+        )?,
+        after_repair: after_repair(&file.repair.afterwards)?,
+        quarantine_initial,
+        quarantine_max,
         overtaking_after: seconds(
             "backlog.overtakingSecondsMax",
             overtaking,
@@ -238,6 +254,16 @@ fn search_steps_max(given: &Given<u64>) -> Result<u64, ConfigurationError> {
     Ok(steps)
 }
 
+fn after_repair(given: &Given<String>) -> Result<AfterRepair, ConfigurationError> {
+    match given.as_ref().map_or("restart", |given| given.value.as_str()) {
+        "restart" => Ok(AfterRepair::Restart),
+        "hold" => Ok(AfterRepair::Hold),
+        other => {
+            Err(wrong("repair.afterwards", given, &format!("{other:?}"), "must be restart or hold"))
+        }
+    }
+}
+
 fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {
     // Every waiting gang says within 2 s what it waits for; that promise leaves 1.5 s at most.
     milliseconds("notices.delayMilliseconds", given, NOTICE_DELAY_MILLISECONDS, 1_500)
@@ -365,6 +391,10 @@ mod tests {
                 "search: {stepsMax: 3}\n",
                 "line 1, column 20: search.stepsMax: 3 must be at least 1000; \
                  a search that ends sooner misses placements that exist",
+            ),
+            (
+                "repair: {afterwards: kill}\n",
+                "line 1, column 22: repair.afterwards: \"kill\" must be restart or hold",
             ),
             (
                 "notices:\n  delayMilliseconds: 4000\n",

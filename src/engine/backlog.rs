@@ -263,7 +263,7 @@ mod tests {
     use crate::base::names::ObjectName;
     use crate::base::time::Time;
     use crate::cluster::ids::AskId;
-    use crate::planner::order::Turn;
+    use crate::planner::order::{Claim, Turn};
 
     fn shape(ask: u32) -> Shape {
         Shape { roles: [(AskId(ask), 1)].into_iter().collect(), needed: 1, floor: Vec::new() }
@@ -272,6 +272,7 @@ mod tests {
     fn turn(since: i64) -> Turn {
         Turn {
             priority: 0,
+            claim: Claim::New,
             since: Time(since),
             name: ObjectName::new("team", "gang"),
             uid: "uid".into(),

@@ -33,6 +33,16 @@ pub struct Counters {
     pub binds_repeated: u64,
     /// Pods that somebody else bound while a seat was held for them.
     pub binds_foreign: u64,
+    /// Gangs that had started and lost members below their minimum.
+    pub gangs_crippled: u64,
+    /// Of these, gangs that were restarted whole.
+    pub gangs_restarted: u64,
+    /// Of these, gangs that were left as they are when time was over.
+    pub gangs_held: u64,
+    /// Evictions ordered, repeated ones included.
+    pub evictions_ordered: u64,
+    /// Times that a node was put into quarantine for turning pods away.
+    pub nodes_quarantined: u64,
     /// Facts that were older than what was known.
     pub facts_stale: u64,
     /// Places that were kept for gangs refused for long.

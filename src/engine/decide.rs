@@ -15,7 +15,7 @@ use crate::cluster::ids::NodeId;
 use crate::cluster::ids::PodId;
 use crate::cluster::node_set::NodeSet;
 use crate::planner::demand::{Demand, Role};
-use crate::planner::order::Turn;
+use crate::planner::order::{Claim, Turn};
 use crate::planner::plan::Plan;
 use crate::planner::referee;
 use crate::planner::refusal::{Cause, Refusal, SearchEnd};
@@ -93,6 +93,9 @@ impl Engine {
         self.counters.cycles += 1;
         self.put_nodes_in_order();
         self.end_backoffs();
+        self.end_quarantines();
+        self.judge_changed();
+        self.restart_overdue(&mut cycle.orders);
         self.judge_changed();
         self.wake_cured();
         self.keep_place();
@@ -143,6 +146,8 @@ impl Engine {
     fn judge_gang(&mut self, id: GangId) {
         let gang = self.gangs.get_mut(id);
         gang.count_arrivals();
+        self.watch_repair(id);
+        let gang = self.gangs.get_mut(id);
         let verdict = judge(gang, &self.settings, self.now);
         match verdict {
             Verdict::Ready { needed } => {
@@ -208,6 +213,7 @@ impl Engine {
         };
         Turn {
             priority: gang.priority(),
+            claim: if gang.repair.is_some() { Claim::Lost } else { Claim::New },
             since: gang.since(),
             name: gang.identity.name().clone(),
             uid: uid.clone(),
@@ -317,12 +323,22 @@ impl Engine {
                 .map_err(|short| No::BelowFloor { short, version })?;
         }
         let demand = self.demand_of(id);
-        let plan = self
-            .planner
-            .plan(&mut self.cluster, &demand, keep_off)
-            .map_err(|refusal| No::Refused { refusal: Box::new(refusal), version })?;
+        let near = self.near(id).and_then(|near| {
+            let mut far = self.cluster.nodes().present().clone();
+            far.subtract(&near);
+            far.unite_with(keep_off);
+            self.planner.plan(&mut self.cluster, &demand, &far).ok()
+        });
+        let plan = match near {
+            Some(plan) => plan,
+            None => self
+                .planner
+                .plan(&mut self.cluster, &demand, keep_off)
+                .map_err(|refusal| No::Refused { refusal: Box::new(refusal), version })?,
+        };
         if let Err(violation) = referee::judge(&self.cluster, &demand, &plan) {
-            panic!("the planner broke a rule for gang {}: {violation}", gang.identity.name());
+            let name = self.gangs.get(id).identity.name();
+            panic!("the planner broke a rule for gang {name}: {violation}");
         }
         Ok(plan)
     }
@@ -438,6 +454,7 @@ impl Gang {
         self.commitment = self.commitment.map(|commitment| commitment.after(step));
         if self.tally.of(Standing::Bound) + self.tally.of(Standing::Assumed) == 0 {
             self.reached = 0;
+            self.ended_well = 0;
             self.commitment = None;
         } else if minimum > 0 && arrived >= minimum {
             self.reached = self.reached.max(minimum);

@@ -18,6 +18,9 @@ use crate::cluster::facts::{GroupName, GroupSource};
 use crate::planner::order::Turn;
 use crate::planner::refusal::Refusal;
 
+/// How many nodes in quarantine an explanation lists.
+const NODES_LISTED: usize = 10;
+
 /// Members of one gang that wait for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingGang {
@@ -73,6 +76,12 @@ pub struct Explanation {
     /// Where the binding of its minimum stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commitment: Option<&'static str>,
+    /// What is done about members that it lost, while it has too few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repair: Option<String>,
+    /// Nodes that it may not use now because they turned pods away; where it was refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<String>,
     /// Its members.
     pub members: Vec<MemberState>,
 }
@@ -173,6 +182,8 @@ impl Engine {
             place_is_kept: self.kept_places.kept().is_some_and(|kept| kept.gang == id),
             started: gang.has_started(),
             epoch: gang.epoch,
+            repair: self.repair_text(id),
+            quarantined: refusal.map(|_| self.quarantine_texts()).unwrap_or_default(),
             commitment: gang.commitment.map(|commitment| commitment.state().as_str()),
             members: gang
                 .members
@@ -203,8 +214,15 @@ impl Engine {
             started: pod.fact.node.is_some(),
             epoch: 0,
             commitment: None,
+            repair: None,
+            quarantined: Vec::new(),
             members: vec![self.member_state(pod)],
         }
+    }
+
+    fn quarantine_texts(&self) -> Vec<String> {
+        let listed = self.quarantined().into_iter().take(NODES_LISTED);
+        listed.map(|quarantined| quarantined.to_string()).collect()
     }
 
     fn member_state(&self, pod: &Pod) -> MemberState {
@@ -293,6 +311,12 @@ impl fmt::Display for Explanation {
         }
         if let Some(commitment) = self.commitment {
             writeln!(f, "  binding: {commitment}, epoch {}", self.epoch)?;
+        }
+        if let Some(repair) = &self.repair {
+            writeln!(f, "  repair: {repair}")?;
+        }
+        for node in &self.quarantined {
+            writeln!(f, "  in quarantine: {node}")?;
         }
         for member in &self.members {
             write!(f, "  {} {}", member.pod, member.state)?;

@@ -10,6 +10,7 @@ use super::commitment::Commitment;
 use super::kept_place::Clock;
 use super::notices::Told;
 use super::pods::{Pod, Pods, Standing};
+use super::repair::Repair;
 use crate::base::names::{Name, ObjectName, compare_naturally};
 use crate::base::slab::Slab;
 use crate::base::time::{Span, Time};
@@ -60,6 +61,10 @@ pub(super) struct Gang {
     pub(super) commitment: Option<Commitment>,
     /// The greatest minimum that it was bound with since it last stood empty.
     pub(super) reached: u32,
+    /// Members that ended well, and whose objects are gone since, while it was not empty.
+    pub(super) ended_well: u32,
+    /// What is done about lost members, while too few are left.
+    pub(super) repair: Option<Repair>,
     /// What went wrong with its binds since the last that went well.
     pub(super) setback: Option<Setback>,
     /// Its place in the backlog.
@@ -208,6 +213,8 @@ impl Gang {
             epoch: 0,
             commitment: None,
             reached: 0,
+            ended_well: 0,
+            repair: None,
             setback: None,
             queued: None,
             ready_since: None,

@@ -22,6 +22,8 @@ mod node_order;
 mod notices;
 mod observe;
 mod pods;
+mod quarantine;
+mod repair;
 mod sentences;
 mod settle;
 mod status;
@@ -40,6 +42,8 @@ use self::kept_place::KeptPlaces;
 use self::notices::Pump;
 use self::order::{Notice, Order};
 use self::pods::Pods;
+use self::quarantine::Quarantine;
+use self::repair::Repairs;
 use self::settings::Settings;
 use self::settle::Orders;
 use crate::base::time::Time;
@@ -64,6 +68,8 @@ pub struct Engine {
     changes: Vec<Changes>,
     kept_places: KeptPlaces,
     orders: Orders,
+    repairs: Repairs,
+    quarantine: Quarantine,
     pump: Pump,
     counters: Counters,
     /// Whether all facts of the start were told.
@@ -90,6 +96,10 @@ pub enum WakeReason {
     BackoffEnds,
     /// A bind of which nobody knows what became of it is to be given out again.
     DoubtDue,
+    /// A gang that lost members is to be restarted whole, or held.
+    RepairDue,
+    /// A node that turned pods away may be used again.
+    QuarantineEnds,
     /// A gang was refused for so long that a place may be kept for it.
     Overtaking,
     /// Something is to be told.
@@ -111,6 +121,8 @@ impl Engine {
             changes: Vec::new(),
             kept_places: KeptPlaces::default(),
             orders: Orders::default(),
+            repairs: Repairs::default(),
+            quarantine: Quarantine::default(),
             pump: Pump::default(),
             counters: Counters::default(),
             synced: false,
@@ -130,6 +142,8 @@ impl Engine {
             more.then_some((self.now, WakeReason::MoreWork)),
             backoff.map(|until| (until, WakeReason::BackoffEnds)),
             self.orders.due().map(|due| (due, WakeReason::DoubtDue)),
+            self.repairs.due().map(|due| (due, WakeReason::RepairDue)),
+            self.quarantine.due().map(|due| (due, WakeReason::QuarantineEnds)),
             self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
             self.pump.due().map(|due| (due, WakeReason::NoticeDue)),
         ]

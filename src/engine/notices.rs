@@ -94,6 +94,11 @@ impl Pump {
         first.into_iter().flatten().min().map(|due| due.max(self.rest_until))
     }
 
+    /// Lists a notice to be told.
+    pub(super) fn push(&mut self, notice: Notice) {
+        self.ready.push_back(notice);
+    }
+
     /// Forgets a gang that goes.
     pub(super) fn forget(&mut self, gang: &Gang, id: GangId) {
         if let Some(due) = gang.told.due {

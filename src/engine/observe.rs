@@ -23,6 +23,7 @@ impl Engine {
                 let before = self.cluster.nodes().version();
                 let changes = self.cluster.observe_node(&fact);
                 self.note(changes);
+                self.requarantine(&fact);
                 self.nodes_changed_since(before);
             }
             Event::NodeGone(name) => {
@@ -86,6 +87,10 @@ impl Engine {
     }
 
     fn forget_pod(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        if let Some(gang) = pod.gang.filter(|_| pod.standing() == Standing::Succeeded) {
+            self.gangs.get_mut(gang).ended_well += 1;
+        }
         self.leave_gang(id);
         if let Some(seat) = self.pods.get(id).seat() {
             self.orders.forget(seat.order);
@@ -97,6 +102,9 @@ impl Engine {
     }
 
     fn update_pod(&mut self, id: PodId, mut fact: Box<PodFact>) {
+        if let Some((node, reason)) = self.rejection(self.pods.get(id), &fact) {
+            self.node_rejected(node, reason);
+        }
         self.count_out(id);
         let pod = self.pods.get_mut(id);
         let newer = is_older(pod.fact.resource_version, fact.resource_version);
@@ -143,7 +151,7 @@ impl Engine {
     }
 
     /// Counts the pod on the node that its fact names.
-    fn occupy(&mut self, id: PodId) {
+    pub(super) fn occupy(&mut self, id: PodId) {
         let pod = self.pods.get(id);
         let name = pod.fact.node.as_ref().expect("only pods with a node occupy one");
         let believed = match pod.place {
@@ -227,6 +235,7 @@ impl Engine {
             return;
         }
         self.withdraw(id);
+        self.end_repair(id);
         self.pump.forget(self.gangs.get(id), id);
         self.gangs.remove(id);
     }

@@ -247,6 +247,7 @@ mod tests {
             priority: 0,
             node: None,
             phase: PodPhase::Pending,
+            reason: None,
             deleting: false,
             gates: Vec::new(),
             ask: Arc::default(),

@@ -148,6 +148,10 @@ impl Engine {
                 text
             }
             Block::Gated => GATED.to_owned(),
+            Block::Restarting => format!(
+                "waiting for members: the gang is restarted whole, and {} of its members are still to leave",
+                gang.tally.of(Standing::Bound)
+            ),
         }
     }
 

@@ -25,6 +25,15 @@ pub struct Settings {
     pub doubt_initial: Span,
     /// The doubling of `doubt_initial` ends here. Default: 10 s.
     pub doubt_max: Span,
+    /// How long a gang that lost members waits for replacements. Default: 300 s, for which pods stay on a
+    /// node that fell silent.
+    pub repair_timeout: Span,
+    /// What becomes of it then. Default: it is restarted whole.
+    pub after_repair: AfterRepair,
+    /// A node that turned a pod away takes no new pods for so long. Default: 10 s.
+    pub quarantine_initial: Span,
+    /// The quarantine doubles with each time in a row up to this. Default: 600 s.
+    pub quarantine_max: Span,
     /// A gang refused for so long, though the cluster without running pods would hold it,
     /// gets a place kept. Default: 300 s.
     pub overtaking_after: Span,
@@ -61,6 +70,15 @@ pub enum UnnamedScheduler {
     Adopted,
 }
 
+/// What becomes of a gang whose lost members were not replaced in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterRepair {
+    /// What is left of it is evicted where controllers make it again, and it starts over.
+    Restart,
+    /// It stays as it is.
+    Hold,
+}
+
 /// Whether notices are composed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notices {
@@ -80,6 +98,10 @@ impl Default for Settings {
             schedule_timeout: Span::seconds(60),
             doubt_initial: Span::seconds(1),
             doubt_max: Span::seconds(10),
+            repair_timeout: Span::seconds(300),
+            after_repair: AfterRepair::Restart,
+            quarantine_initial: Span::seconds(10),
+            quarantine_max: Span::seconds(600),
             overtaking_after: Span::seconds(300),
             notices: Notices::Told,
             notice_after: Span::milliseconds(500),

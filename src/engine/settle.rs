@@ -46,6 +46,12 @@ impl Orders {
         order
     }
 
+    /// A new order that holds nothing: facts tell what became of it.
+    pub(super) const fn issue_unlisted(&mut self) -> OrderId {
+        self.last += 1;
+        OrderId(self.last)
+    }
+
     /// Forgets an order: what becomes of it is known, or matters no more.
     pub(super) fn forget(&mut self, order: OrderId) {
         if let Some(Listed { again: Some(due), .. }) = self.under_way.remove(&order) {
@@ -91,8 +97,16 @@ impl Engine {
             return;
         };
         match outcome {
-            // A bind has no other good outcome than done.
-            Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) => self.bind_done(pod),
+            Outcome::Done => self.bind_done(pod),
+            // Only fences are answered so.
+            Outcome::Written { .. } => {
+                self.bind_failed(
+                    pod,
+                    "its node closed before it was bound",
+                    SetbackCure::NewerVersion,
+                );
+            }
+            Outcome::BoundTo(node) => self.bind_found(pod, node),
             Outcome::Superseded(record) => {
                 self.counters.binds_conflicted += 1;
                 let cause = format!("the plan was superseded by {}", record.mark);
@@ -125,6 +139,15 @@ impl Engine {
         pod.place = Place::Bound(seat.node);
         self.orders.forget(seat.order);
         self.bind_was_seen(id, Match::AsPlanned);
+        self.count_in(id);
+        self.settle_gang(id);
+    }
+
+    /// A fence found the pod bound.
+    fn bind_found(&mut self, id: PodId, node: Name) {
+        self.count_out(id);
+        self.pods.get_mut(id).fact.node = Some(node);
+        self.occupy(id);
         self.count_in(id);
         self.settle_gang(id);
     }
@@ -166,6 +189,7 @@ impl Engine {
 
     /// Gives out binds again whose outcome nobody knows. A bind names the pod's uid and version, so it
     /// applies once at most however often it is sent, and its answer tells what became of the first.
+    /// Where the node is closed by now, the pod is fenced off instead, which tells as well.
     pub(super) fn ask_again(&mut self, orders: &mut Vec<Order>) {
         while let Some(id) = self.orders.take_due(self.now) {
             let order = self.orders.issue(id);
@@ -174,16 +198,15 @@ impl Engine {
             pod.place = Place::Assumed(Seat { order, answer: Answer::Awaited, ..seat });
             let fact = &pod.fact;
             let gang = pod.gang.map(|gang| self.gangs.get(gang).identity.name().clone());
-            let action = Action::Bind {
-                gang: gang.unwrap_or_else(|| fact.name.clone()),
-                pod: PodRef {
-                    name: fact.name.clone(),
-                    uid: fact.uid.clone(),
-                    resource_version: seat.version,
-                },
-                node: self.cluster.node_name(seat.node).clone(),
-                epoch: seat.epoch,
-                role: seat.role,
+            let gang = gang.unwrap_or_else(|| fact.name.clone());
+            let (name, uid, resource_version) = (fact.name.clone(), fact.uid.clone(), seat.version);
+            let pod = PodRef { name, uid, resource_version };
+            let Seat { epoch, role, .. } = seat;
+            let action = if self.cluster.is_schedulable(seat.node) {
+                let node = self.cluster.node_name(seat.node).clone();
+                Action::Bind { pod, node, gang, epoch, role }
+            } else {
+                Action::Fence { pod, gang, epoch }
             };
             orders.push(Order { id: order, action });
             self.counters.binds_repeated += 1;

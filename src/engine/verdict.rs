@@ -49,6 +49,8 @@ pub(super) enum Block {
     },
     /// All that wait have scheduling gates, and no more are needed.
     Gated,
+    /// Its members are made to leave, so that it starts over whole.
+    Restarting,
 }
 
 /// Judges a gang.
@@ -60,6 +62,9 @@ pub(super) fn judge(gang: &Gang, settings: &Settings, now: Time) -> Verdict {
     }
     if tally.schedulers.len() > 1 {
         return Verdict::Blocked(Block::MixedSchedulers);
+    }
+    if gang.is_restarting() {
+        return Verdict::Blocked(Block::Restarting);
     }
     if let Some(block) = group_block(gang) {
         return Verdict::Blocked(block);
@@ -131,7 +136,9 @@ impl Block {
     pub(super) fn reason(self, gang: &Gang, pods: &super::pods::Pods) -> WaitReason {
         match self {
             Self::MixedSchedulers | Self::MalformedGroup => WaitReason::InvalidGang,
-            Self::MissingGroup | Self::MissingMembers { .. } => WaitReason::WaitingForMembers,
+            Self::MissingGroup | Self::MissingMembers { .. } | Self::Restarting => {
+                WaitReason::WaitingForMembers
+            }
             Self::UnsupportedGroup => WaitReason::Unsupported,
             Self::TroubledMember => {
                 let malformed =

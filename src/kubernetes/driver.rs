@@ -384,7 +384,7 @@ impl Driver {
             WakeReason::MoreWork | WakeReason::BackoffEnds | WakeReason::DoubtDue => true,
             // First words come within a second; what comes later only repeats them.
             WakeReason::NoticeDue => due < self.clock.now() + Span::seconds(2),
-            WakeReason::Overtaking => false,
+            WakeReason::RepairDue | WakeReason::QuarantineEnds | WakeReason::Overtaking => false,
         })
     }
 

@@ -23,6 +23,8 @@ impl Cures {
     pub const CAPACITY: Self = Self(16);
     /// A place kept for another gang that is used or given up.
     pub const PLACE_FREED: Self = Self(32);
+    /// The end of a node's quarantine.
+    pub const QUARANTINE: Self = Self(64);
 
     /// True if all of `kinds` are in the set.
     pub const fn contains(self, kinds: Self) -> bool {
@@ -36,12 +38,13 @@ impl Cures {
 
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Cures, &str); 6] = [
+        const WORDS: [(Cures, &str); 7] = [
             (Cures::NODE_ADDED, "a node that is added"),
             (Cures::UNCORDONED, "a node that is uncordoned"),
             (Cures::TAINTS, "a taint that goes"),
             (Cures::LABELS, "a node label that changes"),
             (Cures::CAPACITY, "pods that leave, or nodes that offer more"),
+            (Cures::QUARANTINE, "a quarantine that ends"),
             (Cures::PLACE_FREED, "the kept place when it is used or given up"),
         ];
         WORDS.into_iter().filter(move |(kind, _)| self.contains(*kind)).map(|(_, word)| word)

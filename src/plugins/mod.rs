@@ -11,6 +11,7 @@ use crate::workload::ask::Ask;
 
 pub mod gpu_packing;
 pub mod node_affinity;
+pub mod node_quarantine;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod taint_toleration;
@@ -30,6 +31,7 @@ pub const REGISTRY: &[Rule] = &[
     node_unschedulable::RULE,
     taint_toleration::RULE,
     node_affinity::RULE,
+    node_quarantine::RULE,
     node_resources_fit::RULE,
     gpu_packing::RULE,
 ];

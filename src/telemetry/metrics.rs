@@ -90,6 +90,25 @@ impl Sheet {
             "Binds sent again because nobody knew what had become of them",
             &[(vec![], engine.binds_repeated)],
         )?;
+        page.counters(
+            "muster_gangs_lost_members",
+            "Gangs that had started and lost members below their minimum, and what became of them",
+            &[
+                (vec![("result", "lost")], engine.gangs_crippled),
+                (vec![("result", "restarted")], engine.gangs_restarted),
+                (vec![("result", "held")], engine.gangs_held),
+            ],
+        )?;
+        page.counters(
+            "muster_evictions_ordered",
+            "Evictions ordered, repeated ones included",
+            &[(vec![], engine.evictions_ordered)],
+        )?;
+        page.counters(
+            "muster_node_quarantines",
+            "Times that a node was avoided for turning pods away",
+            &[(vec![], engine.nodes_quarantined)],
+        )?;
         page.gauge(
             "muster_binds_in_flight",
             "Binds ordered and not settled",

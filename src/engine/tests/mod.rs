@@ -8,6 +8,7 @@ mod kept_place;
 mod membership;
 mod outcomes;
 mod property;
+mod repair;
 mod stage;
 mod status;
 mod telling;

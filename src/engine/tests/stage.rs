@@ -87,6 +87,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         priority: 0,
         node: None,
         phase: PodPhase::Pending,
+        reason: None,
         deleting: false,
         gates: Vec::new(),
         ask: Arc::new(Ask { requests: amounts(&[(GPU, gpus)]), ..Ask::default() }),

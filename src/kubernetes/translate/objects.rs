@@ -319,6 +319,7 @@ pub struct SpreadConstraint {
 #[allow(missing_docs, reason = "field names and meanings are those of core/v1 PodStatus")]
 pub struct PodStatus {
     pub phase: Option<String>,
+    pub reason: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub conditions: Vec<Condition>,
     #[serde(deserialize_with = "nullable")]

@@ -85,6 +85,12 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
         priority: pod.spec.priority.unwrap_or(0),
         node,
         phase: phase(pod.status.phase.as_deref()),
+        reason: pod
+            .status
+            .reason
+            .as_deref()
+            .filter(|reason| !reason.is_empty())
+            .map(|reason| shelves.name(reason)),
         deleting: metadata.deletion_timestamp.is_some(),
         gates: pod.spec.scheduling_gates.iter().map(|gate| shelves.name(&gate.name)).collect(),
         ask: shelves.ask(ask),

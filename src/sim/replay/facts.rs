@@ -157,6 +157,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         priority: 0,
         node: None,
         phase: PodPhase::Pending,
+        reason: None,
         deleting: false,
         gates: Vec::new(),
         ask: asks.of(member.role(job).gpus_per_pod),

@@ -80,8 +80,9 @@ fn lines(entries: &[Entry], detail: Detail) -> Vec<Line<'_>> {
 fn joins(first: &What, other: &What) -> bool {
     match (first, other) {
         (What::Bound { .. }, What::Bound { .. }) => true,
+        (What::Evicted { reason, .. }, What::Evicted { reason: other, .. }) => reason == other,
         (What::Ended { .. } | What::Leaving | What::Gone | What::Waits { .. }, _) => first == other,
-        (What::Bound { .. } | What::Group { .. }, _) => false,
+        (What::Bound { .. } | What::Evicted { .. } | What::Group { .. }, _) => false,
     }
 }
 
@@ -97,6 +98,7 @@ fn told(line: &Line<'_>) -> String {
         What::Bound { .. } => format!("bound: {}", places(&line.entries)),
         What::Ended { phase, reason } if reason.is_empty() => format!("ended:{who} {phase}"),
         What::Ended { phase, reason } => format!("ended:{who} {phase} ({reason})"),
+        What::Evicted { reason, .. } => format!("evicted:{who} ({reason})"),
         What::Leaving => format!("told to stop:{who}").trim_end_matches(':').to_owned(),
         What::Gone => format!("gone:{who}").trim_end_matches(':').to_owned(),
         What::Waits { reason, message } => format!("waits:{who} {reason}: {message}"),

@@ -1,6 +1,6 @@
 //! What happened to pods and PodGroups, noted as their objects change.
 //!
-//! Reads only what anyone who watches the API sees; knows neither the engine nor the kubelet.
+//! Reads only what anyone who watches the API sees; asks neither the engine nor the kubelet.
 //! Invariant: entries are in the order of the API's writes, which is plan order for binds.
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupSource;
+use crate::engine::order::EvictCause;
 use crate::sim::object::Object;
 
 /// Something worth telling.
@@ -38,6 +39,13 @@ pub enum What {
         /// `Succeeded` or `Failed`.
         phase: String,
         /// `status.reason`, such as `OutOfcpu`; usually empty.
+        reason: String,
+    },
+    /// The scheduler makes the pod leave its node.
+    Evicted {
+        /// Where it runs.
+        node: String,
+        /// `GangRestarted` and the like: the reason of the condition `DisruptionTarget`.
         reason: String,
     },
     /// The pod is told to stop.
@@ -125,7 +133,10 @@ impl Chronicle {
             note(What::Ended { phase: seen.phase.clone(), reason });
         }
         if seen.leaving && !before.leaving {
-            note(What::Leaving);
+            match eviction(pod) {
+                Some(reason) => note(What::Evicted { node: seen.node.clone(), reason }),
+                None => note(What::Leaving),
+            }
         }
         if seen.waits != before.waits
             && let Some((reason, message)) = seen.waits.clone()
@@ -173,6 +184,15 @@ fn waits(pod: &Value) -> Option<(String, String)> {
     let condition = conditions.iter().find(|condition| condition["type"] == "PodScheduled")?;
     let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
     (condition["status"] == "False").then(|| (text("reason"), text("message")))
+}
+
+/// Why the scheduler evicts a pod, where it is the scheduler who does.
+fn eviction(pod: &Value) -> Option<String> {
+    let causes = [EvictCause::GangAborted, EvictCause::GangRestarted];
+    let mut conditions = pod["status"]["conditions"].as_array()?.iter();
+    let condition = conditions.find(|condition| condition["type"] == "DisruptionTarget")?;
+    let reason = condition["reason"].as_str()?;
+    causes.iter().find(|cause| cause.as_str() == reason).map(|cause| cause.as_str().to_owned())
 }
 
 /// A PodGroup's status in one line; empty before it has one.

@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::{Happening, ReplyOrder, WRITES_BETWEEN_NEWS, World};
 use crate::apiserver::server::{Body, Delivery, Incoming, Outcome as Answered};
 use crate::apiserver::store::state::Payload;
+use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::engine::Cycle;
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Notice, Order, PodRef, WaitReason};
+use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
 use crate::kubernetes::requests::{
     self, ConditionStamp, Exchange, NativeVersion, Next, Reply, Writer,
 };
@@ -27,6 +28,8 @@ const FIRST_PAUSE: Span = Span::milliseconds(100);
 #[derive(Debug)]
 pub(super) struct Errand {
     exchange: Exchange,
+    /// The pod that it evicts, if it does and the pod is made again.
+    evicts: Option<(ObjectName, Value)>,
     until: Time,
     pause: Span,
 }
@@ -53,9 +56,21 @@ impl World {
 
     /// Executes one order.
     fn execute(&mut self, order: Order) {
+        let evicts = match &order.action {
+            Action::Evict { pod, .. } => self.comeback_of(&pod.name),
+            Action::Bind { .. }
+            | Action::Propose(_)
+            | Action::Commit { .. }
+            | Action::Verify { .. }
+            | Action::Seal { .. }
+            | Action::Abort { .. }
+            | Action::FinishAbort { .. }
+            | Action::RemoveRecord { .. }
+            | Action::Fence { .. } => None,
+        };
         let exchange = Exchange::new(order, &writer());
         let until = self.now + self.settings.orders_tried_for;
-        self.attempt(Errand { exchange, until, pause: FIRST_PAUSE });
+        self.attempt(Errand { exchange, evicts, until, pause: FIRST_PAUSE });
     }
 
     /// Sends until the order's outcome is known, and tells the engine, or plans the next attempt.
@@ -78,6 +93,11 @@ impl World {
                 }
             }
         };
+        if outcome == Outcome::Done
+            && let Some((name, pod)) = errand.evicts
+        {
+            self.comebacks.insert(name, pod);
+        }
         match self.settings.replies {
             ReplyOrder::BeforeFacts => {}
             ReplyOrder::AfterFacts => self.come_to_rest(),

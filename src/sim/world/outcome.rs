@@ -6,7 +6,9 @@ use super::World;
 use super::chronicle::{Entry, What};
 use super::deliveries;
 use crate::base::time::{Span, Time};
-use crate::sim::result::{API_VERSION, Binding, KIND, PodState, SimulationResult, Waiting};
+use crate::sim::result::{
+    API_VERSION, Binding, Eviction, KIND, PodState, SimulationResult, Waiting,
+};
 
 impl World {
     /// What `muster simulate` answers.
@@ -29,7 +31,12 @@ impl World {
                 .iter()
                 .filter_map(|entry| self.binding(entry))
                 .collect(),
-            evictions: Vec::new(),
+            evictions: self
+                .chronicle
+                .entries()
+                .iter()
+                .filter_map(|entry| self.eviction(entry))
+                .collect(),
             waiting: waiting.collect(),
             pods: self.pods(),
         }
@@ -45,6 +52,21 @@ impl World {
             pod: entry.name.name.to_string(),
             gang: entry.gang.clone(),
             node: node.clone(),
+        })
+    }
+
+    fn eviction(&self, entry: &Entry) -> Option<Eviction> {
+        let What::Evicted { node, reason } = &entry.what else {
+            return None;
+        };
+        Some(Eviction {
+            at: self.since_zero(entry.at),
+            namespace: entry.name.namespace.to_string(),
+            pod: entry.name.name.to_string(),
+            gang: entry.gang.clone(),
+            node: node.clone(),
+            reason: reason.clone(),
+            beneficiary: None,
         })
     }
 

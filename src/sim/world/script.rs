@@ -103,17 +103,22 @@ impl World {
 
     fn evict(&mut self, name: &ObjectName) {
         let path = load::path(Kind::Pod, name);
-        let Ok(pod) = self.server.get(&path) else {
+        if self.server.get(&path).is_err() {
             self.remarks.push(format!("evict {path}: there is no such pod"));
             return;
-        };
-        let pod = pod.value();
-        let object = Object(&pod);
-        if object.controller().is_some() || object.group().is_some() {
-            self.comebacks.insert(name.clone(), Self::made_anew(&pod));
         }
+        self.comebacks.extend(self.comeback_of(name));
         let deleted = self.server.delete(self.now, &path, Value::Null);
         self.note_failure("evict", &path, deleted.err());
+    }
+
+    /// An evicted pod as it is made again, if it has a controller or a gang.
+    pub(super) fn comeback_of(&self, name: &ObjectName) -> Option<(ObjectName, Value)> {
+        let pod = self.server.get(&load::path(Kind::Pod, name)).ok()?;
+        let pod = pod.value();
+        let object = Object(&pod);
+        let returns = object.controller().is_some() || object.group().is_some();
+        returns.then(|| (name.clone(), Self::made_anew(&pod)))
     }
 
     /// Makes and removes pods until a workload object has those that it wants.
