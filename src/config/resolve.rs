@@ -96,7 +96,6 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
             (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
         )?;
     let (overtaking, status) = (&backlog.overtaking_seconds_max, &notices.group_status_seconds_min);
-    let (pause, told) = (&notices.pause_milliseconds, &notices.per_cycle_max);
     let (attempts, pods) = (&file.cycle.attempts_max, &file.cycle.pods_max);
     Ok(Settings {
         scheduler_names: scheduler_names(&file.scheduler_names)?,
@@ -132,10 +131,14 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
             status,
             GROUP_STATUS_SECONDS_MIN,
         )?,
-        notices_per_cycle: count("notices.perCycleMax", told, NOTICES_PER_CYCLE_MAX)?,
+        notices_per_cycle: count(
+            "notices.perCycleMax",
+            &notices.per_cycle_max,
+            NOTICES_PER_CYCLE_MAX,
+        )?,
         notice_pause: milliseconds(
             "notices.pauseMilliseconds",
-            pause,
+            &notices.pause_milliseconds,
             NOTICE_PAUSE_MILLISECONDS,
             10_000,
         )?,
