@@ -74,49 +74,31 @@ pub fn resolve(file: &ConfigurationFile) -> Result<Configuration, ConfigurationE
 }
 
 fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
-    let backlog = &file.backlog;
-    let (backoff_initial, backoff_max) = Growing { section: "backlog", stem: "backoffSeconds" }
-        .resolve(
-            (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
-            (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
-        )?;
-    let (doubt_initial, doubt_max) = Growing { section: "binding", stem: "doubtSeconds" }.resolve(
-        (&file.binding.doubt_seconds_initial, DOUBT_SECONDS_INITIAL),
-        (&file.binding.doubt_seconds_max, DOUBT_SECONDS_MAX),
-    )?;
-    let (quarantine_initial, quarantine_max) =
-        Growing { section: "repair", stem: "quarantineSeconds" }.resolve(
-            (&file.repair.quarantine_seconds_initial, QUARANTINE_SECONDS_INITIAL),
-            (&file.repair.quarantine_seconds_max, QUARANTINE_SECONDS_MAX),
-        )?;
+    let [backoff, doubt, quarantine, repeat] = growing_pauses(file)?;
     let notices = &file.notices;
-    let (notice_again_after, notice_again_max) =
-        Growing { section: "notices", stem: "repeatSeconds" }.resolve(
-            (&notices.repeat_seconds_initial, NOTICE_REPEAT_SECONDS_INITIAL),
-            (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
-        )?;
-    let (overtaking, status) = (&backlog.overtaking_seconds_max, &notices.group_status_seconds_min);
+    let (overtaking, status) =
+        (&file.backlog.overtaking_seconds_max, &notices.group_status_seconds_min);
     let (attempts, pods) = (&file.cycle.attempts_max, &file.cycle.pods_max);
     Ok(Settings {
         scheduler_names: scheduler_names(&file.scheduler_names)?,
         unnamed_scheduler: UnnamedScheduler::LeftAlone,
-        backoff_initial,
-        backoff_max,
+        backoff_initial: backoff.0,
+        backoff_max: backoff.1,
         schedule_timeout: seconds(
             "binding.timeoutSeconds",
             &file.binding.timeout_seconds,
             BINDING_TIMEOUT_SECONDS,
         )?,
-        doubt_initial,
-        doubt_max,
+        doubt_initial: doubt.0,
+        doubt_max: doubt.1,
         repair_timeout: seconds(
             "repair.timeoutSeconds",
             &file.repair.timeout_seconds,
             REPAIR_TIMEOUT_SECONDS,
         )?,
         after_repair: after_repair(&file.repair.afterwards)?,
-        quarantine_initial,
-        quarantine_max,
+        quarantine_initial: quarantine.0,
+        quarantine_max: quarantine.1,
         overtaking_after: seconds(
             "backlog.overtakingSecondsMax",
             overtaking,
@@ -124,8 +106,8 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         notices: Notices::Told,
         notice_after: notice_delay(&notices.delay_milliseconds)?,
-        notice_again_after,
-        notice_again_max,
+        notice_again_after: repeat.0,
+        notice_again_max: repeat.1,
         group_status_every: seconds(
             "notices.groupStatusSecondsMin",
             status,
@@ -146,6 +128,31 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         placed_per_cycle: count("cycle.podsMax", pods, PODS_PER_CYCLE_MAX)?,
         planner: planner::Settings { search_steps_max: search_steps_max(&file.search.steps_max)? },
     })
+}
+
+/// The pauses that grow: first and longest of backoff, doubt, quarantine, and repetition.
+fn growing_pauses(file: &ConfigurationFile) -> Result<[(Span, Span); 4], ConfigurationError> {
+    let (backlog, binding) = (&file.backlog, &file.binding);
+    let (repair, notices) = (&file.repair, &file.notices);
+    let pauses = [
+        Growing { section: "backlog", stem: "backoffSeconds" }.resolve(
+            (&backlog.backoff_seconds_initial, BACKOFF_SECONDS_INITIAL),
+            (&backlog.backoff_seconds_max, BACKOFF_SECONDS_MAX),
+        )?,
+        Growing { section: "binding", stem: "doubtSeconds" }.resolve(
+            (&binding.doubt_seconds_initial, DOUBT_SECONDS_INITIAL),
+            (&binding.doubt_seconds_max, DOUBT_SECONDS_MAX),
+        )?,
+        Growing { section: "repair", stem: "quarantineSeconds" }.resolve(
+            (&repair.quarantine_seconds_initial, QUARANTINE_SECONDS_INITIAL),
+            (&repair.quarantine_seconds_max, QUARANTINE_SECONDS_MAX),
+        )?,
+        Growing { section: "notices", stem: "repeatSeconds" }.resolve(
+            (&notices.repeat_seconds_initial, NOTICE_REPEAT_SECONDS_INITIAL),
+            (&notices.repeat_seconds_max, NOTICE_REPEAT_SECONDS_MAX),
+        )?,
+    ];
+    Ok(pauses)
 }
 
 /// A pause that doubles from an initial to a longest value: `STEMInitial` and `STEMMax`.
