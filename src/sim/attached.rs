@@ -126,7 +126,7 @@ pub fn incoming(write: &Write) -> Incoming<'_> {
         method: write.verb.method_name(),
         target: &write.path,
         content_type: write.verb.content_type(),
-        payload: Payload::Json(write.body.clone()),
+        payload: Payload::Text(write.text()),
     }
 }
 

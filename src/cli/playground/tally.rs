@@ -92,9 +92,15 @@ impl Tally {
                 *watch = server.watch(path).ok();
             }
             let Some(watch) = watch else { continue };
-            let events = server.poll(watch);
-            for event in events {
-                self.take(now, kind, &event);
+            let mut events = server.poll(watch);
+            while !events.is_empty() {
+                for event in &events {
+                    self.take(now, kind, event);
+                }
+                events = match &mut self.watches[index].2 {
+                    Some(watch) => server.poll(watch),
+                    None => Vec::new(),
+                };
             }
         }
     }

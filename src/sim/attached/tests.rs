@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     fn patch(&mut self, path: &str, patch: Value) {
-        let write = Write::merge(path, patch);
+        let write = Write::merge(path, &patch);
         perform(&write, self.now, &mut self.server).expect("a good patch");
         self.pass(Span::seconds(1));
     }
@@ -436,8 +436,8 @@ fn old_views_make_nothing_twice() {
     // Nothing came of it: the same pods are asked for again, under the same names.
     let again = machinery.act(START + Span::seconds(6));
     let pods = |writes: &[Write]| -> BTreeMap<_, _> {
-        let pods = writes.iter().filter(|write| write.path == PODS).map(|write| &write.body);
-        pods.map(|pod| (Object(pod).name().to_owned(), pod.clone())).collect()
+        let pods = writes.iter().filter(|write| write.path == PODS).map(Write::body);
+        pods.map(|pod| (Object(&pod).name().to_owned(), pod)).collect()
     };
     assert_eq!(pods(&again), pods(&first));
 }

@@ -189,7 +189,7 @@ impl Children {
         let object = Object(&pod);
         let index = object.annotation(COMPLETION_INDEX).and_then(|index| index.parse().ok());
         let name = object.name().to_owned();
-        let write = Write::create(format!("/api/v1/namespaces/{}/pods", object.namespace()), pod);
+        let write = Write::create(format!("/api/v1/namespaces/{}/pods", object.namespace()), &pod);
         writes.push(write.clone());
         self.creating.insert(name, UnderWay { write, index, attempts: 0, again: now + RETRY });
     }

@@ -201,7 +201,7 @@ fn create_set(round: &mut Round<'_>, name: &str, replicas: i64) {
         },
     });
     let path = sets_path(round);
-    round.ensure(name, Write::create(path, set));
+    round.ensure(name, Write::create(path, &set));
 }
 
 /// Asks for `replicas` of a set, if it does not want them already.
@@ -209,7 +209,7 @@ fn scale(round: &mut Round<'_>, set: Set<'_>, replicas: i64) {
     if set.wanted != replicas {
         let path = format!("{}/{}", sets_path(round), set.object.name());
         let body = json!({"metadata": {"uid": set.object.uid()}, "spec": {"replicas": replicas}});
-        round.ensure(set.object.name(), Write::merge(path, body));
+        round.ensure(set.object.name(), Write::merge(path, &body));
     }
 }
 
@@ -227,14 +227,14 @@ fn keep_revisions(round: &mut Round<'_>, name: &str, sets: &[Set<'_>]) {
         |uid: &str| json!({"metadata": {"uid": uid, "annotations": {REVISION: wanted_text}}});
     if let Some(set) = own.filter(|set| set.revision != wanted) {
         let path = format!("{}/{name}", sets_path(round));
-        let write = Write::merge(path, body(set.object.uid()));
+        let write = Write::merge(path, &body(set.object.uid()));
         round.ensure(&format!("revision of {name}"), write);
     }
     let owner = round.owner;
     if owner.annotation(REVISION) != Some(&wanted_text) {
         let path =
             format!("/apis/apps/v1/namespaces/{}/deployments/{}", owner.namespace(), owner.name());
-        round.ensure("revision", Write::merge(path, body(owner.uid())));
+        round.ensure("revision", Write::merge(path, &body(owner.uid())));
     }
 }
 

@@ -204,7 +204,7 @@ fn farewell(now: Time, name: &ObjectName, uid: &str, why: Why) -> [Write; 2] {
     });
     let path = format!("/api/v1/namespaces/{}/pods/{}", name.namespace, name.name);
     let body = json!({"metadata": {"uid": uid}, "status": {"conditions": [condition]}});
-    [Write::strategic(format!("{path}/status"), body), Write::delete(path, uid, grace)]
+    [Write::strategic(format!("{path}/status"), &body), Write::delete(path, uid, grace)]
 }
 
 /// The taints of a node that turn pods out.
@@ -316,8 +316,8 @@ mod tests {
         loss.lose_node(at(50), "n");
         let mut writes = Vec::new();
         loss.act(at(90), &mut writes);
-        assert_eq!(writes[0].body["status"]["conditions"][0]["reason"], "DeletionByPodGC");
-        assert_eq!(writes[1].body["gracePeriodSeconds"], 0);
+        assert_eq!(writes[0].body()["status"]["conditions"][0]["reason"], "DeletionByPodGC");
+        assert_eq!(writes[1].body()["gracePeriodSeconds"], 0);
         loss.lose_pod(&ObjectName::new("d", "p"));
         assert_eq!(loss.wakeup(), None);
         assert!(loss.places.is_empty());

@@ -144,7 +144,7 @@ impl Round<'_> {
         }
         let again = self.now + Span(RETRY.0 << attempts.min(6));
         let body = json!({"metadata": {"uid": self.owner.uid()}, "status": wanted});
-        self.writes.push(Write::merge(format!("{path}/status"), body));
+        self.writes.push(Write::merge(format!("{path}/status"), &body));
         self.memory.status = Some(Sent { status: wanted, again, attempts });
         self.wake_at(again);
     }

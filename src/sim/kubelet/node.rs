@@ -254,7 +254,7 @@ impl Kubelet {
         let write = match std::mem::replace(&mut node.lease, Lease::Held) {
             Lease::Unwritten => Write::create(
                 LEASES,
-                json!({
+                &json!({
                     "apiVersion": "coordination.k8s.io/v1",
                     "kind": "Lease",
                     "metadata": {
@@ -271,7 +271,7 @@ impl Kubelet {
                 }),
             ),
             Lease::Held => {
-                Write::merge(format!("{LEASES}/{name}"), json!({"spec": {"renewTime": renewed}}))
+                Write::merge(format!("{LEASES}/{name}"), &json!({"spec": {"renewTime": renewed}}))
             }
         };
         self.outbox.push(write);
@@ -315,7 +315,7 @@ impl Node {
             let Some(registration) = &self.registration else { return Vec::new() };
             let mut object = registration.clone();
             object["status"]["conditions"] = ready_conditions(now);
-            return vec![Write::create("/api/v1/nodes", object)];
+            return vec![Write::create("/api/v1/nodes", &object)];
         }
         let mut writes = Vec::new();
         let mut status = serde_json::Map::new();
@@ -336,13 +336,13 @@ impl Node {
             status.insert("allocatable".into(), allocatable);
         }
         if !status.is_empty() {
-            writes.push(Write::strategic(format!("{path}/status"), json!({"status": status})));
+            writes.push(Write::strategic(format!("{path}/status"), &json!({"status": status})));
         }
         if self.marked_silent != self.view.tainted_unreachable()
             && self.contact != Contact::NoObject
         {
             let taints = self.wanted_taints(now);
-            writes.push(Write::strategic(path, json!({"spec": {"taints": taints}})));
+            writes.push(Write::strategic(path, &json!({"spec": {"taints": taints}})));
         }
         writes
     }

@@ -410,7 +410,7 @@ impl Kubelet {
 
     /// Sends a status patch and waits for `phase` to show.
     fn send_status(&mut self, now: Time, name: &ObjectName, body: Value, phase: &'static str) {
-        let write = Write::strategic(format!("{}/status", path(name)), body);
+        let write = Write::strategic(format!("{}/status", path(name)), &body);
         self.send(now, name, write, Goal::Phase(phase));
     }
 
