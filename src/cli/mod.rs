@@ -6,6 +6,7 @@
 mod config;
 mod crds;
 mod explain;
+mod fleet;
 mod playground;
 mod replay;
 mod run;
@@ -40,6 +41,7 @@ struct CommandLine {
 enum Command {
     Run(run::Args),
     Playground(playground::Args),
+    Fleet(fleet::Args),
     Simulate(simulate::Args),
     Replay(replay::Args),
     Explain(explain::Args),
@@ -52,6 +54,7 @@ impl Command {
         match self {
             Self::Playground(args) => playground::execute(&args),
             Self::Run(args) => run::execute(&args),
+            Self::Fleet(args) => fleet::execute(&args),
             Self::Simulate(args) => simulate::execute(&args),
             Self::Replay(args) => replay::execute(&args),
             Self::Explain(args) => explain::execute(&args),

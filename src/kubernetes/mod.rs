@@ -9,6 +9,7 @@ pub mod clock;
 pub mod driver;
 pub mod durations;
 pub mod execute;
+pub mod feed;
 pub mod noticeboard;
 pub mod recount;
 pub mod requests;

@@ -210,7 +210,7 @@ impl Watch {
 }
 
 /// Whether only a new list can be trusted after an error.
-fn must_list_anew(error: &watcher::Error) -> bool {
+pub(super) fn must_list_anew(error: &watcher::Error) -> bool {
     match error {
         // kube keeps the version when starting a watch fails, even where the answer is 410 Gone.
         watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 410,
@@ -224,7 +224,7 @@ fn must_list_anew(error: &watcher::Error) -> bool {
 
 /// Doubling pauses with a little seeded spread, so that the watches of one process do not knock in step.
 #[derive(Debug)]
-struct Pause {
+pub(super) struct Pause {
     next: Duration,
     /// When the latest pause is over.
     until: Option<Instant>,
@@ -240,11 +240,16 @@ impl Pause {
             Kind::Group(GroupSource::Native) => 4,
             Kind::Record => 5,
         };
+        Self::seeded(seed)
+    }
+
+    /// Pauses whose spread follows from `seed`.
+    pub(super) fn seeded(seed: u64) -> Self {
         Self { next: PAUSE_MIN, until: None, spread: Random::new(seed) }
     }
 
     /// How long to wait after an error that came `now`.
-    fn next(&mut self, now: Instant) -> Duration {
+    pub(super) fn next(&mut self, now: Instant) -> Duration {
         if self.until.is_some_and(|until| now.saturating_duration_since(until) >= QUIET) {
             self.next = PAUSE_MIN;
         }

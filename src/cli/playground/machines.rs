@@ -21,6 +21,7 @@ use crate::kubernetes::clock::Clock;
 use crate::sim::attached::Attached;
 use crate::sim::attached::incoming;
 use crate::sim::kubelet::KubeletSettings;
+use crate::sim::kubelet::Serves;
 use crate::sim::machinery::ControllerMode;
 use crate::sim::machinery::Machinery;
 
@@ -54,8 +55,13 @@ struct Seen {
 
 impl Machines {
     /// Starts.
-    pub(super) fn start(server: SharedServer, clock: Clock, leases: Leases) -> Self {
-        let mut settings = KubeletSettings::wall_clock();
+    pub(super) fn start(
+        server: SharedServer,
+        clock: Clock,
+        leases: Leases,
+        serves: Serves,
+    ) -> Self {
+        let mut settings = KubeletSettings { serves, ..KubeletSettings::wall_clock() };
         match leases {
             Leases::Renewed => {}
             Leases::LeftAlone => settings.lease_interval = None,

@@ -44,6 +44,7 @@ use crate::kubernetes::requests::Reporter;
 use crate::kubernetes::rim::Rim;
 use crate::kubernetes::rim::Running;
 use crate::sim::fleet;
+use crate::sim::kubelet::Serves;
 use crate::sim::manifests::read::Document;
 use crate::sim::manifests::read::documents_of;
 use crate::telemetry::http;
@@ -91,6 +92,10 @@ pub(crate) struct Args {
     /// Leave scheduling to another client of the API.
     #[arg(long)]
     no_scheduler: bool,
+
+    /// Leave nodes and what runs on them to another client of the API, such as muster fleet.
+    #[arg(long, conflicts_with = "nodes")]
+    no_fleet: bool,
 }
 
 pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
@@ -99,7 +104,11 @@ pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
         Some(path) => (path.display().to_string(), super::read_text(path)?),
         None => ("the default fleet".to_owned(), FLEET.to_owned()),
     };
-    let nodes = fleet::read(&file, &text).map_err(|error| Failure::BadInput(error.to_string()))?;
+    let nodes = if args.no_fleet {
+        Vec::new()
+    } else {
+        fleet::read(&file, &text).map_err(|error| Failure::BadInput(error.to_string()))?
+    };
     let documents = apply::read(&args.apply)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::CouldNot(format!("cannot start: {error}")))?;
@@ -168,7 +177,9 @@ impl Playground {
         let time: face::Clock = Arc::new(move || clock.now());
         let api = tokio::spawn(face::serve(listener, server.clone(), time, stop));
         let leases = if args.until_idle { Leases::LeftAlone } else { Leases::Renewed };
-        let machines = Machines::start(server.clone(), clock, leases);
+        // Without a fleet there are controllers, and no kubelet answers for any node.
+        let serves = if args.no_fleet { Serves::RegisteredNodes } else { Serves::EveryNode };
+        let machines = Machines::start(server.clone(), clock, leases, serves);
         let (scheduler, endpoint) = if args.no_scheduler {
             (None, None)
         } else {

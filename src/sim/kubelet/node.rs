@@ -30,6 +30,8 @@ use crate::sim::write::Write;
 const LEASE_SECONDS: i64 = 40;
 /// Where node leases live.
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+/// The taint that an API server gives a new node, until something sees that it is ready.
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// The taint of a node that is out of contact.
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 
@@ -108,8 +110,8 @@ impl View {
         }
     }
 
-    fn tainted_unreachable(&self) -> bool {
-        self.taints.iter().any(|taint| taint["key"] == UNREACHABLE)
+    fn tainted(&self, key: &str) -> bool {
+        self.taints.iter().any(|taint| taint["key"] == key)
     }
 }
 
@@ -122,6 +124,13 @@ impl Kubelet {
             node.registration = Some(object);
             self.keep_node(now, &name);
         }
+    }
+
+    /// Makes this kubelet the one of a node whose object is there already, as after its restart.
+    pub fn take_over(&mut self, now: Time, registration: Value, present: &Value) {
+        let name: Name = Object(&registration).name().into();
+        self.nodes.entry(name).or_default().registration = Some(registration);
+        self.see_node(now, present);
     }
 
     /// The names of the nodes that this kubelet registered, in order.
@@ -338,19 +347,26 @@ impl Node {
         if !status.is_empty() {
             writes.push(Write::strategic(format!("{path}/status"), &json!({"status": status})));
         }
-        if self.marked_silent != self.view.tainted_unreachable()
-            && self.contact != Contact::NoObject
-        {
+        let outlived = self.registration.is_some()
+            && self.contact == Contact::Kept
+            && self.view.tainted(NOT_READY);
+        if outlived || self.marked_silent != self.view.tainted(UNREACHABLE) {
             let taints = self.wanted_taints(now);
             writes.push(Write::strategic(path, &json!({"spec": {"taints": taints}})));
         }
         writes
     }
 
-    /// The taints that the node should have: those of others, and `unreachable` while it is silent.
+    /// The taints that the node should have: those of others, and `unreachable` while it is silent. Who runs a
+    /// fleet may have no node lifecycle controller, so its part is played here.
     fn wanted_taints(&self, now: Time) -> Vec<Value> {
-        let mut taints: Vec<Value> =
-            self.view.taints.iter().filter(|taint| taint["key"] != UNREACHABLE).cloned().collect();
+        let mut taints: Vec<Value> = self
+            .view
+            .taints
+            .iter()
+            .filter(|taint| taint["key"] != UNREACHABLE && taint["key"] != NOT_READY)
+            .cloned()
+            .collect();
         if self.marked_silent {
             for effect in ["NoSchedule", "NoExecute"] {
                 taints.push(
