@@ -1,5 +1,6 @@
 //! Ten thousand gangs wait on a full cluster of 1,000 nodes; pods finish one by one, and each time the
-//! engine is asked again. Counted per completion, with what it binds.
+//! engine is asked again. Counted per completion, with what it binds; with and without telling those who
+//! wait why, of whom all are told anew every ten seconds, each by a fresh attempt.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use muster::base::time::Span;
 use muster::base::time::Time;
 use muster::engine::event::Event;
 use muster::engine::event::Outcome;
+use muster::engine::settings::Notices;
 use muster::workload::ask::SharedAsk;
 
 use crate::fleet;
@@ -23,8 +25,10 @@ pub(crate) fn run() {
     println!(
         "{WAITING} waiting pods on {NODES} full nodes, {COMPLETIONS} completions, a cycle after each"
     );
-    for shapes in [1, 100, 10_000] {
-        measure(shapes);
+    for notices in [Notices::Silent, Notices::Told] {
+        for shapes in [1, 100, 10_000] {
+            measure(shapes, notices);
+        }
     }
 }
 
@@ -35,8 +39,8 @@ fn ask(number: u64, shapes: u64) -> SharedAsk {
     fleet::ask(cards, 1_000 * cards + shape)
 }
 
-fn measure(shapes: u64) {
-    let mut engine = pods::engine(NODES);
+fn measure(shapes: u64, notices: Notices) {
+    let mut engine = pods::engine_with(NODES, notices);
     let mut random = Random::new(3);
     let (pods, full) = (Pods::plain(), pods::ask(1));
     let mut living: Vec<u64> = Vec::new();
@@ -73,8 +77,12 @@ fn measure(shapes: u64) {
         bound += cycle.orders.len();
     }
     let each = spent.as_nanos() as u64 / COMPLETIONS;
+    let words = match notices {
+        Notices::Silent => "not told",
+        Notices::Told => "told",
+    };
     let attempts = engine.counters().refused - refused;
     println!(
-        "  {shapes:>6} shapes: {each:>8} ns per completion, {bound} bound, {attempts} refused in between"
+        "  {shapes:>6} shapes, people {words}: {each:>8} ns per completion, {bound} bound, {attempts} refused in between"
     );
 }

@@ -14,6 +14,7 @@ use muster::engine::Engine;
 use muster::engine::event::Event;
 use muster::engine::order::Action;
 use muster::engine::order::Order;
+use muster::engine::settings::Notices;
 use muster::engine::settings::Settings;
 use muster::workload::ask::SharedAsk;
 
@@ -21,7 +22,12 @@ use crate::fleet;
 
 /// An engine that knows `nodes` nodes and that everything was told.
 pub(crate) fn engine(nodes: usize) -> Engine {
-    let mut engine = Engine::new(Settings::default());
+    engine_with(nodes, Notices::Told)
+}
+
+/// The same, where people are told or not.
+pub(crate) fn engine_with(nodes: usize, notices: Notices) -> Engine {
+    let mut engine = Engine::new(Settings { notices, ..Settings::default() });
     for node in fleet::nodes(nodes) {
         engine.observe(Time::EPOCH, Event::Node(Box::new(node)));
     }

@@ -13,8 +13,7 @@ use smallvec::SmallVec;
 
 use super::gangs::GangId;
 use crate::base::slab::Slab;
-use crate::cluster::ids::{AskId, NodeId};
-use crate::cluster::renumbering::Renumbering;
+use crate::cluster::ids::{AskId, ConstraintId, ResourceId};
 use crate::id_type;
 use crate::planner::order::Turn;
 use crate::workload::ask::Amounts;
@@ -44,17 +43,19 @@ pub(super) struct Queued {
     pub(super) turn: Turn,
 }
 
-/// Why a line that was refused is active again.
-#[derive(Clone, Debug)]
-pub(super) struct Woken<No> {
-    /// The refusal, which stands if the nodes help no more when the line's turn has come.
-    pub(super) no: No,
-    /// The nodes whose change could help it.
-    pub(super) nodes: SmallVec<[NodeId; NODES_REMEMBERED]>,
+/// What an ask needs of one node at least: asks of one need differ in other kinds at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Need {
+    /// The scarcest kind that is asked for.
+    pub(super) kind: ResourceId,
+    /// How much of it.
+    pub(super) amount: i64,
+    /// What is asked of the node's object.
+    pub(super) constraint: ConstraintId,
 }
 
-/// A line that more nodes could help than this is simply tried.
-pub(super) const NODES_REMEMBERED: usize = 4;
+/// Parked lines with asks of one need, in the order of their heads' turns.
+pub(super) type LinesInTurn = BTreeSet<(Turn, LineId, AskId)>;
 
 /// Gangs of equal shape.
 #[derive(Clone, Debug)]
@@ -65,8 +66,8 @@ pub(super) struct Line<No> {
     pub(super) gangs: BTreeMap<Turn, GangId>,
     /// Why it is parked; `None` while it is active.
     pub(super) parked: Option<No>,
-    /// What woke it, while it is active because of that.
-    pub(super) woken: Option<Woken<No>>,
+    /// What its asks need, once it was parked.
+    needs: Vec<(Need, AskId)>,
     /// Whether the shape would fit if no pod ran, and the version of the nodes it was asked of.
     pub(super) fits_empty: Option<(u64, bool)>,
     /// Who entered since it was refused last, and may have left again.
@@ -100,8 +101,12 @@ pub(super) struct Backlog<No> {
     /// Active lines by the turn of their heads. The turn is a total order, so ties cannot occur.
     active: PriorityQueue<LineId, Reverse<Turn>, BuildHasherDefault<FxHasher>>,
     parked: BTreeSet<LineId>,
-    /// Lines that were woken since the last change; some were tried since, some may be gone.
-    woken: Vec<LineId>,
+    /// Parked lines by what their asks need.
+    by_need: BTreeMap<Need, LinesInTurn>,
+    /// Those of them with a floor.
+    floored: BTreeSet<LineId>,
+    /// How often a parked line got an earlier head.
+    earlier_heads: u64,
 }
 
 impl<No> Default for Backlog<No> {
@@ -111,7 +116,9 @@ impl<No> Default for Backlog<No> {
             by_shape: FxHashMap::default(),
             active: PriorityQueue::with_hasher(BuildHasherDefault::default()),
             parked: BTreeSet::new(),
-            woken: Vec::new(),
+            by_need: BTreeMap::new(),
+            floored: BTreeSet::new(),
+            earlier_heads: 0,
         }
     }
 }
@@ -126,7 +133,7 @@ impl<No> Backlog<No> {
                 shape: shape.clone(),
                 gangs: BTreeMap::new(),
                 parked: None,
-                woken: None,
+                needs: Vec::new(),
                 fits_empty: None,
                 fresh: SmallVec::new(),
             };
@@ -135,13 +142,24 @@ impl<No> Backlog<No> {
             line
         };
         let row = &mut self.lines[line];
+        let leads = row.gangs.first_key_value().is_none_or(|(head, _)| turn < *head);
+        let is_parked = row.parked.is_some();
+        if is_parked && leads {
+            self.unlist(line);
+            self.earlier_heads += 1;
+        }
+        let row = &mut self.lines[line];
         let before = row.gangs.insert(turn.clone(), gang);
         assert!(before.is_none(), "two gangs of one turn");
-        if row.parked.is_none() {
+        if !is_parked {
             row.note_fresh(gang);
-            if *row.head().0 == turn {
+        }
+        match (is_parked, leads) {
+            (true, true) => self.list(line),
+            (false, true) => {
                 self.active.push(line, Reverse(turn.clone()));
             }
+            (true | false, false) => {}
         }
         Queued { line, turn }
     }
@@ -150,13 +168,21 @@ impl<No> Backlog<No> {
     pub(super) fn leave(&mut self, queued: &Queued) {
         let row = &mut self.lines[queued.line];
         let was_head = *row.head().0 == queued.turn;
+        let is_parked = row.parked.is_some();
+        if is_parked && was_head {
+            self.unlist(queued.line);
+        }
+        let row = &mut self.lines[queued.line];
         row.gangs.remove(&queued.turn).expect("a queued gang stands in its line");
         if row.gangs.is_empty() {
             let row = self.lines.remove(queued.line).expect("the line was there");
             self.by_shape.remove(&row.shape);
             self.active.remove(&queued.line);
             self.parked.remove(&queued.line);
-        } else if was_head && row.parked.is_none() {
+            self.floored.remove(&queued.line);
+        } else if was_head && is_parked {
+            self.list(queued.line);
+        } else if was_head {
             let next = row.head().0.clone();
             self.active.push(queued.line, Reverse(next));
         }
@@ -167,15 +193,69 @@ impl<No> Backlog<No> {
         self.active.peek().map(|(line, _)| *line)
     }
 
-    /// Parks an active line, or notes a new refusal of a parked one. Returns who entered since the
-    /// refusal before, of whom some may have left again.
-    pub(super) fn park(&mut self, line: LineId, no: No) -> SmallVec<[GangId; 1]> {
+    /// Parks an active line, whose asks have these needs, or notes a new refusal of a parked one. Returns
+    /// who entered since the refusal before, of whom some may have left again.
+    pub(super) fn park(
+        &mut self,
+        line: LineId,
+        no: No,
+        needs: Vec<(Need, AskId)>,
+    ) -> SmallVec<[GangId; 1]> {
+        let row = &mut self.lines[line];
+        let fresh = std::mem::take(&mut row.fresh);
+        if row.parked.replace(no).is_some() {
+            return fresh;
+        }
+        row.needs = needs;
+        if !row.shape.floor.is_empty() {
+            self.floored.insert(line);
+        }
         self.active.remove(&line);
         self.parked.insert(line);
-        let row = &mut self.lines[line];
-        row.parked = Some(no);
-        row.woken = None;
-        std::mem::take(&mut row.fresh)
+        self.list(line);
+        fresh
+    }
+
+    /// Lets a parked line be found by its needs, at the turn of its head.
+    fn list(&mut self, line: LineId) {
+        let row = &self.lines[line];
+        for (need, ask) in &row.needs {
+            let entry = (row.head().0.clone(), line, *ask);
+            self.by_need.entry(*need).or_default().insert(entry);
+        }
+    }
+
+    /// Takes a line out of where [`Self::list`] put it, before its head changes.
+    fn unlist(&mut self, line: LineId) {
+        let row = &self.lines[line];
+        for (need, ask) in &row.needs {
+            let lines = self.by_need.get_mut(need).expect("a listed line is under its needs");
+            lines.remove(&(row.head().0.clone(), line, *ask));
+            if lines.is_empty() {
+                self.by_need.remove(need);
+            }
+        }
+    }
+
+    /// Parked lines of which an ask is packed by `kind` and needs at most so much of it, need by need.
+    pub(super) fn parked_needing_at_most(
+        &self,
+        kind: ResourceId,
+        amount: i64,
+    ) -> impl Iterator<Item = &LinesInTurn> {
+        let need = |amount, constraint| Need { kind, amount, constraint };
+        let range = need(0, ConstraintId(0))..=need(amount.max(0), ConstraintId(u32::MAX));
+        self.by_need.range(range).map(|(_, lines)| lines)
+    }
+
+    /// Parked lines with a floor, in id order.
+    pub(super) fn parked_with_floor(&self) -> Vec<LineId> {
+        self.floored.iter().copied().collect()
+    }
+
+    /// Moves when a parked line gets an earlier head.
+    pub(super) const fn earlier_heads(&self) -> u64 {
+        self.earlier_heads
     }
 
     /// Notes whether a line's shape would fit if no pod ran, for that version of the nodes.
@@ -193,40 +273,11 @@ impl<No> Backlog<No> {
         let row = &mut self.lines[line];
         let no = row.parked.take()?;
         let turn = row.head().0.clone();
+        self.unlist(line);
         self.parked.remove(&line);
+        self.floored.remove(&line);
         self.active.push(line, Reverse(turn));
         Some(no)
-    }
-
-    /// Makes a parked line active because these nodes could help it.
-    pub(super) fn wake(&mut self, line: LineId, nodes: SmallVec<[NodeId; NODES_REMEMBERED]>) {
-        if let Some(no) = self.activate(line) {
-            self.lines[line].woken = Some(Woken { no, nodes });
-            self.woken.push(line);
-        }
-    }
-
-    /// Takes the refusal of a woken line, so that it can be parked again.
-    pub(super) fn take_woken(&mut self, line: LineId) -> Option<No> {
-        self.lines[line].woken.take().map(|woken| woken.no)
-    }
-
-    /// More has changed: lines that still wait since they were woken are simply tried.
-    pub(super) fn forget_woken(&mut self) {
-        for line in self.woken.drain(..) {
-            if let Some(row) = self.lines.get_mut(line) {
-                row.woken = None;
-            }
-        }
-    }
-
-    /// Gives the nodes that woke lines their new ids. One that is gone helps nobody.
-    pub(super) fn renumber_nodes(&mut self, new: &Renumbering) {
-        for line in &self.woken {
-            if let Some(woken) = self.lines.get_mut(*line).and_then(|row| row.woken.as_mut()) {
-                woken.nodes = woken.nodes.iter().filter_map(|node| new.of(*node)).collect();
-            }
-        }
     }
 
     /// The line of `id`, which must exist.
@@ -296,7 +347,7 @@ mod tests {
     fn a_parked_line_stays_out_until_it_is_activated() {
         let mut backlog: Backlog<&str> = Backlog::default();
         let first = backlog.enter(GangId(0), shape(0), turn(1));
-        backlog.park(first.line, "full");
+        backlog.park(first.line, "full", Vec::new());
         let second = backlog.enter(GangId(1), shape(0), turn(0));
         assert_eq!(backlog.first(), None, "who joins a refused line is refused");
         assert_eq!(backlog.activate(first.line), Some("full"));

@@ -2,7 +2,7 @@
 //! nothing more can be done or the cycle's bound is reached. Bounds count work, never time.
 //! Sends nothing: orders are values for the rim. Invariant: no seat is held that the referee did not judge before.
 
-use super::backlog::{LineId, NODES_REMEMBERED, Shape};
+use super::backlog::{LineId, Shape};
 use super::commitment::{Commitment, State, Step};
 use super::gangs::{Gang, GangId};
 use super::order::{Action, BindRole, Order, OrderId, PodRef, WaitReason};
@@ -10,7 +10,6 @@ use super::pods::{Answer, Place, Seat, Standing};
 use super::verdict::{Verdict, judge};
 use super::{Cycle, Engine};
 use crate::base::time::Time;
-use crate::cluster::change::Changes;
 use crate::cluster::ids::NodeId;
 use crate::cluster::ids::PodId;
 use crate::cluster::node_set::NodeSet;
@@ -20,18 +19,6 @@ use crate::planner::plan::Plan;
 use crate::planner::referee;
 use crate::planner::refusal::{Cause, Refusal, SearchEnd};
 use crate::workload::ask::Amounts;
-use smallvec::SmallVec;
-
-/// Sparing an attempt is so much cheaper than making one.
-const SPARED_PER_ATTEMPT: usize = 64;
-
-/// What was done for the head of a line.
-enum Tried {
-    /// It was planned for.
-    Planned,
-    /// Its refusal stands; no plan was needed to see that.
-    Spared,
-}
 
 /// Why a line is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,25 +84,20 @@ impl Engine {
         self.judge_changed();
         self.restart_overdue(&mut cycle.orders);
         self.judge_changed();
-        self.wake_cured();
+        self.look_for_cures();
         self.keep_place();
         self.ask_again(&mut cycle.orders);
-        let (mut attempts, mut spared) = (0, 0);
+        let mut attempts = 0;
         while attempts < self.settings.attempts_per_cycle
-            && spared < SPARED_PER_ATTEMPT * self.settings.attempts_per_cycle
             && cycle.orders.len() < self.settings.placed_per_cycle
+            && let Some(line) = self.next_line()
         {
-            let Some(line) = self.backlog.first() else { break };
-            match self.try_head(line, &mut cycle.orders) {
-                Tried::Planned => attempts += 1,
-                Tried::Spared => {
-                    spared += 1;
-                    continue;
-                }
-            }
+            self.try_head(line, &mut cycle.orders);
+            attempts += 1;
             self.judge_changed();
             self.keep_place();
         }
+        self.forget_spent_changes();
         self.tell(&mut cycle.notices);
         cycle
     }
@@ -220,59 +202,14 @@ impl Engine {
         }
     }
 
-    /// Asks the parked lines whether what changed could help them.
-    fn wake_cured(&mut self) {
-        if self.changes.is_empty() {
-            return;
-        }
-        self.backlog.forget_woken();
-        let mut changes = std::mem::take(&mut self.changes);
-        merge_by_node(&mut changes);
-        let mut woken = Vec::new();
-        for (id, line) in self.backlog.parked() {
-            let helps = |change: &&Changes| {
-                let asks = &line.shape.roles;
-                asks.iter().any(|(ask, _)| self.planner.could_help(&self.cluster, change, *ask))
-            };
-            let helping = changes.iter().filter(helps).filter_map(|change| change.node);
-            let nodes: SmallVec<[NodeId; NODES_REMEMBERED]> =
-                helping.take(NODES_REMEMBERED + 1).collect();
-            // What is free in all counts towards a floor.
-            let has_floor = !line.shape.floor.is_empty();
-            if nodes.is_empty() && !has_floor {
-                continue;
-            }
-            // Other things than nodes may have helped it since: it is simply tried.
-            let of_turn = line.parked.as_ref().is_some_and(No::is_of_turn);
-            let to_be_tried = has_floor || of_turn || nodes.len() > NODES_REMEMBERED;
-            woken.push((id, (!to_be_tried).then_some(nodes)));
-        }
-        for (line, nodes) in woken {
-            match nodes {
-                Some(nodes) => self.backlog.wake(line, nodes),
-                None => {
-                    self.backlog.activate(line);
-                }
-            }
-        }
-        changes.clear();
-        self.changes = changes;
-    }
-
     /// Tries the head of a line: it is placed whole and leaves, or its line is parked.
-    fn try_head(&mut self, line: LineId, orders: &mut Vec<Order>) -> Tried {
-        if let Some(no) = self.refusal_that_stands(line) {
-            // Whoever went before took what could have helped.
-            for gang in self.backlog.park(line, no) {
-                self.start_clock_if_in(line, gang);
-            }
-            return Tried::Spared;
-        }
+    fn try_head(&mut self, line: LineId, orders: &mut Vec<Order>) {
         let id = self.backlog.line(line).head().1;
         match self.attempt(line) {
             Ok(plan) => {
                 self.counters.planned += 1;
                 self.commit(id, &plan, orders);
+                self.head_was_placed(line);
             }
             Err(no) => {
                 self.count_refusal(&no);
@@ -280,27 +217,12 @@ impl Engine {
                 self.choose_place_again(line);
             }
         }
-        Tried::Planned
-    }
-
-    /// The refusal of a woken line, if none of the nodes that woke it could help it any more.
-    fn refusal_that_stands(&mut self, line: LineId) -> Option<No> {
-        let row = self.backlog.line(line);
-        let woken = row.woken.as_ref()?;
-        let could_help = |node: &NodeId| {
-            let anything = Changes { node: Some(*node), added: true, ..Changes::NONE };
-            let asks = &row.shape.roles;
-            asks.iter().any(|(ask, _)| self.planner.could_help(&self.cluster, &anything, *ask))
-        };
-        if woken.nodes.iter().any(could_help) {
-            return None;
-        }
-        self.backlog.take_woken(line)
     }
 
     /// Parks a line that was refused.
     pub(super) fn park(&mut self, line: LineId, no: No) {
-        for gang in self.backlog.park(line, no) {
+        let needs = self.needs_of(line);
+        for gang in self.backlog.park(line, no, needs) {
             self.start_clock_if_in(line, gang);
         }
         self.line_has_something_to_tell(line);
@@ -508,19 +430,4 @@ impl Gang {
         self.reached = 0;
         self.told.forget_group();
     }
-}
-
-/// Leaves one change per node.
-fn merge_by_node(changes: &mut Vec<Changes>) {
-    if changes.len() < 2 {
-        return;
-    }
-    changes.sort_by_key(|change| change.node);
-    changes.dedup_by(|later, earlier| {
-        let same = later.node == earlier.node;
-        if same {
-            earlier.absorb(later);
-        }
-        same
-    });
 }

@@ -15,6 +15,7 @@ pub mod explain;
 mod audit;
 mod backlog;
 mod commitment;
+mod cures;
 mod decide;
 mod gangs;
 mod kept_place;
@@ -36,6 +37,7 @@ use std::collections::BTreeSet;
 
 use self::backlog::Backlog;
 use self::counters::Counters;
+use self::cures::{Cures, Pending};
 use self::decide::No;
 use self::gangs::{GangId, Gangs};
 use self::kept_place::KeptPlaces;
@@ -48,7 +50,6 @@ use self::settings::Settings;
 use self::settle::Orders;
 use crate::base::time::Time;
 use crate::cluster::Cluster;
-use crate::cluster::change::Changes;
 use crate::planner::Planner;
 
 /// The scheduler.
@@ -64,8 +65,9 @@ pub struct Engine {
     backing_off: BTreeSet<(Time, GangId)>,
     /// Gangs to be judged again, in the order in which they changed; each marks itself as listed.
     dirty: Vec<GangId>,
-    /// Changes of the cluster that parked lines were not asked about yet.
-    changes: Vec<Changes>,
+    /// Changes of the cluster that could still help a parked line.
+    changes: Vec<Pending>,
+    cures: Cures,
     kept_places: KeptPlaces,
     orders: Orders,
     repairs: Repairs,
@@ -119,6 +121,7 @@ impl Engine {
             backing_off: BTreeSet::new(),
             dirty: Vec::new(),
             changes: Vec::new(),
+            cures: Cures::default(),
             kept_places: KeptPlaces::default(),
             orders: Orders::default(),
             repairs: Repairs::default(),

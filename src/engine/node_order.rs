@@ -11,11 +11,11 @@ impl Engine {
     pub(super) fn put_nodes_in_order(&mut self) {
         let Some(new) = self.cluster.put_nodes_in_order() else { return };
         self.pods.renumber_nodes(&new);
-        self.backlog.renumber_nodes(&new);
         self.kept_places.renumber_nodes(&new);
-        self.changes.retain_mut(|change| {
-            change.node = change.node.and_then(|node| new.of(node));
-            change.node.is_some()
+        self.changes.retain_mut(|pending| {
+            let node = &mut pending.changes.node;
+            *node = node.and_then(|node| new.of(node));
+            node.is_some()
         });
     }
 }

@@ -10,7 +10,6 @@ use super::settle::Match;
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::Time;
 use crate::cluster::Held;
-use crate::cluster::change::Changes;
 use crate::cluster::facts::{GroupFact, GroupName, PodFact, PodPhase};
 use crate::cluster::ids::PodId;
 
@@ -46,13 +45,6 @@ impl Engine {
     fn nodes_changed_since(&mut self, version: u64) {
         if self.cluster.nodes().version() != version {
             self.kept_places.reconsider();
-        }
-    }
-
-    /// Remembers a change of the cluster until the parked lines are asked about it.
-    pub(super) fn note(&mut self, changes: Changes) {
-        if !changes.is_none() {
-            self.changes.push(changes);
         }
     }
 

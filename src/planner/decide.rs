@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
 use crate::cluster::draft::{Draft, Edit, Step};
-use crate::cluster::ids::{AskId, PodId};
+use crate::cluster::ids::{AskId, NodeId, PodId};
 use crate::cluster::node_set::NodeSet;
 use crate::planner::demand::{Demand, Role};
 use crate::planner::diagnose;
@@ -106,12 +106,14 @@ impl Planner {
         (objects || touched())
             && cluster.node_exists(node)
             && node_resources_fit::fits(interned, cluster, node)
-            && diagnose::admits(
-                cluster,
-                &interned.ask,
-                self.verdicts.current(cluster, interned.constraint),
-                node,
-            )
+            && self.admits(cluster, ask, node)
+    }
+
+    /// True if rules on node objects allow `ask` on `node`, which must exist.
+    pub fn admits(&self, cluster: &Cluster, ask: AskId, node: NodeId) -> bool {
+        let interned = cluster.interned(ask);
+        let verdict = self.verdicts.current(cluster, interned.constraint);
+        diagnose::admits(cluster, &interned.ask, verdict, node)
     }
 
     /// The floor of a gang's `minResources`: what all schedulable nodes together have left, the gang's

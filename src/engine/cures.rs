@@ -1,0 +1,195 @@
+//! Finds the parked lines that a change of the cluster could help, first in turn first, one at a time:
+//! once what a change gave is taken, nobody else need hear of it. Plans nothing, and parks nobody.
+//! Invariant: a change is kept until no parked line that was refused before it could be helped by it.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::Engine;
+use super::backlog::{LineId, Need};
+use super::decide::No;
+use crate::base::id::Id;
+use crate::cluster::change::Changes;
+use crate::cluster::ids::{AskId, ResourceId};
+use crate::planner::order::Turn;
+
+/// Where more changes than this are pending, a line of which one gang was placed is simply tried until it is
+/// refused: to look for the next with every change would take longer.
+const CHANGES_LOOKED_AT: usize = 4;
+
+/// A change that parked lines may profit from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// What changed.
+    pub(super) changes: Changes,
+    /// The version of the cluster with the change. A refusal of this version or a later one knows of it.
+    pub(super) version: u64,
+}
+
+/// Who is helped first by each pending change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cures {
+    first: BinaryHeap<Reverse<Helped>>,
+    /// How many of the pending changes were looked at.
+    looked_at: usize,
+    /// How often a parked line had got an earlier head by then.
+    earlier_heads: u64,
+}
+
+/// A parked line that a pending change could help.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Helped {
+    /// The turn of the line's head.
+    turn: Turn,
+    line: LineId,
+    /// Which of the pending changes.
+    change: usize,
+}
+
+impl Engine {
+    /// Remembers a change of the cluster until no parked line could be helped by it any more.
+    pub(super) fn note(&mut self, changes: Changes) {
+        if !changes.is_none() {
+            self.changes.push(Pending { changes, version: self.cluster.version() });
+        }
+    }
+
+    /// Looks for whom each pending change could help first.
+    pub(super) fn look_for_cures(&mut self) {
+        self.cures.first.clear();
+        if !self.backlog.is_anyone_parked() {
+            self.changes.clear();
+        }
+        merge_by_node(&mut self.changes);
+        if let Some(latest) = self.changes.iter().map(|pending| pending.version).max() {
+            self.activate_floored(latest);
+        }
+        self.cures.looked_at = self.changes.len();
+        self.find_first_helped();
+    }
+
+    /// What is free in all counts towards a floor, on whichever node: such lines are simply tried.
+    fn activate_floored(&mut self, latest: u64) {
+        for line in self.backlog.parked_with_floor() {
+            let refused = self.backlog.line(line).parked.as_ref();
+            if refused.is_some_and(|no| no.version() < latest) {
+                self.backlog.activate(line);
+            }
+        }
+    }
+
+    fn find_first_helped(&mut self) {
+        self.cures.earlier_heads = self.backlog.earlier_heads();
+        let helped = (0..self.cures.looked_at).filter_map(|at| self.first_helped_by(at));
+        self.cures.first = helped.map(Reverse).collect();
+    }
+
+    /// The line to be tried next: the first in turn of those that are active or could be helped.
+    pub(super) fn next_line(&mut self) -> Option<LineId> {
+        let helped = self.first_helped();
+        let turn = |line: &LineId| self.backlog.line(*line).head().0;
+        [self.backlog.first(), helped].into_iter().flatten().min_by_key(turn)
+    }
+
+    /// A head was placed. Its line is activated if to look for who is helped next would be the longer way.
+    pub(super) fn head_was_placed(&mut self, line: LineId) {
+        if self.cures.looked_at > CHANGES_LOOKED_AT && self.backlog.known(line).is_some() {
+            self.backlog.activate(line);
+        }
+    }
+
+    /// Forgets the changes that help nobody any more.
+    pub(super) fn forget_spent_changes(&mut self) {
+        if self.cures.first.is_empty() {
+            self.changes.drain(..std::mem::take(&mut self.cures.looked_at));
+        }
+    }
+
+    /// The first in turn of the parked lines that could be helped as things stand now.
+    fn first_helped(&mut self) -> Option<LineId> {
+        if self.cures.earlier_heads != self.backlog.earlier_heads() {
+            self.find_first_helped();
+        }
+        while let Some(Reverse(helped)) = self.cures.first.peek() {
+            if self.is_still_helped(helped) {
+                return Some(helped.line);
+            }
+            let change = helped.change;
+            self.cures.first.pop();
+            if let Some(next) = self.first_helped_by(change) {
+                self.cures.first.push(Reverse(next));
+            }
+        }
+        None
+    }
+
+    fn is_still_helped(&self, helped: &Helped) -> bool {
+        let Some(line) = self.backlog.known(helped.line) else { return false };
+        let asks = line.shape.roles.iter().map(|(ask, _)| *ask);
+        *line.head().0 == helped.turn
+            && asks.into_iter().any(|ask| self.helps(helped.change, ask, line.parked.as_ref()))
+    }
+
+    /// True if a change could help a line that was refused before it to a place for one member.
+    fn helps(&self, change: usize, ask: AskId, refused: Option<&No>) -> bool {
+        let Pending { changes, version } = &self.changes[change];
+        refused.is_some_and(|no| no.version() < *version)
+            && self.planner.could_help(&self.cluster, changes, ask)
+    }
+
+    /// The parked line, first in turn, that a change could help.
+    fn first_helped_by(&self, change: usize) -> Option<Helped> {
+        let node = self.changes[change].changes.node?;
+        if !self.cluster.node_exists(node) {
+            return None;
+        }
+        let mut first: Option<(&Turn, LineId)> = None;
+        for kind in (0..self.cluster.resources().len()).map(ResourceId::from_index) {
+            let free = self.cluster.load().free(node, kind);
+            for lines in self.backlog.parked_needing_at_most(kind, free) {
+                let admits = |ask| self.planner.admits(&self.cluster, ask, node);
+                if !lines.first().is_some_and(|(_, _, ask)| admits(*ask)) {
+                    continue;
+                }
+                for (turn, line, ask) in lines {
+                    if first.is_some_and(|(before, _)| before <= turn) {
+                        break;
+                    }
+                    if self.helps(change, *ask, self.backlog.line(*line).parked.as_ref()) {
+                        first = Some((turn, *line));
+                    }
+                }
+            }
+        }
+        first.map(|(turn, line)| Helped { turn: turn.clone(), line, change })
+    }
+
+    /// What the lines' asks need, so that they are found by what is free.
+    pub(super) fn needs_of(&self, line: LineId) -> Vec<(Need, AskId)> {
+        let need = |ask| {
+            let interned = self.cluster.interned(ask);
+            Need {
+                kind: interned.packed_by,
+                amount: interned.request(interned.packed_by),
+                constraint: interned.constraint,
+            }
+        };
+        self.backlog.line(line).shape.roles.iter().map(|(ask, _)| (need(*ask), *ask)).collect()
+    }
+}
+
+/// Leaves one change per node.
+fn merge_by_node(changes: &mut Vec<Pending>) {
+    if changes.len() < 2 {
+        return;
+    }
+    changes.sort_by_key(|pending| pending.changes.node);
+    changes.dedup_by(|later, earlier| {
+        let same = later.changes.node == earlier.changes.node;
+        if same {
+            earlier.changes.absorb(&later.changes);
+            earlier.version = earlier.version.max(later.version);
+        }
+        same
+    });
+}
