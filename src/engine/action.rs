@@ -175,6 +175,22 @@ impl Action {
         }
     }
 
+    /// The node that it binds to, for logs.
+    pub const fn node(&self) -> Option<&Name> {
+        match self {
+            Self::Bind { node, .. } => Some(node),
+            Self::Fence { .. }
+            | Self::Evict { .. }
+            | Self::Propose(_)
+            | Self::Commit { .. }
+            | Self::Verify { .. }
+            | Self::Seal { .. }
+            | Self::Abort { .. }
+            | Self::FinishAbort { .. }
+            | Self::RemoveRecord { .. } => None,
+        }
+    }
+
     /// The word for it, for logs and metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {

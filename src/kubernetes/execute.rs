@@ -27,6 +27,7 @@ use super::requests::Reply;
 use super::requests::Writer;
 use super::traffic::Purpose;
 use super::traffic::Traffic;
+use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::engine::event::Outcome;
 use crate::engine::order::Order;
@@ -152,8 +153,9 @@ pub async fn carry_out(
         .for_each_concurrent(concurrent, |order| async move {
             let (id, what) = (order.id, order.action.as_str());
             let (gang, member) = (order.action.gang().clone(), order.action.member().cloned());
+            let node = order.action.node().cloned();
             let outcome = exchange(wire, writer, order).await;
-            log(what, &gang, member.as_ref(), &outcome);
+            log(what, &gang, (member.as_ref(), node.as_ref()), &outcome);
             // The driver is gone only when the process ends; then nobody asks for outcomes.
             let _ = settled.send(Settled { order: id, outcome });
         })
@@ -161,9 +163,18 @@ pub async fn carry_out(
 }
 
 /// One line per order.
-fn log(what: &str, gang: &ObjectName, member: Option<&PodRef>, outcome: &Outcome) {
+fn log(
+    what: &str,
+    gang: &ObjectName,
+    (member, node): (Option<&PodRef>, Option<&Name>),
+    outcome: &Outcome,
+) {
     let pod = member.map(|pod| tracing::field::display(&pod.name));
+    let node = node.map(tracing::field::display);
     match outcome {
+        Outcome::Done | Outcome::Written { .. } if node.is_some() => {
+            info!(order = what, gang = %gang, pod, node, "bound");
+        }
         Outcome::Done | Outcome::Written { .. } => info!(order = what, gang = %gang, pod, "done"),
         Outcome::BoundTo(node) => {
             info!(order = what, gang = %gang, pod, node = %node, "a bind came first");
@@ -173,7 +184,7 @@ fn log(what: &str, gang: &ObjectName, member: Option<&PodRef>, outcome: &Outcome
             warn!(order = what, gang = %gang, pod, plan = %record.mark, phase = record.phase.as_str(), "not done: the record says otherwise");
         }
         Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
-            warn!(order = what, gang = %gang, pod, why = %why, "not done");
+            warn!(order = what, gang = %gang, pod, node, why = %why, "not done");
         }
     }
 }
