@@ -21,6 +21,7 @@ use crate::apiserver::store::resource::Subresource;
 use crate::apiserver::store::resource::UpdateRule;
 use crate::apiserver::store::resource::Verbs;
 use crate::apiserver::store::resource::View;
+use crate::apiserver::store::rules::Rules;
 use crate::apiserver::store::scale::ScalePaths;
 use crate::apiserver::store::schema::Schema;
 use crate::base::names::Name;
@@ -52,6 +53,7 @@ pub struct Custom {
     /// The columns as written; empty means Age alone.
     pub columns: Vec<PrinterColumn>,
     schema: Schema,
+    rules: Option<Rules>,
     scale: Option<ScalePaths>,
 }
 
@@ -90,10 +92,15 @@ impl Custom {
         }
     }
 
-    /// Everything that the schema finds wrong with `object`.
-    pub fn check(&self, object: &Value) -> Vec<FieldError> {
+    /// Everything that the schema and its rules find wrong with `new`, as the successor of `old` if there is
+    /// one.
+    pub fn check(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        self.schema.check(object, "", &mut errors);
+        self.schema.check(new, "", &mut errors);
+        if let Some(rules) = &self.rules {
+            let broken = rules.check(new, old, &errors);
+            errors.extend(broken);
+        }
         errors
     }
 
@@ -178,6 +185,7 @@ fn resource(
     let api_version = format!("{group}/{version_name}");
     let custom = Custom {
         definition: text(definition, "/metadata/name").into(),
+        rules: Rules::read(&written_schema),
         written_schema,
         columns: read_columns(version),
         schema,

@@ -294,6 +294,8 @@ pub enum Fault {
     Invalid(Value),
     /// It has a value that is not valid and is shown as upstream's Go prints it, without quotes.
     InvalidBare(&'static str),
+    /// It has a value that is not valid and is too large to be shown.
+    InvalidUnshown,
     /// It has the wrong type; the value, or the name of its type.
     WrongType(Value),
     /// It is none of these values.
@@ -371,6 +373,7 @@ impl FieldError {
             Fault::Invalid(value) | Fault::WrongType(value) => {
                 (format!("Invalid value: {}", shown(value)), None)
             }
+            Fault::InvalidUnshown => ("Invalid value".to_owned(), None),
             Fault::InvalidBare(text) => (format!("Invalid value: {text}"), None),
             Fault::NotSupported(value, supported) => {
                 let values = supported
@@ -400,7 +403,9 @@ impl FieldError {
     fn cause(&self) -> Cause {
         let reason = match &self.fault {
             Fault::Required => "FieldValueRequired",
-            Fault::Invalid(_) | Fault::InvalidBare(_) => "FieldValueInvalid",
+            Fault::Invalid(_) | Fault::InvalidBare(_) | Fault::InvalidUnshown => {
+                "FieldValueInvalid"
+            }
             Fault::WrongType(_) => "FieldValueTypeInvalid",
             Fault::NotSupported(..) => "FieldValueNotSupported",
             Fault::Forbidden => "FieldValueForbidden",

@@ -22,6 +22,7 @@ pub mod patch;
 pub mod removal;
 pub mod request;
 pub mod resource;
+pub mod rules;
 pub mod scale;
 pub mod schema;
 mod schema_check;

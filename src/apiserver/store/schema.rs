@@ -1,6 +1,6 @@
 //! Structural schemas of custom resources: what an `openAPIV3Schema` says, and pruning and defaults
 //! by it. Checking is in `schema_check`. The subset is what CustomResourceDefinitions of
-//! `apiextensions.k8s.io/v1` may use, without CEL rules.
+//! `apiextensions.k8s.io/v1` may use; rules in CEL are in `rules`.
 
 use std::collections::BTreeMap;
 

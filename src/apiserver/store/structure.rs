@@ -24,8 +24,6 @@ pub enum Leaf {
     Integer32,
     /// A whole number of 64 bits.
     Integer64,
-    /// A number.
-    Number,
     /// True or false.
     Boolean,
     /// An instant.

@@ -137,7 +137,6 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
         deserialize_bool => Leaf::Boolean, visit_bool(false);
         deserialize_i32 => Leaf::Integer32, visit_i32(0);
         deserialize_i64 => Leaf::Integer64, visit_i64(0);
-        deserialize_f64 => Leaf::Number, visit_f64(0.0);
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -237,8 +236,8 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i128 u8 u16 u32 u64 u128 f32 char bytes byte_buf unit
-        unit_struct tuple tuple_struct enum identifier
+        i8 i16 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
+        tuple tuple_struct enum identifier
     }
 }
 

@@ -227,3 +227,107 @@ fn the_tutorials_pod_group_is_another_name_of_the_shipped_kind() {
     let mut plain = with_groups();
     assert_eq!(refused(&mut plain, "GET", tutorial, json!(null)).0, 404);
 }
+
+/// A kind with rules in CEL.
+fn with_rules() -> Server {
+    let mut server = server();
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "plans.example.org"},
+        "spec": {"group": "example.org", "scope": "Namespaced",
+            "names": {"kind": "Plan", "listKind": "PlanList", "plural": "plans", "singular": "plan"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                "type": "object",
+                "properties": {"spec": {
+                    "type": "object",
+                    "required": ["phase"],
+                    "properties": {
+                        "least": {"type": "integer", "default": 1},
+                        "most": {"type": "integer"},
+                        "epoch": {"type": "integer", "x-kubernetes-validations": [
+                            {"rule": "self >= oldSelf", "message": "must not go back"}]},
+                        "phase": {"type": "string", "enum": ["Proposed", "Bound", "Aborted"], "x-kubernetes-validations": [
+                            {"rule": "oldSelf == self || oldSelf == 'Proposed'", "messageExpression": "'no way from ' + oldSelf + ' to ' + self"}]},
+                    },
+                    "x-kubernetes-validations": [
+                        {"rule": "!has(self.most) || self.least <= self.most"},
+                        {"rule": "!has(self.most) || self.most < 100", "message": "too many", "reason": "FieldValueForbidden", "fieldPath": ".most"},
+                    ],
+                }},
+            }}}],
+        },
+    });
+    done(&mut server, "POST", DEFINITIONS, definition);
+    server
+}
+
+const PLANS: &str = "/apis/example.org/v1/namespaces/default/plans";
+
+fn plan(spec: Value) -> Value {
+    json!({"apiVersion": "example.org/v1", "kind": "Plan", "metadata": {"name": "p"}, "spec": spec})
+}
+
+#[test]
+fn rules_in_cel_are_enforced_with_their_messages() {
+    let mut server = with_rules();
+    let mut refusal = |spec: Value| refused(&mut server, "POST", PLANS, plan(spec)).1;
+    assert_eq!(
+        refusal(json!({"phase": "Proposed", "least": 3, "most": 2})),
+        "Plan.example.org \"p\" is invalid: spec: Invalid value: failed rule: !has(self.most) || self.least <= self.most"
+    );
+    assert_eq!(
+        refusal(json!({"phase": "Proposed", "most": 200})),
+        "Plan.example.org \"p\" is invalid: spec.most: Forbidden: too many"
+    );
+    assert_eq!(
+        refusal(json!({"least": 3, "most": 2})),
+        "Plan.example.org \"p\" is invalid: [spec.phase: Required value, <nil>: Invalid value: \"null\": some validation rules \
+         were not checked because the object was invalid; correct the existing errors to complete validation]"
+    );
+}
+
+#[test]
+fn transition_rules_compare_with_the_object_before() {
+    let mut server = with_rules();
+    done(&mut server, "POST", PLANS, plan(json!({"phase": "Proposed", "epoch": 4})));
+    let target = format!("{PLANS}/p");
+    let merge = "application/merge-patch+json";
+    let mut patched =
+        |spec: Value| send_as(&mut server, "PATCH", &target, merge, json!({"spec": spec}));
+    assert_eq!(patched(json!({"phase": "Bound", "epoch": 5})).0, 200);
+    let (code, answer) = patched(json!({"epoch": 3}));
+    assert_eq!(
+        (code, answer["message"].as_str()),
+        (
+            422,
+            Some(
+                "Plan.example.org \"p\" is invalid: spec.epoch: Invalid value: 3: must not go back"
+            )
+        )
+    );
+    let (_, answer) = patched(json!({"phase": "Proposed"}));
+    assert_eq!(
+        answer["message"],
+        "Plan.example.org \"p\" is invalid: spec.phase: Invalid value: \"Proposed\": no way from Bound to Proposed"
+    );
+}
+
+#[test]
+fn rules_that_cannot_be_read_are_warned_of_and_not_enforced() {
+    let mut server = with_rules();
+    let mut definition =
+        done(&mut server, "GET", &format!("{DEFINITIONS}/plans.example.org"), json!(null));
+    definition["metadata"] = json!({"name": "others.example.org"});
+    definition["spec"]["names"] =
+        json!({"kind": "Other", "listKind": "OtherList", "plural": "others", "singular": "other"});
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] =
+        json!([{"rule": "self.?most.orValue(0) < 5"}]);
+    let request =
+        http::Request::builder().method("POST").uri(DEFINITIONS).body(definition.to_string());
+    let response = server.handle(super::START, &request.expect("well formed"));
+    assert_eq!(response.status(), 201);
+    let warning = response.headers().get("warning").and_then(|value| value.to_str().ok());
+    assert!(warning.is_some_and(|text| text.contains("self.?most.orValue(0) < 5")), "{warning:?}");
+    let other = json!({"apiVersion": "example.org/v1", "kind": "Other", "metadata": {"name": "o"}, "spec": {"phase": "Bound", "most": 9}});
+    done(&mut server, "POST", &PLANS.replace("plans", "others"), other);
+}

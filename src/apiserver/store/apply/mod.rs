@@ -8,8 +8,8 @@
 //! Invariant: `managedFields` lists no field that the object does not have.
 
 mod fields;
-mod managers;
 mod merge;
+mod owners;
 mod shape;
 
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::apiserver::store::apply::fields::FieldSet;
-use crate::apiserver::store::apply::managers::Identity;
-use crate::apiserver::store::apply::managers::Manager;
-use crate::apiserver::store::apply::managers::Managers;
-use crate::apiserver::store::apply::managers::Operation;
-use crate::apiserver::store::apply::managers::asks_to_forget;
+use crate::apiserver::store::apply::owners::Identity;
+use crate::apiserver::store::apply::owners::Operation;
+use crate::apiserver::store::apply::owners::Owner;
+use crate::apiserver::store::apply::owners::Owners;
+use crate::apiserver::store::apply::owners::asks_to_forget;
 use crate::apiserver::store::apply::shape::Shape;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::json;
@@ -87,7 +87,7 @@ impl State {
             if request.subresource.is_some() {
                 return Err(resource.subject().not_found(&request.name));
             }
-            let mut managers = Managers::default();
+            let mut managers = Owners::default();
             managers.set(who, owned_fields(&config, request, shape), &now);
             let mut object = config;
             write_managers(&mut object, &managers);
@@ -142,7 +142,7 @@ impl Applier {
 
     /// Moves the applier's time if it changed anything.
     fn touch_if_changed(&self, object: &mut Value, live: &Value) {
-        let managers = Managers::read(object.pointer("/metadata/managedFields"));
+        let managers = Owners::read(object.pointer("/metadata/managedFields"));
         if let Some(mut managers) = managers.filter(|_| *object != *live) {
             managers.touch(&self.who, &self.now);
             write_managers(object, &managers);
@@ -151,8 +151,8 @@ impl Applier {
 }
 
 /// The managers of a live object; of one without any, everything belongs to one from before.
-fn managers_of(live: &Value, resource: &Resource, shape: Shape<'_>) -> Managers {
-    let recorded = Managers::read(live.pointer("/metadata/managedFields"));
+fn managers_of(live: &Value, resource: &Resource, shape: Shape<'_>) -> Owners {
+    let recorded = Owners::read(live.pointer("/metadata/managedFields"));
     if let Some(managers) = recorded.filter(|managers| !managers.0.is_empty()) {
         return managers;
     }
@@ -165,7 +165,7 @@ fn managers_of(live: &Value, resource: &Resource, shape: Shape<'_>) -> Managers 
     let mut fields = merge::difference(None, Some(live), shape).written;
     strip(&mut fields);
     let time = meta(live, "creationTimestamp").to_owned();
-    Managers(vec![Manager { who, time, fields }])
+    Owners(vec![Owner { who, time, fields }])
 }
 
 /// What client-side apply applied last; its fields are kubectl's own and never a conflict for it.
@@ -296,7 +296,7 @@ fn untyped(request: &Request, wrong: &[String]) -> Failure {
     Failure::new(500, "", message)
 }
 
-fn write_managers(object: &mut Value, managers: &Managers) {
+fn write_managers(object: &mut Value, managers: &Owners) {
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     match managers.to_json() {
         Some(entries) => metadata.insert("managedFields".to_owned(), entries),
@@ -309,7 +309,7 @@ pub(super) fn carry_managers(call: &Call<'_>, from: &Value, to: &mut Value) {
     match call.ownership {
         Ownership::Derived => {}
         Ownership::Settled => {
-            let managers = Managers::read(from.pointer("/metadata/managedFields"));
+            let managers = Owners::read(from.pointer("/metadata/managedFields"));
             write_managers(to, &managers.unwrap_or_default());
         }
     }
@@ -325,7 +325,7 @@ pub(super) fn begin_with_managers(call: &Call<'_>, new: &mut Value, old: &Value)
     let given = new.pointer("/metadata/managedFields");
     let forgets = asks_to_forget(given);
     let usable = call.request.subresource.is_none()
-        && Managers::read(given).is_some_and(|managers| !managers.0.is_empty());
+        && Owners::read(given).is_some_and(|managers| !managers.0.is_empty());
     let kept = match (usable, forgets) {
         (true, _) => given.cloned(),
         (false, true) => None,
@@ -346,7 +346,7 @@ pub(super) fn record_owners(call: &Call<'_>, new: &mut Value, old: Option<&Value
     }
     let request = call.request;
     let named = request.parameters.get("fieldManager");
-    let recorded = Managers::read(new.pointer("/metadata/managedFields")).unwrap_or_default();
+    let recorded = Owners::read(new.pointer("/metadata/managedFields")).unwrap_or_default();
     if named.is_empty() && recorded.0.is_empty() {
         return;
     }

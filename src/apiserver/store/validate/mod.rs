@@ -35,7 +35,7 @@ pub(crate) fn object(resource: &Resource, new: &Value, old: Option<&Value>) -> V
     let mut errors = metadata::check(resource, new, old);
     match &resource.form {
         Form::BuiltIn(rules) => errors.extend((rules.validate)(new, old)),
-        Form::Custom(custom) => errors.extend(custom.check(new)),
+        Form::Custom(custom) => errors.extend(custom.check(new, old)),
     }
     errors
 }

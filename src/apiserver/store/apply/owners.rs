@@ -62,7 +62,7 @@ impl Identity {
 
 /// One entry of `managedFields`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Manager {
+pub(super) struct Owner {
     pub(super) who: Identity,
     /// When its fields changed last, as written.
     pub(super) time: String,
@@ -71,9 +71,9 @@ pub(super) struct Manager {
 
 /// All managers of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Managers(pub(super) Vec<Manager>);
+pub(super) struct Owners(pub(super) Vec<Owner>);
 
-impl Managers {
+impl Owners {
     /// Reads `managedFields`; `None` if it is none, which is then as good as absent.
     pub(super) fn read(written: Option<&Value>) -> Option<Self> {
         let entries = written?.as_array()?;
@@ -82,7 +82,7 @@ impl Managers {
 
     /// `managedFields`: appliers first, then by time and name. `None` if nobody manages anything.
     pub(super) fn to_json(&self) -> Option<Value> {
-        let mut managers: Vec<&Manager> =
+        let mut managers: Vec<&Owner> =
             self.0.iter().filter(|manager| !manager.fields.is_empty()).collect();
         managers.sort_by_key(|manager| {
             let who = &manager.who;
@@ -93,7 +93,7 @@ impl Managers {
     }
 
     /// The manager `who`.
-    pub(super) fn find(&self, who: &Identity) -> Option<&Manager> {
+    pub(super) fn find(&self, who: &Identity) -> Option<&Owner> {
         self.0.iter().find(|manager| manager.who.is(who))
     }
 
@@ -123,7 +123,7 @@ impl Managers {
                 manager.who = who;
                 manager.fields = fields;
             }
-            None => self.0.push(Manager { who, time: now.to_owned(), fields }),
+            None => self.0.push(Owner { who, time: now.to_owned(), fields }),
         }
     }
 
@@ -142,7 +142,7 @@ impl Managers {
     }
 }
 
-fn read_entry(entry: &Value) -> Option<Manager> {
+fn read_entry(entry: &Value) -> Option<Owner> {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let operation = match text("operation").as_str() {
         "Apply" => Operation::Apply,
@@ -156,10 +156,10 @@ fn read_entry(entry: &Value) -> Option<Manager> {
         subresource: text("subresource"),
     };
     let fields = entry.get("fieldsV1").map_or(Some(FieldSet::default()), FieldSet::from_json)?;
-    Some(Manager { who, time: text("time"), fields })
+    Some(Owner { who, time: text("time"), fields })
 }
 
-fn entry(manager: &Manager) -> Value {
+fn entry(manager: &Owner) -> Value {
     let who = &manager.who;
     let mut entry = Map::new();
     entry.insert("manager".to_owned(), who.name.as_str().into());
