@@ -310,10 +310,10 @@ impl<No> Backlog<No> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Backlog, GangId, Shape};
+    use super::{Backlog, GangId, LineId, Need, Shape};
     use crate::base::names::ObjectName;
     use crate::base::time::Time;
-    use crate::cluster::ids::AskId;
+    use crate::cluster::ids::{AskId, ConstraintId, ResourceId};
     use crate::planner::order::{Claim, Turn};
 
     fn shape(ask: u32) -> Shape {
@@ -355,5 +355,37 @@ mod tests {
         backlog.leave(&second);
         backlog.leave(&first);
         assert_eq!((backlog.first(), backlog.lines()), (None, 0));
+    }
+
+    #[test]
+    fn parked_lines_are_found_by_what_they_need_in_the_order_of_their_heads() {
+        let need = |amount| Need { kind: ResourceId(3), amount, constraint: ConstraintId(0) };
+        let mut backlog: Backlog<()> = Backlog::default();
+        let found = |backlog: &Backlog<()>, amount| -> Vec<LineId> {
+            let needs = backlog.parked_needing_at_most(ResourceId(3), amount);
+            needs.flatten().map(|(_, line, _)| *line).collect()
+        };
+        let late = backlog.enter(GangId(0), shape(0), turn(5));
+        let early = backlog.enter(GangId(1), shape(1), turn(3));
+        let big = backlog.enter(GangId(2), shape(2), turn(1));
+        for (queued, amount) in [(&late, 1), (&early, 1), (&big, 8)] {
+            backlog.park(queued.line, (), vec![(need(amount), AskId(0))]);
+        }
+        assert_eq!(found(&backlog, 0), []);
+        assert_eq!(found(&backlog, 1), [early.line, late.line]);
+        assert_eq!(found(&backlog, 8), [early.line, late.line, big.line], "need by need");
+        assert_eq!(found(&backlog, -1), []);
+        // A new head moves its line forward, and says so; when it leaves, the line moves back.
+        let heads = backlog.earlier_heads();
+        let first = backlog.enter(GangId(3), shape(0), turn(2));
+        assert_eq!(found(&backlog, 1), [late.line, early.line]);
+        assert_ne!(backlog.earlier_heads(), heads);
+        backlog.leave(&first);
+        assert_eq!(found(&backlog, 1), [early.line, late.line]);
+        // Who is active, or gone, is not found.
+        backlog.activate(early.line);
+        assert_eq!(found(&backlog, 1), [late.line]);
+        backlog.leave(&late);
+        assert_eq!(found(&backlog, 8), [big.line]);
     }
 }
