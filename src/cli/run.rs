@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
@@ -11,9 +12,13 @@ use super::Failure;
 use crate::config::parse;
 use crate::config::resolve::Configuration;
 use crate::config::resolve::resolve;
+use crate::config::rim::ElectionMode;
+use crate::config::rim::ElectionSettings;
 use crate::kubernetes::clients;
 use crate::kubernetes::clock::Clock;
+use crate::kubernetes::lease::line;
 use crate::kubernetes::requests::Reporter;
+use crate::kubernetes::rim::Candidacy;
 use crate::kubernetes::rim::Rim;
 use crate::telemetry::http;
 use crate::telemetry::log;
@@ -81,8 +86,10 @@ async fn run(args: &Args, configuration: Configuration) -> Result<(), Failure> {
         .map_err(|error| Failure::CouldNot(format!("cannot listen for SIGTERM: {error}")))?;
     let server =
         clients::configuration(args.kubeconfig.as_deref()).await.map_err(Failure::CouldNot)?;
-    let (watch_client, write_client) =
+    let clients =
         clients::clients(&server, &configuration.kubernetes).map_err(Failure::CouldNot)?;
+    let instance = instance();
+    let candidacy = candidacy(&configuration.kubernetes.election, &server, &instance).await?;
     let listener =
         http::listen(configuration.http.listen_address).await.map_err(Failure::CouldNot)?;
     tracing::info!(
@@ -93,15 +100,15 @@ async fn run(args: &Args, configuration: Configuration) -> Result<(), Failure> {
     );
     let reporter = Reporter {
         controller: configuration.engine.scheduler_names[0].clone(),
-        instance: instance().into(),
+        instance: instance.into(),
     };
     let rim = Rim {
-        watch_client,
-        write_client,
+        clients,
         clock: Clock::start(),
         traffic: configuration.kubernetes,
         engine: configuration.engine,
         reporter,
+        candidacy,
     };
     let mut running = rim.start();
     let http =
@@ -121,6 +128,42 @@ async fn run(args: &Args, configuration: Configuration) -> Result<(), Failure> {
     running.stop().await;
     http.abort();
     result
+}
+
+/// How this process stands for election, where there is one.
+async fn candidacy(
+    settings: &ElectionSettings,
+    server: &kube::Config,
+    instance: &str,
+) -> Result<Option<Candidacy>, Failure> {
+    match settings.mode {
+        ElectionMode::Alone => return Ok(None),
+        ElectionMode::Elected => {}
+    }
+    let listener = TcpListener::bind(settings.line_address).await.map_err(|error| {
+        let address = settings.line_address;
+        Failure::CouldNot(format!(
+            "cannot listen on {address}: {error}; set leaderElection.lineAddress in the configuration to a free address"
+        ))
+    })?;
+    let own = std::env::var("POD_IP").ok().and_then(|address| address.parse().ok());
+    let line = line::reachable(&listener, own, &server.cluster_url).await;
+    if line.is_none() {
+        tracing::warn!(
+            "no address is known by which standbys could reach this process; they wait for its lease to expire"
+        );
+    }
+    // Never the host's name alone: a container that starts again has the same, and is another process.
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        Failure::CouldNot(format!("the system gives no random numbers: {error}"))
+    })?;
+    let identity = format!("{instance}_{:032x}", u128::from_ne_bytes(random));
+    Ok(Some(Candidacy {
+        identity: identity.into(),
+        line: line.map(|address| (listener, address)),
+        lines: line::over_tcp(),
+    }))
 }
 
 /// This process among others of its kind: the pod's name, which Kubernetes gives as the host's name, and the process.

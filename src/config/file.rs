@@ -45,6 +45,9 @@ pub struct ConfigurationFile {
     /// Traffic with the Kubernetes API.
     #[serde(default)]
     pub kubernetes: Kubernetes,
+    /// Which of several processes leads.
+    #[serde(default)]
+    pub leader_election: LeaderElection,
     /// Health, metrics, explanations.
     #[serde(default)]
     pub http: Http,
@@ -138,6 +141,26 @@ pub struct Kubernetes {
     pub watch_timeout_seconds: Given<u32>,
     /// From one recount against fresh listings to the next.
     pub recount_period_seconds: Given<u32>,
+}
+
+/// Which of several processes leads.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LeaderElection {
+    /// Whether there is an election.
+    pub enabled: Given<bool>,
+    /// Namespace of the Lease.
+    pub namespace: Given<String>,
+    /// Name of the Lease.
+    pub name: Given<String>,
+    /// How long a lease that does not change is respected.
+    pub lease_duration_seconds: Given<u32>,
+    /// How long a leader goes on without a renewal.
+    pub renew_deadline_seconds: Given<u32>,
+    /// From one renewal to the next.
+    pub retry_period_seconds: Given<u32>,
+    /// `IP:PORT` of the line for standbys; port 0 takes any.
+    pub line_address: Given<String>,
 }
 
 /// Health, metrics, explanations.

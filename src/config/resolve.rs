@@ -9,9 +9,13 @@ use super::file::API_VERSION;
 use super::file::ConfigurationFile;
 use super::file::Given;
 use super::file::KIND;
+use super::file::LeaderElection;
+use super::rim::ElectionMode;
+use super::rim::ElectionSettings;
 use super::rim::HttpSettings;
 use super::rim::KubernetesSettings;
 use crate::base::names::Name;
+use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::engine::settings::AfterRepair;
 use crate::engine::settings::Notices;
@@ -38,11 +42,17 @@ const NOTICE_PAUSE_MILLISECONDS: u32 = 100;
 const ATTEMPTS_PER_CYCLE_MAX: u32 = 256;
 const PODS_PER_CYCLE_MAX: u32 = 4096;
 const SEARCH_STEPS_MAX: u64 = 200_000;
-const BINDS_CONCURRENT_MAX: u32 = 16;
+const BINDS_CONCURRENT_MAX: u32 = 64;
 const WRITE_TIMEOUT_SECONDS: u32 = 2;
 const READ_TIMEOUT_SECONDS: u32 = 5;
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
 const RECOUNT_PERIOD_SECONDS: u32 = 600;
+const LEASE_NAMESPACE: &str = "kube-system";
+const LEASE_NAME: &str = "muster";
+const LEASE_DURATION_SECONDS: u32 = 15;
+const RENEW_DEADLINE_SECONDS: u32 = 10;
+const RETRY_PERIOD_SECONDS: u32 = 2;
+const LINE_ADDRESS: &str = "0.0.0.0:0";
 const LISTEN_ADDRESS: &str = "0.0.0.0:10259";
 
 /// A day: longer pauses and limits are slips of the pen.
@@ -192,13 +202,14 @@ fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, Configurat
         BINDS_CONCURRENT_MAX,
         (1, 256),
     )?;
+    let write_timeout = seconds(
+        "kubernetes.writeTimeoutSeconds",
+        &given.write_timeout_seconds,
+        WRITE_TIMEOUT_SECONDS,
+    )?;
     Ok(KubernetesSettings {
         binds_concurrent_max: binds as usize,
-        write_timeout: seconds(
-            "kubernetes.writeTimeoutSeconds",
-            &given.write_timeout_seconds,
-            WRITE_TIMEOUT_SECONDS,
-        )?,
+        write_timeout,
         read_timeout: seconds(
             "kubernetes.readTimeoutSeconds",
             &given.read_timeout_seconds,
@@ -214,6 +225,65 @@ fn kubernetes(file: &ConfigurationFile) -> Result<KubernetesSettings, Configurat
             &given.recount_period_seconds,
             RECOUNT_PERIOD_SECONDS,
         )?,
+        election: election(&file.leader_election, write_timeout)?,
+    })
+}
+
+fn election(
+    given: &LeaderElection,
+    write_timeout: Span,
+) -> Result<ElectionSettings, ConfigurationError> {
+    let enabled = given.enabled.as_ref().is_none_or(|enabled| enabled.value);
+    let lease_duration = seconds(
+        "leaderElection.leaseDurationSeconds",
+        &given.lease_duration_seconds,
+        LEASE_DURATION_SECONDS,
+    )?;
+    let deadline_name = "leaderElection.renewDeadlineSeconds";
+    let renew_deadline =
+        seconds(deadline_name, &given.renew_deadline_seconds, RENEW_DEADLINE_SECONDS)?;
+    let retry_name = "leaderElection.retryPeriodSeconds";
+    let retry_period = seconds(retry_name, &given.retry_period_seconds, RETRY_PERIOD_SECONDS)?;
+    if renew_deadline.0 + write_timeout.0 >= lease_duration.0 {
+        let remedy = format!(
+            "with kubernetes.writeTimeoutSeconds ({write_timeout}) must be shorter than \
+             leaderElection.leaseDurationSeconds ({lease_duration}): a write begun in time must not end too late"
+        );
+        return Err(wrong(
+            deadline_name,
+            &given.renew_deadline_seconds,
+            &renew_deadline.to_string(),
+            &remedy,
+        ));
+    }
+    if 2 * retry_period.0 > renew_deadline.0 {
+        let remedy = format!("must be at most half of {deadline_name} ({renew_deadline})");
+        return Err(wrong(
+            retry_name,
+            &given.retry_period_seconds,
+            &retry_period.to_string(),
+            &remedy,
+        ));
+    }
+    let object_name = |field: &str, given: &Given<String>, default: &str| {
+        let name = given.as_ref().map_or(default, |name| name.value.as_str()).to_owned();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        if name.is_empty() || name.len() > 253 || !name.chars().all(fits) {
+            let remedy =
+                "is no name of a Kubernetes object; use lower-case letters, digits, and dashes";
+            return Err(wrong(field, given, &format!("{name:?}"), remedy));
+        }
+        Ok(name)
+    };
+    let namespace = object_name("leaderElection.namespace", &given.namespace, LEASE_NAMESPACE)?;
+    let name = object_name("leaderElection.name", &given.name, LEASE_NAME)?;
+    Ok(ElectionSettings {
+        mode: if enabled { ElectionMode::Elected } else { ElectionMode::Alone },
+        lease: ObjectName::new(&namespace, &name),
+        lease_duration,
+        renew_deadline,
+        retry_period,
+        line_address: address("leaderElection.lineAddress", &given.line_address, LINE_ADDRESS)?,
     })
 }
 
@@ -245,13 +315,21 @@ fn scheduler_names(given: &Given<Vec<String>>) -> Result<Vec<Name>, Configuratio
 }
 
 fn http(given: &Given<String>) -> Result<HttpSettings, ConfigurationError> {
-    let text = given.as_ref().map_or(LISTEN_ADDRESS, |address| address.value.as_str());
-    let listen_address: SocketAddr = text.parse().map_err(|_| {
+    let listen_address = address("http.listenAddress", given, LISTEN_ADDRESS)?;
+    Ok(HttpSettings { listen_address })
+}
+
+fn address(
+    field: &str,
+    given: &Given<String>,
+    default: &str,
+) -> Result<SocketAddr, ConfigurationError> {
+    let text = given.as_ref().map_or(default, |address| address.value.as_str());
+    text.parse().map_err(|_| {
         let remedy =
             "is no address to listen on; write IP:PORT, such as 127.0.0.1:10259 or [::]:10259";
-        wrong("http.listenAddress", given, &format!("{text:?}"), remedy)
-    })?;
-    Ok(HttpSettings { listen_address })
+        wrong(field, given, &format!("{text:?}"), remedy)
+    })
 }
 
 fn search_steps_max(given: &Given<u64>) -> Result<u64, ConfigurationError> {
@@ -405,6 +483,22 @@ mod tests {
             (
                 "repair: {afterwards: kill}\n",
                 "line 1, column 22: repair.afterwards: \"kill\" must be restart or hold",
+            ),
+            (
+                "leaderElection: {renewDeadlineSeconds: 13}\n",
+                "line 1, column 40: leaderElection.renewDeadlineSeconds: 13s with kubernetes.writeTimeoutSeconds \
+                 (2s) must be shorter than leaderElection.leaseDurationSeconds (15s): a write begun in time must not \
+                 end too late",
+            ),
+            (
+                "leaderElection: {retryPeriodSeconds: 6}\n",
+                "line 1, column 38: leaderElection.retryPeriodSeconds: 6s must be at most half of \
+                 leaderElection.renewDeadlineSeconds (10s)",
+            ),
+            (
+                "leaderElection: {namespace: My_Own}\n",
+                "line 1, column 29: leaderElection.namespace: \"My_Own\" is no name of a Kubernetes object; \
+                 use lower-case letters, digits, and dashes",
             ),
             (
                 "notices:\n  delayMilliseconds: 4000\n",

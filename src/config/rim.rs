@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use crate::base::names::ObjectName;
 use crate::base::time::Span;
 
 /// How the rim talks to the Kubernetes API.
@@ -19,6 +20,34 @@ pub struct KubernetesSettings {
     pub watch_timeout: Span,
     /// From one recount against fresh listings to the next.
     pub recount_period: Span,
+    /// Which of several processes leads.
+    pub election: ElectionSettings,
+}
+
+/// Which of several processes leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElectionSettings {
+    /// Whether there is an election at all.
+    pub mode: ElectionMode,
+    /// Namespace and name of the Lease.
+    pub lease: ObjectName,
+    /// A lease that has not changed for so long may be taken by another process.
+    pub lease_duration: Span,
+    /// A leader that could not renew its lease for so long stops; shorter than the duration by a write's limit.
+    pub renew_deadline: Span,
+    /// From one renewal, or one look of a standby, to the next.
+    pub retry_period: Span,
+    /// Where a leader holds the line for standbys, which learn from its end that the process is gone.
+    pub line_address: SocketAddr,
+}
+
+/// Whether a process has to be elected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionMode {
+    /// It decides once it holds the lease.
+    Elected,
+    /// It is the only one, and decides at once.
+    Alone,
 }
 
 /// The HTTP endpoints of `muster run`.

@@ -49,7 +49,8 @@ struct Helped {
 impl Engine {
     /// Remembers a change of the cluster until no parked line could be helped by it any more.
     pub(super) fn note(&mut self, changes: Changes) {
-        if !changes.is_none() {
+        // Before the first decision nobody is parked; a standby would remember without end.
+        if self.synced && !changes.is_none() {
             self.changes.push(Pending { changes, version: self.cluster.version() });
         }
     }

@@ -1,4 +1,4 @@
-//! kube clients as the rim needs them: one for watches and one for writes, neither of which retries by itself.
+//! kube clients as the rim needs them: for watches, for writes, and for the lease; none retries by itself.
 //! kube's defaults would resend a bind up to 15 times and never give up on a silent connection.
 //! Sends nothing: each request gets its limit where it is sent. Knows neither objects nor orders.
 
@@ -32,11 +32,28 @@ pub async fn configuration(kubeconfig: Option<&Path>) -> Result<Config, String> 
     }
 }
 
-/// The client for watches and the client for writes.
+/// One client for each purpose, so that none waits for another's connections.
+#[derive(Clone)]
+pub struct Clients {
+    /// For lists and watches.
+    pub watches: Client,
+    /// For binds, conditions, events, and the reads that settle doubts.
+    pub writes: Client,
+    /// For the lease alone.
+    pub lease: Client,
+}
+
+impl std::fmt::Debug for Clients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clients")
+    }
+}
+
+/// The clients for the API server of `config`.
 ///
 /// # Errors
 /// When certificates or credentials of the configuration cannot be used.
-pub fn clients(config: &Config, traffic: &KubernetesSettings) -> Result<(Client, Client), String> {
+pub fn clients(config: &Config, traffic: &KubernetesSettings) -> Result<Clients, String> {
     let watch_timeout = Duration::from_nanos(u64::try_from(traffic.watch_timeout.0).unwrap_or(0));
     let mut watches = config.clone();
     watches.default_retry = false;
@@ -50,5 +67,9 @@ pub fn clients(config: &Config, traffic: &KubernetesSettings) -> Result<(Client,
         Client::try_from(config)
             .map_err(|error| format!("the API server's configuration cannot be used: {error}"))
     };
-    Ok((client(watches)?, client(writes)?))
+    Ok(Clients {
+        watches: client(watches)?,
+        lease: client(writes.clone())?,
+        writes: client(writes)?,
+    })
 }

@@ -4,11 +4,12 @@
 //! notices wait while binds do.
 
 mod checks;
+mod fault;
+mod report;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -18,6 +19,10 @@ use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
+pub use self::fault::Fault;
+pub use self::report::Question;
+pub use self::report::Report;
+
 use super::apis::GroupApis;
 use super::clock::Clock;
 use super::durations::Durations;
@@ -25,10 +30,10 @@ use super::execute::Settled;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
 use super::noticeboard::StateKey;
+use super::pace::Pace;
 use super::recount::Check;
 use super::requests::NativeVersion;
 use super::traffic::Traffic;
-use super::traffic::TrafficCounts;
 use super::translate::Kind;
 use super::translate::Translated;
 use super::translate::Translator;
@@ -46,109 +51,15 @@ use crate::base::time::Time;
 use crate::cluster::facts::GroupSource;
 use crate::engine::Engine;
 use crate::engine::WakeReason;
-use crate::engine::counters::Counters;
 use crate::engine::event::Event;
 use crate::engine::event::Outcome;
-use crate::engine::explain::Explanation;
-use crate::engine::explain::WaitingGang;
 use crate::engine::order::Action;
 use crate::engine::order::Notice;
 use crate::engine::order::Order;
 use crate::engine::order::OrderId;
-use crate::engine::order::WaitReason;
 
 /// Messages taken in before the engine decides again.
 const MESSAGES_PER_TURN: usize = 2048;
-
-/// Why the driver stops although nobody asked it to. The process ends; a restart begins from listings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A listing shows an older version of an object than was seen before: the server's store was set back.
-    WentBack {
-        /// Which kind.
-        kind: Kind,
-        /// Which object.
-        name: ObjectName,
-    },
-    /// A list of a kind is older than objects that were seen before it.
-    StoreWentBack {
-        /// Which kind.
-        kind: Kind,
-        /// The version of the list.
-        listed: u64,
-        /// The highest version seen before.
-        seen: u64,
-    },
-    /// A recount found what nothing explains; the text says what.
-    Differs(String),
-    /// A task of the rim has ended, which it never does by itself.
-    TaskEnded,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WentBack { kind, name } => write!(
-                f,
-                "the API server lists an older version of {name} ({}) than it showed before: \
-                 its store was set back, so everything that is believed has to be read anew",
-                kind.as_str()
-            ),
-            Self::StoreWentBack { kind, listed, seen } => write!(
-                f,
-                "the API server lists {} as of version {listed}, after it showed version {seen}: \
-                 its store was set back, so everything that is believed has to be read anew",
-                kind.as_str()
-            ),
-            Self::Differs(what) => {
-                write!(f, "a recount found that what is believed is not so: {what}")
-            }
-            Self::TaskEnded => {
-                f.write_str("a task of the connection to the API server has ended unexpectedly")
-            }
-        }
-    }
-}
-
-/// Something that people ask the driver.
-#[derive(Debug)]
-pub enum Question {
-    /// Why the gang or pod of that name waits.
-    Explain(ObjectName, oneshot::Sender<Option<Explanation>>),
-    /// How everything stands.
-    Report(oneshot::Sender<Report>),
-    /// Every gang of which a member waits, in turn order.
-    Waiting(oneshot::Sender<Vec<WaitingGang>>),
-}
-
-/// How everything stands, in plain numbers.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// Whether every kind was listed, so that decisions are made.
-    pub synced: bool,
-    /// What the engine did.
-    pub engine: Counters,
-    /// What went over the wire.
-    pub traffic: TrafficCounts,
-    /// Gangs that wait, by reason.
-    pub waiting: Vec<(WaitReason, usize)>,
-    /// Nodes that are known.
-    pub nodes: usize,
-    /// Pods that are known.
-    pub pods: usize,
-    /// PodGroups that are known.
-    pub groups: usize,
-    /// Binds ordered and not settled.
-    pub orders_under_way: usize,
-    /// Notices not written yet.
-    pub notices_waiting: usize,
-    /// Whether the engine has something to decide that no fact has to bring: not counting words said again.
-    pub work_is_due: bool,
-    /// How long cycles took.
-    pub cycles: Durations,
-    /// From a pod's first sight to its bind.
-    pub scheduling: Durations,
-}
 
 /// The other ends of the driver's channels.
 #[derive(Debug)]
@@ -167,6 +78,12 @@ pub struct Channels {
     pub questions: mpsc::Receiver<Question>,
     /// From the recount.
     pub checks: mpsc::Receiver<Check>,
+    /// Says, once, that this process leads and has caught up with what was written before.
+    pub leads: Option<oneshot::Receiver<()>>,
+    /// The name of the lease, where there is an election.
+    pub lease: Option<Name>,
+    /// How many requests the executor keeps under way; for the report.
+    pub pace: Arc<Pace>,
 }
 
 /// A notice has been written, or not: there is room for the next.
@@ -185,6 +102,9 @@ pub struct Driver {
     views: BTreeMap<Kind, View>,
     /// Kinds whose first list is not complete. `None` until it is known which kinds there are.
     unlisted: Option<BTreeSet<Kind>>,
+    /// Whether this process may decide; until then it only knows.
+    leads: bool,
+    lease: Option<Name>,
     synced: bool,
     native: NativeVersion,
     board: Noticeboard,
@@ -212,6 +132,7 @@ impl Driver {
         channels: Channels,
         traffic: Arc<Traffic>,
     ) -> Self {
+        let lease = channels.lease.clone();
         let kinds = [
             Kind::Pod,
             Kind::Node,
@@ -225,6 +146,8 @@ impl Driver {
             clock,
             views: kinds.into_iter().map(|kind| (kind, View::default())).collect(),
             unlisted: None,
+            leads: false,
+            lease,
             synced: false,
             native: NativeVersion::V1Beta1,
             board,
@@ -253,6 +176,7 @@ impl Driver {
                 _ = &mut stop => return Ok(()),
                 Some(settled) = self.channels.settled.recv() => self.settle(settled),
                 Some(question) = self.channels.questions.recv() => self.answer(question),
+                () = elected(&mut self.channels.leads) => self.lead(),
                 Some(check) = self.channels.checks.recv() => self.check(check)?,
                 Some(posted) = self.channels.posted.recv() => self.note_posted(posted),
                 received = self.channels.messages.recv_many(&mut inbox, MESSAGES_PER_TURN) => {
@@ -364,7 +288,10 @@ impl Driver {
     fn report(&self) -> Report {
         let groups = [GroupSource::Coscheduling, GroupSource::Native];
         Report {
+            listed: self.is_listed(),
             synced: self.synced,
+            leads: self.leads,
+            lease: self.lease.clone(),
             engine: self.engine.counters().clone(),
             traffic: self.traffic.counts(),
             waiting: self.engine.gangs_waiting(),
@@ -372,6 +299,7 @@ impl Driver {
             pods: self.views[&Kind::Pod].len(),
             groups: groups.into_iter().map(|source| self.views[&Kind::Group(source)].len()).sum(),
             orders_under_way: self.binding.len(),
+            write_window: self.channels.pace.window(),
             notices_waiting: self.board.len() + self.notices_under_way,
             work_is_due: self.work_is_due(),
             cycles: self.cycles.clone(),
@@ -524,8 +452,19 @@ impl Driver {
         self.check_synced();
     }
 
+    /// Whether every kind was listed.
+    fn is_listed(&self) -> bool {
+        self.unlisted.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    /// This process leads, and has caught up.
+    fn lead(&mut self) {
+        self.leads = true;
+        self.check_synced();
+    }
+
     fn check_synced(&mut self) {
-        if self.synced || self.unlisted.as_ref().is_none_or(|unlisted| !unlisted.is_empty()) {
+        if self.synced || !self.leads || !self.is_listed() {
             return;
         }
         self.synced = true;
@@ -558,6 +497,18 @@ impl Driver {
             let events = self.translator.gone(kind, &name, &uid);
             self.tell(Translated { events, complaint: None });
         }
+    }
+}
+
+/// Ends once this process leads, and only then.
+async fn elected(leads: &mut Option<oneshot::Receiver<()>>) {
+    let word = match leads {
+        Some(receiver) => receiver.await,
+        None => std::future::pending().await,
+    };
+    *leads = None;
+    if word.is_err() {
+        std::future::pending().await
     }
 }
 

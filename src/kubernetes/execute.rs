@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use axum::http::Request;
+use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use futures::StreamExt;
 use http_body_util::BodyExt;
@@ -15,13 +16,18 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
 use super::clock::Clock;
+use super::lease::tenure::Tenure;
+use super::pace::Ending;
+use super::pace::Pace;
 use super::requests::Exchange;
+use super::requests::NativeVersion;
 use super::requests::Next;
 use super::requests::Reply;
 use super::requests::Writer;
@@ -54,6 +60,7 @@ pub struct Wire {
     read_timeout: Duration,
     traffic: Arc<Traffic>,
     clock: Clock,
+    tenure: Arc<Tenure>,
 }
 
 impl std::fmt::Debug for Wire {
@@ -63,14 +70,22 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Requests through `client`.
+    /// Requests through `client`. `limits` bound a write and a read.
     pub fn new(
         client: Client,
-        write_timeout: Duration,
-        read_timeout: Duration,
+        (write_timeout, read_timeout): (Duration, Duration),
         traffic: Arc<Traffic>,
+        clock: Clock,
     ) -> Self {
-        Self { client, write_timeout, read_timeout, traffic, clock: Clock::start() }
+        let tenure = Arc::new(Tenure::forever());
+        Self { client, write_timeout, read_timeout, traffic, clock, tenure }
+    }
+
+    /// The same, but writes only while `tenure` holds.
+    #[must_use]
+    pub fn while_holds(mut self, tenure: Arc<Tenure>) -> Self {
+        self.tenure = tenure;
+        self
     }
 
     /// Sends a write.
@@ -79,6 +94,9 @@ impl Wire {
         purpose: Purpose,
         request: Request<Vec<u8>>,
     ) -> (Reply, Option<Duration>) {
+        if !self.tenure.holds() {
+            return (Reply::Lost("not sent: this process does not lead".to_owned()), None);
+        }
         self.send(purpose, request, self.write_timeout).await
     }
 
@@ -136,30 +154,85 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
-/// Carries out orders as they come, at most `concurrent` at once, until the sender is gone and all have come back.
-pub async fn carry_out(
-    wire: Wire,
-    writer: Writer,
-    orders: mpsc::UnboundedReceiver<Order>,
-    settled: mpsc::UnboundedSender<Settled>,
-    concurrent: usize,
-) {
-    let incoming = futures::stream::unfold(orders, |mut orders| async move {
-        let order = orders.recv().await?;
-        Some((order, orders))
-    });
-    let (wire, writer, settled) = (&wire, &writer, &settled);
-    incoming
-        .for_each_concurrent(concurrent, |order| async move {
-            let (id, what) = (order.id, order.action.as_str());
-            let (gang, member) = (order.action.gang().clone(), order.action.member().cloned());
-            let node = order.action.node().cloned();
-            let outcome = exchange(wire, writer, order).await;
-            log(what, &gang, (member.as_ref(), node.as_ref()), &outcome);
-            // The driver is gone only when the process ends; then nobody asks for outcomes.
-            let _ = settled.send(Settled { order: id, outcome });
-        })
-        .await;
+/// Carries orders out.
+#[derive(Debug)]
+pub struct Executor {
+    /// To the API server.
+    pub wire: Wire,
+    /// Who writes.
+    pub writer: Writer,
+    /// The version of native PodGroups that the server speaks now.
+    pub native: watch::Receiver<NativeVersion>,
+    /// How many requests are under way.
+    pub pace: Arc<Pace>,
+    /// How many orders are under way; each has at most one request.
+    pub concurrent: usize,
+}
+
+impl Executor {
+    /// Carries out orders as they come, until the sender is gone and all have come back.
+    pub async fn run(
+        self,
+        orders: mpsc::UnboundedReceiver<Order>,
+        settled: mpsc::UnboundedSender<Settled>,
+    ) {
+        let incoming = futures::stream::unfold(orders, |mut orders| async move {
+            let order = orders.recv().await?;
+            Some((order, orders))
+        });
+        let (executor, settled) = (&self, &settled);
+        incoming
+            .for_each_concurrent(self.concurrent, |order| async move {
+                let (id, what) = (order.id, order.action.as_str());
+                let (gang, member) = (order.action.gang().clone(), order.action.member().cloned());
+                let node = order.action.node().cloned();
+                let outcome = executor.exchange(order).await;
+                log(what, &gang, (member.as_ref(), node.as_ref()), &outcome);
+                // The driver is gone only when the process ends; then nobody asks for outcomes.
+                let _ = settled.send(Settled { order: id, outcome });
+            })
+            .await;
+    }
+
+    /// Carries one order out: sends, waits, and asks until its outcome is known or the time for it is over.
+    async fn exchange(&self, order: Order) -> Outcome {
+        let writer = Writer { native: *self.native.borrow(), ..self.writer.clone() };
+        let deadline = Instant::now() + ORDER_TIME_MAX;
+        let mut pause = PAUSE_MIN;
+        let mut exchange = Exchange::new(order, &writer);
+        loop {
+            let permit = self.pace.permit().await;
+            let (purpose, request) = exchange.request(&writer, self.wire.clock.now());
+            let (reply, retry_after) = if request.method() == Method::GET {
+                (self.wire.read(purpose, request).await, None)
+            } else {
+                self.wire.write(purpose, request).await
+            };
+            permit.end(ending(&reply, retry_after));
+            match exchange.after(&writer, &reply) {
+                Next::Settled(outcome) => return outcome,
+                Next::Send => {}
+                Next::Rest(why) => {
+                    if Instant::now() >= deadline {
+                        return Outcome::Unknown(why);
+                    }
+                    debug!(order = exchange.action().as_str(), why = %why, "in doubt");
+                    rest(&mut pause, retry_after).await;
+                }
+            }
+        }
+    }
+}
+
+/// What a reply says about how much the server has to do.
+fn ending(reply: &Reply, retry_after: Option<Duration>) -> Ending {
+    match reply {
+        Reply::Lost(_) => Ending::Overloaded(None),
+        Reply::Answered { status, .. } => {
+            let overloaded = *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+            if overloaded { Ending::Overloaded(retry_after) } else { Ending::Answered }
+        }
+    }
 }
 
 /// One line per order.
@@ -185,32 +258,6 @@ fn log(
         }
         Outcome::Conflict(why) | Outcome::Refused(why) | Outcome::Unknown(why) => {
             warn!(order = what, gang = %gang, pod, node, why = %why, "not done");
-        }
-    }
-}
-
-/// Carries one order out: sends, waits, and asks until its outcome is known or the time for it is over.
-async fn exchange(wire: &Wire, writer: &Writer, order: Order) -> Outcome {
-    let deadline = Instant::now() + ORDER_TIME_MAX;
-    let mut pause = PAUSE_MIN;
-    let mut exchange = Exchange::new(order, writer);
-    loop {
-        let (purpose, request) = exchange.request(writer, wire.clock.now());
-        let (reply, retry_after) = if request.method() == Method::GET {
-            (wire.read(purpose, request).await, None)
-        } else {
-            wire.write(purpose, request).await
-        };
-        match exchange.after(writer, &reply) {
-            Next::Settled(outcome) => return outcome,
-            Next::Send => {}
-            Next::Rest(why) => {
-                if Instant::now() >= deadline {
-                    return Outcome::Unknown(why);
-                }
-                debug!(order = exchange.action().as_str(), why = %why, "in doubt");
-                rest(&mut pause, retry_after).await;
-            }
         }
     }
 }

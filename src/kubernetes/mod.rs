@@ -4,13 +4,16 @@
 //! Translation, requests, views, and the noticeboard are pure, so that virtual worlds use the same code.
 
 pub mod apis;
+mod barrier;
 pub mod clients;
 pub mod clock;
 pub mod driver;
 pub mod durations;
 pub mod execute;
 pub mod feed;
+pub mod lease;
 pub mod noticeboard;
+pub mod pace;
 pub mod recount;
 pub mod requests;
 pub mod rim;

@@ -76,11 +76,25 @@ impl fmt::Display for Doubt {
     }
 }
 
+/// How far the driver is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Progress {
+    /// Not every kind was listed for the first time.
+    Listing,
+    /// Everything is known; another process leads, or this one has not caught up.
+    StandingBy,
+    /// Decisions are made.
+    Deciding,
+}
+
 /// What a recount asks the driver.
 #[derive(Debug)]
 pub enum Check {
-    /// A list of `kind` is about to be taken. Answered by whether the kind is known at all yet.
-    Begin(Kind, oneshot::Sender<bool>),
+    /// A list of `kind` is about to be taken. Answered by how far the driver is.
+    Begin(Kind, oneshot::Sender<Progress>),
+    /// A page of it of which only versions are compared: namespace and name, uid, version.
+    /// Answered by what may be wrong.
+    Versions(Kind, Vec<(ObjectName, Name, u64)>, oneshot::Sender<Vec<Doubt>>),
     /// A page of it. Answered by what may be wrong.
     Page(Vec<Object>, oneshot::Sender<Vec<Doubt>>),
     /// The list is complete; it shows everything as of `version`. Answered by what may be wrong.
@@ -126,11 +140,13 @@ impl fmt::Debug for Recount {
 }
 
 /// Why a recount came to nothing.
-enum Unfinished {
+pub(super) enum Unfinished {
     /// The server did not answer as it should; the next recount may do better.
     Server(String),
-    /// Not everything was listed for the first time yet.
-    NotSynced,
+    /// Nothing is decided here yet; whoever takes the lead catches up then.
+    NotDeciding,
+    /// A watch has not caught up in time.
+    Behind(String),
     /// The driver is gone, and the process with it.
     Over,
 }
@@ -143,8 +159,8 @@ impl Recount {
             let result = match self.once().await {
                 Ok(result) => result,
                 Err(Unfinished::Over) => return,
-                Err(Unfinished::NotSynced) => continue,
-                Err(Unfinished::Server(why)) => {
+                Err(Unfinished::NotDeciding) => continue,
+                Err(Unfinished::Server(why) | Unfinished::Behind(why)) => {
                     warn!(why = %why, "the recount came to nothing; the next one is due as usual");
                     Recounted::Failed
                 }
@@ -195,8 +211,8 @@ impl Recount {
     where
         T: DeserializeOwned + Default + Clone + fmt::Debug + Send + Sync + 'static,
     {
-        if !self.ask(|reply| Check::Begin(kind, reply)).await? {
-            return Err(Unfinished::NotSynced);
+        if self.ask(|reply| Check::Begin(kind, reply)).await? != Progress::Deciding {
+            return Err(Unfinished::NotDeciding);
         }
         let api: Api<Watched<T>> = Api::all_with(self.line(kind), &of_kind(kind, apis));
         let mut doubts = Vec::new();
@@ -240,7 +256,7 @@ impl Recount {
         })
     }
 
-    fn line(&self, kind: Kind) -> Client {
+    pub(super) fn line(&self, kind: Kind) -> Client {
         watch_line::over(self.client.clone(), kind, self.page_limit, self.traffic.clone())
     }
 
@@ -248,7 +264,7 @@ impl Recount {
         self.checks.send(check).await.map_err(|_| Unfinished::Over)
     }
 
-    async fn ask<A>(
+    pub(super) async fn ask<A>(
         &self,
         check: impl FnOnce(oneshot::Sender<A>) -> Check,
     ) -> Result<A, Unfinished> {

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use kube::Api;
 use kube::Client;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -17,20 +19,31 @@ use tracing::warn;
 
 use super::apis::GroupApis;
 use super::apis::of_kind;
+use super::clients::Clients;
 use super::clock::Clock;
 use super::driver::Channels;
 use super::driver::Driver;
 use super::driver::Fault;
 use super::driver::Posted;
 use super::driver::Question;
+use super::execute::Executor;
 use super::execute::Wire;
-use super::execute::carry_out;
+use super::lease::candidate::Candidate;
+use super::lease::candidate::Ended;
+use super::lease::election::Times;
+use super::lease::line;
+use super::lease::line::Lines;
+use super::lease::record::Tenant;
+use super::lease::tenure::Tenure;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
 use super::noticeboard::StateKey;
+use super::pace::Pace;
+use super::recount::Check;
 use super::recount::Recount;
 use super::recount::coscheduling_object;
 use super::recount::native_object;
+use super::requests::Lease;
 use super::requests::NativeVersion;
 use super::requests::Reply;
 use super::requests::Reporter;
@@ -44,8 +57,10 @@ use super::watch::Object;
 use super::watch::Watch;
 use super::watch::Watched;
 use super::watch_line;
+use crate::base::names::Name;
 use crate::base::time::Span;
 use crate::cluster::facts::GroupSource;
+use crate::config::rim::ElectionSettings;
 use crate::config::rim::KubernetesSettings;
 use crate::engine::Engine;
 use crate::engine::settings::Settings;
@@ -66,12 +81,9 @@ const DISCOVERY_PERIOD: Duration = Duration::from_secs(10);
 const FINISHING_TIME_MAX: Duration = Duration::from_millis(4000);
 
 /// What the rim needs.
-#[derive(Clone)]
 pub struct Rim {
-    /// For lists and watches.
-    pub watch_client: Client,
-    /// For writes; it must not retry by itself.
-    pub write_client: Client,
+    /// For reads and writes.
+    pub clients: Clients,
     /// What time it is.
     pub clock: Clock,
     /// Limits of the traffic.
@@ -80,11 +92,29 @@ pub struct Rim {
     pub engine: Settings,
     /// Who reports events.
     pub reporter: Reporter,
+    /// How it stands for election; without, it decides as soon as everything is listed.
+    pub candidacy: Option<Candidacy>,
+}
+
+/// How a process stands for election.
+pub struct Candidacy {
+    /// Unique to this process.
+    pub identity: Name,
+    /// Where it will hold the line for others, and the address that they reach it by.
+    pub line: Option<(TcpListener, String)>,
+    /// How it hears that a leader's process is gone.
+    pub lines: Lines,
 }
 
 impl std::fmt::Debug for Rim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rim").field("reporter", &self.reporter).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Candidacy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Candidacy").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
@@ -94,8 +124,10 @@ pub struct Running {
     /// Where people ask.
     pub questions: mpsc::Sender<Question>,
     stop: Option<oneshot::Sender<()>>,
+    give_up: Option<oneshot::Sender<()>>,
     driver: JoinHandle<Result<(), Fault>>,
     executor: JoinHandle<()>,
+    election: JoinHandle<Result<(), Fault>>,
     others: JoinSet<()>,
 }
 
@@ -103,6 +135,7 @@ impl Rim {
     /// Starts all tasks on the current runtime.
     pub fn start(self) -> Running {
         let traffic = Arc::new(Traffic::default());
+        let clock = self.clock;
         let (message_sender, messages) = mpsc::channel(MESSAGES_WAITING);
         let (order_sender, orders) = mpsc::unbounded_channel();
         let (settled_sender, settled) = mpsc::unbounded_channel();
@@ -111,27 +144,19 @@ impl Rim {
         let (question_sender, questions) = mpsc::channel(16);
         let (check_sender, checks) = mpsc::channel(1);
         let (stop_sender, stop) = oneshot::channel();
+        let (give_up, given_up) = oneshot::channel();
+        let (lead, leads) = oneshot::channel();
 
-        let limits = (duration(self.traffic.write_timeout), duration(self.traffic.read_timeout));
-        let wire = Wire::new(self.write_client, limits.0, limits.1, Arc::clone(&traffic));
-        let recount = Recount {
-            client: self.watch_client.clone(),
-            wire: wire.clone(),
-            checks: check_sender,
-            period: duration(self.traffic.recount_period),
-            // By then a watch on a dead link has been renewed.
-            grace: duration(self.traffic.watch_timeout) + 2 * limits.1,
-            page_limit: limits.1,
-            traffic: Arc::clone(&traffic),
-        };
-        let watches = Watches {
-            client: self.watch_client,
-            wire: wire.clone(),
-            timeout: duration(self.traffic.watch_timeout),
-            page_limit: limits.1,
-            messages: message_sender,
-            traffic: Arc::clone(&traffic),
-        };
+        let tenure = Arc::new(match self.candidacy {
+            Some(_) => Tenure::awaited(),
+            None => Tenure::forever(),
+        });
+        let wire =
+            Wire::new(self.clients.writes.clone(), self.limits(), Arc::clone(&traffic), clock)
+                .while_holds(Arc::clone(&tenure));
+        let recount = self.recount(&wire, check_sender, &traffic);
+        let watches = self.watches(&wire, message_sender, &traffic);
+        let executor = self.executor(&wire, watches.native.subscribe());
         let channels = Channels {
             messages,
             orders: order_sender,
@@ -140,40 +165,181 @@ impl Rim {
             posted,
             questions,
             checks,
+            leads: Some(leads),
+            lease: self.candidacy.as_ref().map(|_| self.traffic.election.lease.name.clone()),
+            pace: Arc::clone(&executor.pace),
         };
-        let writer = Writer {
-            native: NativeVersion::V1Beta1,
-            identity: self.reporter.instance.clone(),
-            lease: None,
-        };
-        let engine = Engine::new(self.engine);
-        let driver =
-            Driver::new(engine, Noticeboard::new(self.reporter), self.clock, channels, traffic);
+        let board = Noticeboard::new(self.reporter.clone());
+        let engine = Engine::new(self.engine.clone());
+        let driver = Driver::new(engine, board, clock, channels, Arc::clone(&traffic));
 
         let mut others = JoinSet::new();
         others.spawn(watches.run());
-        others.spawn(recount.run());
-        others.spawn(write_notices(wire.clone(), postings, posted_sender));
+        others.spawn(recount.clone().run());
+        others.spawn(write_notices(wire, postings, posted_sender));
+        let election = match self.candidacy {
+            Some(candidacy) => {
+                // A renewal that took longer than a write may take has failed.
+                let limit = duration(self.traffic.write_timeout);
+                let wire = Wire::new(self.clients.lease, (limit, limit), traffic, clock);
+                let settings = &self.traffic.election;
+                let candidate = candidacy.stand(wire, clock, settings, tenure, &mut others);
+                tokio::spawn(elect(candidate, recount, lead, given_up))
+            }
+            None => tokio::spawn(stand_alone(lead, given_up)),
+        };
         Running {
             questions: question_sender,
             stop: Some(stop_sender),
+            give_up: Some(give_up),
             driver: tokio::spawn(driver.run(stop)),
-            executor: tokio::spawn(carry_out(
-                wire,
-                writer,
-                orders,
-                settled_sender,
-                self.traffic.binds_concurrent_max,
-            )),
+            executor: tokio::spawn(executor.run(orders, settled_sender)),
+            election,
             others,
+        }
+    }
+
+    /// Limits of a write and of a read.
+    fn limits(&self) -> (Duration, Duration) {
+        (duration(self.traffic.write_timeout), duration(self.traffic.read_timeout))
+    }
+
+    fn recount(&self, wire: &Wire, checks: mpsc::Sender<Check>, traffic: &Arc<Traffic>) -> Recount {
+        let (_, page_limit) = self.limits();
+        Recount {
+            client: self.clients.watches.clone(),
+            wire: wire.clone(),
+            checks,
+            period: duration(self.traffic.recount_period),
+            // By then a watch on a dead link has been renewed.
+            grace: duration(self.traffic.watch_timeout) + 2 * page_limit,
+            page_limit,
+            traffic: Arc::clone(traffic),
+        }
+    }
+
+    fn watches(
+        &self,
+        wire: &Wire,
+        messages: mpsc::Sender<Message>,
+        traffic: &Arc<Traffic>,
+    ) -> Watches {
+        let (_, page_limit) = self.limits();
+        Watches {
+            client: self.clients.watches.clone(),
+            wire: wire.clone(),
+            timeout: duration(self.traffic.watch_timeout),
+            page_limit,
+            messages,
+            native: watch::Sender::new(NativeVersion::V1Beta1),
+            traffic: Arc::clone(traffic),
+        }
+    }
+
+    fn executor(&self, wire: &Wire, native: watch::Receiver<NativeVersion>) -> Executor {
+        let concurrent = self.traffic.binds_concurrent_max;
+        let identity = match &self.candidacy {
+            Some(candidacy) => candidacy.identity.clone(),
+            None => self.reporter.instance.clone(),
+        };
+        let lease = self.candidacy.as_ref().map(|candidacy| Lease {
+            name: self.traffic.election.lease.clone(),
+            holder: candidacy.identity.clone(),
+        });
+        Executor {
+            wire: wire.clone(),
+            writer: Writer { native: NativeVersion::V1Beta1, identity, lease },
+            native,
+            pace: Arc::new(Pace::new(concurrent)),
+            concurrent,
         }
     }
 }
 
+impl Candidacy {
+    /// Holds the line from now on, and stands for election with what it takes.
+    fn stand(
+        self,
+        wire: Wire,
+        clock: Clock,
+        settings: &ElectionSettings,
+        tenure: Arc<Tenure>,
+        others: &mut JoinSet<()>,
+    ) -> Candidate {
+        let address = self.line.as_ref().map(|(_, address)| address.clone());
+        if let Some((listener, _)) = self.line {
+            others.spawn(line::serve(listener, self.identity.clone()));
+        }
+        Candidate {
+            wire,
+            lease: settings.lease.clone(),
+            tenant: Tenant {
+                identity: self.identity,
+                line: address,
+                duration: settings.lease_duration,
+            },
+            times: Times {
+                lease_duration: settings.lease_duration,
+                renew_deadline: settings.renew_deadline,
+                retry_period: settings.retry_period,
+            },
+            clock,
+            lines: self.lines,
+            tenure,
+        }
+    }
+}
+
+/// Stands for election; once elected, catches up, and then lets the driver decide.
+async fn elect(
+    candidate: Candidate,
+    recount: Recount,
+    lead: oneshot::Sender<()>,
+    given_up: oneshot::Receiver<()>,
+) -> Result<(), Fault> {
+    let (sender, elected) = oneshot::channel();
+    let catch_up = async {
+        if elected.await.is_ok() {
+            if let Err(why) = recount.catch_up().await {
+                return Fault::Blind(why);
+            }
+            // The driver is gone only when the process ends.
+            let _ = lead.send(());
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = candidate.run(sender, given_up) => match ended {
+            Ended::GivenUp => Ok(()),
+            Ended::Lost(how) => Err(Fault::LeadershipLost(how)),
+        },
+        fault = catch_up => Err(fault),
+    }
+}
+
+/// Nobody else can lead: decides from the start, and has nothing to give up.
+async fn stand_alone(
+    lead: oneshot::Sender<()>,
+    given_up: oneshot::Receiver<()>,
+) -> Result<(), Fault> {
+    // The driver waits for this word on the other end.
+    let _ = lead.send(());
+    let _ = given_up.await;
+    Ok(())
+}
+
 impl Running {
-    /// Waits until the driver ends by itself, which it does only for a fault.
+    /// Waits until something of it ends by itself, which it does only for a fault. Ends with it what must not go on.
     pub async fn failed(&mut self) -> Fault {
-        match (&mut self.driver).await {
+        let ended = tokio::select! {
+            ended = &mut self.driver => ended,
+            ended = &mut self.election => {
+                // Whoever leads now must not find our writes among its own.
+                self.executor.abort();
+                ended
+            }
+        };
+        match ended {
             Ok(Err(fault)) => fault,
             Ok(Ok(())) | Err(_) => Fault::TaskEnded,
         }
@@ -183,10 +349,11 @@ impl Running {
     pub fn abort(mut self) {
         self.driver.abort();
         self.executor.abort();
+        self.election.abort();
         self.others.abort_all();
     }
 
-    /// Stops deciding, lets binds that are under way finish for a few seconds, and ends all tasks.
+    /// Stops deciding, lets binds that are under way finish for a few seconds, gives leadership up, and ends all tasks.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
             // A driver that has ended already needs no word.
@@ -197,13 +364,21 @@ impl Running {
         }
         // With the driver, the sender of orders is gone: the executor ends when all have come back.
         match tokio::time::timeout(FINISHING_TIME_MAX, &mut self.executor).await {
-            Ok(_) => info!("stopped; no bind is under way"),
+            Ok(Ok(())) => info!("stopped; no bind is under way"),
+            Ok(Err(_)) => info!("stopped; what was under way was given up"),
             Err(_) => {
                 warn!(
                     "stopped with binds under way; their pods tell the next start what became of them"
                 );
                 self.executor.abort();
             }
+        }
+        if let Some(give_up) = self.give_up.take() {
+            let _ = give_up.send(());
+        }
+        // Bounded by the limit of its one write.
+        if !self.election.is_finished() {
+            let _ = (&mut self.election).await;
         }
         self.others.shutdown().await;
     }
@@ -217,6 +392,8 @@ struct Watches {
     /// Of one page of a list, and of the start of a watch.
     page_limit: Duration,
     messages: mpsc::Sender<Message>,
+    /// Told to whoever writes to native PodGroups.
+    native: watch::Sender<NativeVersion>,
     traffic: Arc<Traffic>,
 }
 
@@ -254,7 +431,12 @@ impl Watches {
         let mut pause = Duration::from_secs(1);
         loop {
             match GroupApis::discover(&self.wire).await {
-                Ok(apis) => return apis,
+                Ok(apis) => {
+                    if let Some(native) = apis.native {
+                        self.native.send_replace(native);
+                    }
+                    return apis;
+                }
                 Err(why) => {
                     warn!(why = %why, "the API server does not say which PodGroups it knows; asking again")
                 }

@@ -93,6 +93,8 @@ pub enum Purpose {
     Notice,
     /// Which APIs are served.
     Discovery,
+    /// The lease, read and written.
+    Lease,
 }
 
 impl Purpose {
@@ -108,6 +110,7 @@ impl Purpose {
             Self::Evict => "evict",
             Self::Notice => "notice",
             Self::Discovery => "discovery",
+            Self::Lease => "lease",
         }
     }
 }

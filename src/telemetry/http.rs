@@ -84,7 +84,8 @@ async fn healthz(State(driver): State<Driver>) -> Response {
 async fn readyz(State(driver): State<Driver>) -> Response {
     match report(&driver).await {
         Some(report) => match unready(&report) {
-            None => "ok\n".into_response(),
+            None if report.synced => "ok\n".into_response(),
+            None => "ok: standing by\n".into_response(),
             Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
         },
         None => stuck(),
@@ -97,14 +98,15 @@ fn unready(report: &Report) -> Option<String> {
         .traffic
         .watch_troubles
         .iter()
-        .filter(|(_, trouble)| !report.synced || trouble.since.elapsed() > BLINDNESS_MAX)
+        .filter(|(_, trouble)| !report.listed || trouble.since.elapsed() > BLINDNESS_MAX)
         .map(|(kind, trouble)| {
             let seconds = trouble.since.elapsed().as_secs();
             let kind = kind.as_str();
             format!("{kind} cannot be listed or watched since {seconds} s: {}\n", trouble.why)
         })
         .collect();
-    match report.synced {
+    // A standby is ready as soon as it knows everything: it could lead at once.
+    match report.listed {
         true if failing.is_empty() => None,
         true => Some(failing),
         false => Some(format!("nodes, pods, and PodGroups are still being listed\n{failing}")),

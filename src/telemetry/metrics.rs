@@ -183,6 +183,11 @@ impl Sheet {
             "Requests to the API server other than lists and watches, by purpose and HTTP status (lost: no answer)",
             &requests,
         )?;
+        page.gauge(
+            "muster_write_window",
+            "Requests that the write path may keep under way: as many as the server answers fast",
+            self.0.write_window,
+        )?;
         page.counter(
             "muster_notices_dropped",
             "Conditions and events dropped unwritten",
@@ -264,6 +269,19 @@ impl Sheet {
             "muster_synced",
             "1 once everything was listed and decisions are made",
             u64::from(self.0.synced),
+        )?;
+        page.gauge(
+            "muster_listed",
+            "1 once everything was listed; a standby has then caught up",
+            u64::from(self.0.listed),
+        )?;
+        let lease = self.0.lease.as_deref();
+        let leads: Vec<Sample<'_>> =
+            lease.map(|name| (vec![("name", name)], u64::from(self.0.leads))).into_iter().collect();
+        page.gauges(
+            "leader_election_master_status",
+            "1 while this process leads, 0 while it stands by, as other components of Kubernetes show it",
+            &leads,
         )?;
         page.gauges(
             "muster_build_info",
@@ -358,7 +376,10 @@ mod tests {
             ..TrafficCounts::default()
         };
         let shown = text(Report {
+            listed: true,
             synced: true,
+            leads: true,
+            lease: Some("muster".into()),
             engine: Counters { binds_done: 7, binds_conflicted: 1, ..Counters::default() },
             traffic,
             waiting: vec![(WaitReason::WaitingForTurn, 3)],
@@ -366,6 +387,7 @@ mod tests {
             pods: 9,
             groups: 1,
             orders_under_way: 0,
+            write_window: 8,
             notices_waiting: 0,
             work_is_due: false,
             cycles: Durations::new(Span::milliseconds(1)),
@@ -383,6 +405,7 @@ mod tests {
             "muster_pod_scheduling_duration_seconds_bucket{le=\"+Inf\"} 1",
             "muster_pod_scheduling_duration_seconds_count 1",
             "muster_synced 1",
+            "leader_election_master_status{name=\"muster\"} 1",
             "scheduler_cache_size{type=\"pods\"} 9",
             "muster_cycles_total 0",
         ] {

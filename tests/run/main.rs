@@ -1,8 +1,10 @@
 //! The rim for real: the scheduler's watches, driver, and executor over a kube client against the in-memory API.
 //! No cluster, and no socket but where the process itself is what is tested.
 
+mod leadership;
 mod process;
 mod virtual_time;
+mod wires;
 mod world;
 
 use std::time::Duration;

@@ -7,12 +7,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use axum::http::Response;
 use axum::http::StatusCode;
-use futures::StreamExt;
 use http_body_util::BodyExt;
-use kube::Client;
-use kube::client::Body as ClientBody;
 use muster::apiserver::store::faults::FaultEffect;
 use muster::apiserver::store::faults::FaultRule;
 use muster::apiserver::store::faults::Target;
@@ -25,40 +21,11 @@ use muster::telemetry::http;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::wires::deafened;
+use crate::wires::slowed;
 use crate::world;
 use crate::world::World;
 use crate::world::pod;
-
-/// A client whose requests take `delay` longer.
-fn slowed(inner: Client, delay: Duration) -> Client {
-    let pass = move |request: Request<ClientBody>| {
-        let inner = inner.clone();
-        async move {
-            tokio::time::sleep(delay).await;
-            inner.send(request).await
-        }
-    };
-    Client::new(tower::service_fn(pass), "default")
-}
-
-/// A client whose watches of pods say nothing any more once `deaf` is set: as if something on the way lost it.
-fn deafened(inner: Client, deaf: Arc<AtomicBool>) -> Client {
-    let pass = move |request: Request<ClientBody>| {
-        let (inner, deaf) = (inner.clone(), Arc::clone(&deaf));
-        async move {
-            let uri = request.uri().to_string();
-            let watches_pods = uri.contains("/pods?") && uri.contains("watch=true");
-            let (head, body) = inner.send(request).await?.into_parts();
-            if !watches_pods {
-                return Ok::<_, kube::Error>(Response::from_parts(head, Body::new(body)));
-            }
-            let hears = move |_: &_| std::future::ready(!deaf.load(Ordering::Relaxed));
-            let heard = body.into_data_stream().filter(hears);
-            Ok(Response::from_parts(head, Body::from_stream(heard)))
-        }
-    };
-    Client::new(tower::service_fn(pass), "default")
-}
 
 #[tokio::test(start_paused = true)]
 async fn events_are_written_at_the_pace_of_their_writers() {

@@ -12,11 +12,13 @@ use muster::apiserver::store::state::Settings;
 use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
 use muster::config::shipped;
+use muster::kubernetes::clients::Clients;
 use muster::kubernetes::clock::Clock;
 use muster::kubernetes::driver::Fault;
 use muster::kubernetes::driver::Question;
 use muster::kubernetes::driver::Report;
 use muster::kubernetes::requests::Reporter;
+use muster::kubernetes::rim::Candidacy;
 use muster::kubernetes::rim::Rim;
 use muster::kubernetes::rim::Running;
 use serde_json::Value;
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) server: SharedServer,
     pub(crate) clock: Clock,
-    running: Option<Running>,
+    running: Option<Scheduler>,
 }
 
 /// A node of 8 GPUs.
@@ -107,21 +109,30 @@ impl World {
 
     /// Starts the scheduler, with something between it and the API: `wrap` makes each client another.
     pub(crate) fn start_through(mut self, wrap: impl Fn(Client) -> Client) -> Self {
+        self.running = Some(self.scheduler(wrap, None));
+        self
+    }
+
+    /// One more scheduler, which is stopped by whoever started it.
+    pub(crate) fn scheduler(
+        &self,
+        wrap: impl Fn(Client) -> Client,
+        candidacy: Option<Candidacy>,
+    ) -> Scheduler {
         let clock = self.clock;
         let time: face::Clock = Arc::new(move || clock.now());
         let client =
             || wrap(Client::new(face::router(self.server.clone(), Arc::clone(&time)), "default"));
         let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
         let rim = Rim {
-            watch_client: client(),
-            write_client: client(),
+            clients: Clients { watches: client(), writes: client(), lease: client() },
             clock,
             traffic: configuration.kubernetes,
             engine: configuration.engine,
             reporter: Reporter { controller: "muster".into(), instance: "muster-test".into() },
+            candidacy,
         };
-        self.running = Some(rim.start());
-        self
+        Scheduler(rim.start())
     }
 
     /// Creates an object of `default`, or of the cluster where it is a node.
@@ -198,14 +209,16 @@ impl World {
 
     /// Where the driver takes questions.
     pub(crate) fn questions(&self) -> mpsc::Sender<Question> {
-        self.running.as_ref().expect("it was started").questions.clone()
+        self.started().0.questions.clone()
     }
 
     /// How the scheduler stands.
     pub(crate) async fn report(&self) -> Report {
-        let (sender, receiver) = oneshot::channel();
-        self.questions().send(Question::Report(sender)).await.expect("the driver lives");
-        receiver.await.expect("the driver answers")
+        self.started().report().await
+    }
+
+    fn started(&self) -> &Scheduler {
+        self.running.as_ref().expect("it was started")
     }
 
     /// Waits for something that must happen.
@@ -221,6 +234,33 @@ impl World {
 
     /// Waits until the scheduler says something.
     pub(crate) async fn until_report(&self, what: &str, holds: impl Fn(&Report) -> bool) {
+        self.started().until(what, holds).await;
+    }
+
+    /// Waits until the scheduler ends by itself, and says why.
+    pub(crate) async fn failed(&mut self) -> Fault {
+        self.running.as_mut().expect("it was started").failed().await
+    }
+
+    /// Stops the scheduler.
+    pub(crate) async fn stop(mut self) {
+        self.running.take().expect("it was started").stop().await;
+    }
+}
+
+/// A scheduler at work.
+pub(crate) struct Scheduler(Running);
+
+impl Scheduler {
+    /// How it stands.
+    pub(crate) async fn report(&self) -> Report {
+        let (sender, receiver) = oneshot::channel();
+        self.0.questions.send(Question::Report(sender)).await.expect("the driver lives");
+        receiver.await.expect("the driver answers")
+    }
+
+    /// Waits until it says something.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Report) -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let report = self.report().await;
@@ -235,16 +275,20 @@ impl World {
         }
     }
 
-    /// Waits until the scheduler ends by itself, and says why.
+    /// Waits until it ends by itself, and says why.
     pub(crate) async fn failed(&mut self) -> Fault {
-        let running = self.running.as_mut().expect("it was started");
-        tokio::time::timeout(Duration::from_secs(3600), running.failed())
+        tokio::time::timeout(Duration::from_secs(3600), self.0.failed())
             .await
             .expect("it ends within an hour")
     }
 
-    /// Stops the scheduler.
-    pub(crate) async fn stop(mut self) {
-        self.running.take().expect("it was started").stop().await;
+    /// Ends it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        self.0.stop().await;
+    }
+
+    /// Ends it as SIGKILL does.
+    pub(crate) fn kill(self) {
+        self.0.abort();
     }
 }

@@ -18,6 +18,7 @@ use muster::base::time::Time;
 use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
 use muster::config::shipped;
+use muster::kubernetes::clients::Clients;
 use muster::kubernetes::clock::Clock;
 use muster::kubernetes::requests::Reporter;
 use muster::kubernetes::rim::Rim;
@@ -215,8 +216,7 @@ impl Processes {
         };
         let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
         let rim = Rim {
-            watch_client: client(),
-            write_client: client(),
+            clients: Clients { watches: client(), writes: client(), lease: client() },
             clock,
             traffic: configuration.kubernetes,
             engine: configuration.engine,
@@ -224,6 +224,7 @@ impl Processes {
                 controller: "muster".into(),
                 instance: format!("muster-{}", self.count).into(),
             },
+            candidacy: None,
         };
         self.running = Some(rim.start());
     }

@@ -88,9 +88,9 @@ async fn run(args: &Args, nodes: Vec<Value>) -> Result<(), Failure> {
     let traffic = resolve(&ConfigurationFile::default())
         .map_err(|error| Failure::CouldNot(error.to_string()))?
         .kubernetes;
-    let (feeds, writes) = clients::clients(&server, &traffic).map_err(Failure::CouldNot)?;
+    let clients = clients::clients(&server, &traffic).map_err(Failure::CouldNot)?;
     let work = async {
-        let mut at_work = AtWork::begin(feeds, writes);
+        let mut at_work = AtWork::begin(clients.watches, clients.writes);
         let existing = at_work.existing_nodes().await;
         refuse_strangers(&nodes, &existing)?;
         if args.delete {

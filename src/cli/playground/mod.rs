@@ -328,16 +328,16 @@ fn scheduler(address: SocketAddr) -> Result<Running, Failure> {
     configuration.engine.unnamed_scheduler = UnnamedScheduler::Adopted;
     let url = format!("http://{address}").parse().expect("a socket address is a valid authority");
     let config = kube::Config::new(url);
-    let (watch_client, write_client) =
-        clients::clients(&config, &configuration.kubernetes).map_err(Failure::CouldNot)?;
+    let clients = clients::clients(&config, &configuration.kubernetes);
     let reporter = Reporter { controller: "muster".into(), instance: "muster-playground".into() };
     let rim = Rim {
-        watch_client,
-        write_client,
+        clients: clients.map_err(Failure::CouldNot)?,
         clock: Clock::start(),
         traffic: configuration.kubernetes,
         engine: configuration.engine,
         reporter,
+        // Nobody else schedules in its own process.
+        candidacy: None,
     };
     Ok(rim.start())
 }

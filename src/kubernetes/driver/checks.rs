@@ -10,6 +10,7 @@ use crate::engine::event::Event;
 use crate::kubernetes::recount::Check;
 use crate::kubernetes::recount::Claim;
 use crate::kubernetes::recount::Doubt;
+use crate::kubernetes::recount::Progress;
 use crate::kubernetes::views::Counted;
 use crate::kubernetes::watch::Object;
 
@@ -22,7 +23,20 @@ impl Driver {
                 let view = self.view(kind);
                 view.begin_recount();
                 self.recount_floor = view.highest();
-                let _ = reply.send(self.synced);
+                let _ = reply.send(self.progress());
+            }
+            Check::Versions(kind, versions, reply) => {
+                let view = self.view(kind);
+                let behind = versions
+                    .into_iter()
+                    .filter(|(_, uid, version)| view.counted(uid, *version) == Counted::Behind)
+                    .map(|(name, uid, version)| Doubt {
+                        kind,
+                        name,
+                        uid,
+                        claim: Claim::Exists(version),
+                    });
+                let _ = reply.send(behind.collect());
             }
             Check::Page(objects, reply) => {
                 let mut doubts = Vec::new();
@@ -73,6 +87,16 @@ impl Driver {
                     Some(difference) => Err(Fault::Differs(difference)),
                 }
             }
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        if self.synced {
+            Progress::Deciding
+        } else if self.is_listed() {
+            Progress::StandingBy
+        } else {
+            Progress::Listing
         }
     }
 

@@ -241,7 +241,7 @@ fn message(status: StatusCode, body: &Value) -> String {
     }
 }
 
-fn request(
+pub(super) fn request(
     method: Method,
     path: String,
     content_type: &'static str,
@@ -303,7 +303,7 @@ fn seconds(time: Time) -> String {
 }
 
 /// `metav1.MicroTime`: exactly six decimals; a real API server refuses other forms.
-fn microseconds(time: Time) -> String {
+pub(super) fn microseconds(time: Time) -> String {
     let micros = time.0.rem_euclid(1_000_000_000) / 1000;
     let whole = seconds(time);
     format!("{}.{micros:06}Z", whole.trim_end_matches('Z'))

@@ -1,0 +1,134 @@
+//! The read barrier of a new leader: what is believed must not be older than its lease, or it might undo what the
+//! leader before it has done. Everything is listed once more, by version only, and the watches are waited for.
+//! Waits for no bookmark. Invariant: it ends well only when each kind has caught up with a list taken after the lease.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use kube::Api;
+use kube::api::ListParams;
+use tokio::time::Instant;
+use tracing::info;
+use tracing::warn;
+
+use super::apis::GroupApis;
+use super::apis::of_kind;
+use super::recount::Check;
+use super::recount::Doubt;
+use super::recount::Progress;
+use super::recount::Recount;
+use super::recount::Unfinished;
+use super::translate::Kind;
+use super::translate::objects::PodObject;
+use super::watch::Watched;
+use crate::base::names::Name;
+use crate::base::names::ObjectName;
+use crate::cluster::facts::GroupSource;
+
+/// Objects of one page: names and versions only.
+const PAGE: u32 = 5000;
+
+/// From one look at whether the watches have caught up to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Pause after a list that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Watches that have not caught up by then are dead.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Recount {
+    /// Waits until everything is known that was written before now; asks until the server answers.
+    ///
+    /// # Errors
+    /// A watch that does not catch up; the text says what it lacks. The process should start again.
+    pub async fn catch_up(&self) -> Result<(), String> {
+        loop {
+            match self.try_to_catch_up().await {
+                Ok(()) => return Ok(()),
+                Err(Unfinished::Server(why)) => {
+                    warn!(why = %why, "elected, but not caught up; asking again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(Unfinished::Behind(why)) => return Err(why),
+                Err(Unfinished::NotDeciding | Unfinished::Over) => {
+                    return Err("the driver has ended".to_owned());
+                }
+            }
+        }
+    }
+
+    async fn try_to_catch_up(&self) -> Result<(), Unfinished> {
+        let started = Instant::now();
+        self.all_listed().await?;
+        let apis = GroupApis::discover(&self.wire).await.map_err(Unfinished::Server)?;
+        let mut kinds = vec![Kind::Node, Kind::Pod];
+        kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
+        kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
+        let lists = kinds.into_iter().map(|kind| self.versions(kind, apis));
+        let mut doubts: Vec<Doubt> = try_join_all(lists).await?.into_iter().flatten().collect();
+        let (behind, give_up) = (doubts.len(), Instant::now() + PATIENCE);
+        while let Some(doubt) = doubts.first() {
+            if Instant::now() >= give_up {
+                let why = format!("after {} s: {doubt}", PATIENCE.as_secs());
+                return Err(Unfinished::Behind(why));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let again = std::mem::take(&mut doubts);
+            doubts = self.ask(|reply| Check::Again(again, reply)).await?;
+        }
+        let took = started.elapsed();
+        info!(
+            behind,
+            milliseconds = took.as_millis(),
+            "caught up with what was written before the election"
+        );
+        Ok(())
+    }
+
+    async fn all_listed(&self) -> Result<(), Unfinished> {
+        loop {
+            let progress = self.ask(|reply| Check::Begin(Kind::Node, reply)).await;
+            if progress? != Progress::Listing {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Lists the versions of a kind, from the store and not the cache.
+    async fn versions(&self, kind: Kind, apis: GroupApis) -> Result<Vec<Doubt>, Unfinished> {
+        self.ask(|reply| Check::Begin(kind, reply)).await?;
+        // Only metadata is asked for, so that the type of the object does not matter.
+        let api: Api<Watched<PodObject>> = Api::all_with(self.line(kind), &of_kind(kind, apis));
+        let mut doubts = Vec::new();
+        let mut parameters = ListParams::default().limit(PAGE);
+        loop {
+            let page = api.list_metadata(&parameters).await;
+            let page = page.map_err(|error| {
+                Unfinished::Server(format!("a list of {}: {error}", kind.as_str()))
+            })?;
+            let versions = page.items.into_iter().map(|object| {
+                let metadata = object.metadata;
+                let namespace = metadata.namespace.unwrap_or_default();
+                let name = ObjectName::new(&namespace, &metadata.name.unwrap_or_default());
+                let uid = Name::from(metadata.uid.unwrap_or_default());
+                (name, uid, number(metadata.resource_version))
+            });
+            let versions: Vec<_> = versions.collect();
+            let found = self.ask(|reply| Check::Versions(kind, versions, reply)).await;
+            doubts.extend(found?);
+            parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if parameters.continue_token.is_none() {
+                let version = number(page.metadata.resource_version);
+                let gone = self.ask(|reply| Check::End { kind, version, reply }).await;
+                doubts.extend(gone?);
+                return Ok(doubts);
+            }
+        }
+    }
+}
+
+fn number(version: Option<String>) -> u64 {
+    version.unwrap_or_default().parse().unwrap_or(0)
+}
