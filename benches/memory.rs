@@ -1,6 +1,6 @@
 //! Memory of `muster run` with everything it watches: 15,000 nodes and 150,000 bound pods, served by an in-memory API
 //! in another process. Prints the peak resident set of the scheduler's process. Target: at most 250 MiB.
-//! Run it with `cargo bench --bench memory`; it needs about 16 GB for the other process, and some minutes.
+//! Run it with `cargo bench --bench memory`; it needs 3 GB for the other process, and some minutes.
 
 use std::fmt::Write as _;
 use std::io::BufRead;

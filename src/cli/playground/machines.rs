@@ -133,18 +133,20 @@ async fn work(
             }
             tokio::task::yield_now().await;
             if stop.try_recv().is_ok() {
-                return;
+                break;
             }
             continue;
         }
         let wakeup = attached.wakeup();
         seen.busy.store(wakeup.is_some(), Ordering::Release);
         tokio::select! {
-            _ = &mut stop => return,
+            _ = &mut stop => break,
             () = tokio::time::sleep_until(clock.instant(wakeup.unwrap_or(Time::FAR_FUTURE))) => {}
             () = changes.changed() => {}
         }
     }
+    // The process ends: taking a hundred thousand pods apart one by one would only hold it up.
+    std::mem::forget((attached, server));
 }
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {

@@ -214,6 +214,37 @@ fn a_failing_job_is_tried_again_after_a_wait_and_then_given_up() {
 }
 
 #[test]
+fn a_disrupted_pod_costs_a_job_nothing_that_ignores_it_and_a_fatal_code_ends_the_job() {
+    let rules = json!({"rules": [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}},
+    ]});
+    let spec =
+        json!({"parallelism": 2, "completions": 2, "backoffLimit": 0, "podFailurePolicy": rules});
+    let mut cluster = Cluster::new();
+    cluster.create(JOBS, job("j", spec.clone(), json!({})));
+    cluster.bind_all();
+    let victim = format!("{PODS}/{}", cluster.names()[0]);
+    let disrupted =
+        json!([{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}]);
+    cluster.patch(&format!("{victim}/status"), json!({"status": {"conditions": disrupted}}));
+    cluster.server.delete(cluster.now, &victim, Value::Null).expect("it exists");
+    cluster.pass(Span::seconds(31));
+    let seen = cluster.get(&format!("{JOBS}/j"));
+    assert_eq!((seen["status"].get("failed"), &*condition(&seen, "Failed")), (None, ""), "{seen}");
+    assert_eq!(cluster.pods().len(), 2, "another pod stands in for it, at once");
+
+    let annotations = json!({"muster.dev/runs-for": "1s", "muster.dev/exit-code": "42"});
+    let patient = json!({"backoffLimit": 100, "podFailurePolicy": spec["podFailurePolicy"]});
+    cluster.create(JOBS, job("fatal", patient, annotations));
+    cluster.bind_all();
+    cluster.pass(Span::seconds(3));
+    let seen = cluster.get(&format!("{JOBS}/fatal"));
+    assert_eq!(condition(&seen, "Failed"), "True PodFailurePolicy");
+    assert_eq!(seen["status"]["failed"], 1);
+}
+
+#[test]
 fn a_suspended_job_has_no_pods_until_it_is_resumed() {
     let mut cluster = Cluster::new();
     let path = format!("{JOBS}/s");

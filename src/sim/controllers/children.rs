@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::expand::COMPLETION_INDEX;
+use super::failure_policy::Ending;
 use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::sim::object::Object;
@@ -41,11 +42,13 @@ pub(super) struct Child {
     pub(super) index: Option<u32>,
     /// The template that it was made from, by its hash.
     pub(super) revision: String,
+    /// How it ended, if it failed or is going.
+    pub(super) ending: Ending,
 }
 
 impl Child {
     /// Reads a pod; `revision_label` names the label that tells its template.
-    fn of(pod: Object<'_>) -> Self {
+    pub(super) fn of(pod: Object<'_>) -> Self {
         let phase = match pod.0["status"]["phase"].as_str().unwrap_or("") {
             "Succeeded" => Phase::Succeeded,
             "Failed" => Phase::Failed,
@@ -62,6 +65,11 @@ impl Child {
             assigned: pod.0["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty()),
             created: pod.created().unwrap_or_default(),
             index: pod.annotation(COMPLETION_INDEX).and_then(|index| index.parse().ok()),
+            ending: if phase == Phase::Failed || pod.deleting() {
+                Ending::of(pod.0)
+            } else {
+                Ending::default()
+            },
             revision: revision.iter().find_map(|key| pod.label(key)).unwrap_or("").to_owned(),
         }
     }

@@ -1,6 +1,6 @@
 //! The Job controller: parallelism, completions, Indexed and plain, back-off limit, deadline, suspension,
-//! time to live. Follows batch/v1 of Kubernetes 1.37 without pod failure policies, success policies, and
-//! tracking finalizers: what its pods no longer tell is remembered here, and read from the status after a restart.
+//! time to live. pod failure policy. Follows batch/v1 of Kubernetes 1.37 without success policies, limits per
+//! index, and tracking finalizers: what its pods no longer tell is remembered here, and read from the status after a restart.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -11,6 +11,8 @@ use serde_json::json;
 use super::children::Child;
 use super::children::Phase;
 use super::expand::COMPLETION_INDEX;
+use super::failure_policy;
+use super::failure_policy::Judgement;
 use super::job_status;
 use super::job_status::Verdict;
 use super::owner::Round;
@@ -37,6 +39,10 @@ pub(super) struct JobMemory {
     /// Uids of pods that succeeded, with their index.
     succeeded: BTreeMap<String, Option<u32>>,
     failed: BTreeSet<String>,
+    /// Uids of pods whose failure the policy passes over.
+    ignored: BTreeSet<String>,
+    /// Why the policy has failed the Job.
+    failed_by_policy: Option<String>,
     /// Counts from the status that no pod here accounts for.
     succeeded_before: usize,
     failed_before: usize,
@@ -105,16 +111,16 @@ fn count_ended(round: &mut Round<'_>) {
     let lost = round.children.take_lost();
     let children = &*round.children;
     let job = &mut round.memory.job;
-    let mut failed_now: Vec<String> = lost.into_iter().map(|child| child.uid).collect();
+    let mut failed_now: Vec<&Child> = lost.iter().collect();
     let mut succeeded_now = false;
     for child in children.seen() {
         match child.phase {
             Phase::Succeeded => {
                 succeeded_now |= job.succeeded.insert(child.uid.clone(), child.index).is_none();
             }
-            Phase::Failed => failed_now.push(child.uid.clone()),
+            Phase::Failed => failed_now.push(child),
             Phase::Pending | Phase::Running if child.deleting && !children.is_removed(child) => {
-                failed_now.push(child.uid.clone());
+                failed_now.push(child);
             }
             Phase::Pending | Phase::Running => {}
         }
@@ -122,8 +128,20 @@ fn count_ended(round: &mut Round<'_>) {
     if succeeded_now {
         job.failures_in_a_row = 0;
     }
-    for uid in failed_now {
-        if job.failed.insert(uid) && job.begun {
+    for child in failed_now {
+        if job.failed.contains(&child.uid) || job.ignored.contains(&child.uid) {
+            continue;
+        }
+        match failure_policy::judge(round.owner, child) {
+            Judgement::Ignored => {
+                job.ignored.insert(child.uid.clone());
+                continue;
+            }
+            Judgement::FailsJob(why) => job.failed_by_policy = Some(why),
+            Judgement::Counted => {}
+        }
+        job.failed.insert(child.uid.clone());
+        if job.begun {
             job.failures_in_a_row += 1;
             job.last_failure = round.now;
         }
@@ -182,11 +200,14 @@ impl Progress {
 
 /// What is to become of the Job now.
 fn verdict(round: &mut Round<'_>, progress: &Progress) -> Verdict {
+    if let Some(why) = &round.memory.job.failed_by_policy {
+        return Verdict::Failed { reason: "PodFailurePolicy", message: why.clone().into() };
+    }
     let limit = round.spec_count("backoffLimit").unwrap_or(BACKOFF_LIMIT_DEFAULT);
     if progress.failed > limit {
         return Verdict::Failed {
             reason: "BackoffLimitExceeded",
-            message: "Job has reached the specified backoff limit",
+            message: "Job has reached the specified backoff limit".into(),
         };
     }
     let none_left = progress.active + round.children.expected() == 0;
@@ -207,7 +228,7 @@ fn verdict(round: &mut Round<'_>, progress: &Progress) -> Verdict {
         if ends <= round.now {
             return Verdict::Failed {
                 reason: "DeadlineExceeded",
-                message: "Job was active longer than specified deadline",
+                message: "Job was active longer than specified deadline".into(),
             };
         }
         round.wake_at(ends);

@@ -2,6 +2,7 @@
 //! Decides nothing: the verdict on the Job comes in, the whole status goes out.
 //! Invariant: the final condition waits for the last pod, so nothing of a finished Job runs on.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde_json::Map;
@@ -18,7 +19,7 @@ use crate::sim::object::Object;
 use crate::sim::object::timestamp;
 
 /// What is to become of a Job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It runs on.
     Running,
@@ -27,7 +28,7 @@ pub(super) enum Verdict {
     /// All that was wanted has succeeded.
     Complete,
     /// It will not be tried any further.
-    Failed { reason: &'static str, message: &'static str },
+    Failed { reason: &'static str, message: Cow<'static, str> },
 }
 
 /// True once the Job is complete or has failed.

@@ -5,6 +5,7 @@
 mod children;
 mod deployment;
 mod expand;
+mod failure_policy;
 mod job;
 mod job_status;
 mod node_loss;
