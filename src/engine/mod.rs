@@ -160,11 +160,6 @@ impl Engine {
         &self.counters
     }
 
-    /// How many pods are known, of every scheduler.
-    pub fn pods_known(&self) -> usize {
-        self.pods.len()
-    }
-
     /// How many lines of equal gangs stand in the backlog.
     pub fn backlog_lines(&self) -> usize {
         self.backlog.lines()

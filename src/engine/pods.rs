@@ -209,11 +209,6 @@ impl Pods {
         }
     }
 
-    /// Number of pods.
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// All pods, in id order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PodId, &Pod)> {
         self.rows.iter()

@@ -22,6 +22,9 @@ use crate::base::time::Time;
 
 const BINDING: Subject<'static> = Subject { group: "", resource: "pods/binding", kind: "Binding" };
 
+/// What of a Binding's metadata is copied onto the pod.
+const COPIED: [&str; 2] = ["annotations", "labels"];
+
 impl State {
     /// Binds the pod that the call names (or, for `POST bindings`, that the Binding names) to the
     /// node in `payload`. `Written::object` is the pod.
@@ -63,6 +66,14 @@ fn read_binding(payload: Payload<'_>) -> Result<Value, Failure> {
     let kind = binding.get("kind").and_then(Value::as_str).unwrap_or("Binding");
     if !binding.is_object() || kind != "Binding" {
         return Err(Failure::bad_request("not a Binding object"));
+    }
+    for part in COPIED {
+        let given = binding.pointer(&format!("/metadata/{part}")).and_then(Value::as_object);
+        if given.is_some_and(|given| given.values().any(|value| !value.is_string())) {
+            return Err(Failure::bad_request(format!(
+                "Binding in version \"v1\" cannot be handled as a Binding: metadata.{part} holds a value that is no string"
+            )));
+        }
     }
     Ok(binding)
 }
@@ -129,7 +140,7 @@ fn check_bindable(pod: &Object) -> Result<(), Failure> {
 fn bound(pod: &Object, binding: &Value, node: &str, now: Time) -> Value {
     let mut bound = Value::clone(&pod.value());
     bound["spec"]["nodeName"] = node.into();
-    for part in ["annotations", "labels"] {
+    for part in COPIED {
         let Some(given) = binding.pointer(&format!("/metadata/{part}")).and_then(Value::as_object)
         else {
             continue;

@@ -38,11 +38,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// Every request.
-    pub fn everything() -> Self {
-        Self::default()
-    }
-
     /// `verb` on `resource`, which is written as in [`Target::resource`].
     pub fn of(verb: Verb, resource: &str) -> Self {
         Self { verbs: vec![verb], resource: resource.to_owned(), ..Self::default() }
@@ -123,7 +118,7 @@ impl Faults {
         self.cuts.len()
     }
 
-    /// Ends `watch` if it was cut after `seen` cuts. `version` is the current version.
+    /// Ends `watch` if it was cut after `seen` cuts.
     pub fn cut_if_due(&self, watch: &mut Watch, seen: usize) {
         for (resource, end) in self.cuts.iter().skip(seen) {
             if resource.is_empty() || *resource == watch.resource().subject().to_string() {

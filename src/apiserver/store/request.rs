@@ -57,16 +57,6 @@ impl Verb {
             Self::DeleteCollection => "deletecollection",
         }
     }
-
-    /// True if it can change objects.
-    pub const fn writes(self) -> bool {
-        match self {
-            Self::Get | Self::List | Self::Watch => false,
-            Self::Create | Self::Update | Self::Patch | Self::Delete | Self::DeleteCollection => {
-                true
-            }
-        }
-    }
 }
 
 /// What to do about fields that the server does not know, or sees twice.

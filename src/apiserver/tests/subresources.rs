@@ -38,6 +38,10 @@ fn a_binding_keeps_its_preconditions_and_copies_its_metadata() {
         message.contains("Precondition failed: UID in precondition: x, UID in object meta: "),
         "{message}"
     );
+    let number = binding(json!({"name": "a", "labels": {"rank": 0}}));
+    let (code, message) = refused(&mut server, "POST", &target, number);
+    assert_eq!(code, 400);
+    assert!(message.contains("metadata.labels holds a value that is no string"), "{message}");
     let stale = binding(json!({"name": "a", "uid": uid, "resourceVersion": "1"}));
     assert_eq!(refused(&mut server, "POST", &target, stale).0, 409);
     let metadata = json!({"name": "a", "uid": uid, "resourceVersion": made["metadata"]["resourceVersion"],

@@ -1,5 +1,6 @@
 //! `metadata.managedFields`: who wrote which fields last, and by which operation. Reads, writes, and names
-//! managers as `apimachinery/pkg/util/managedfields` does. Knows no schema.
+//! managers as `apimachinery/pkg/util/managedfields` does. Knows no schema, and decides nothing about an object.
+//! An applier is one manager whatever version it uses; who updates is another in each version.
 
 use serde_json::Map;
 use serde_json::Value;
