@@ -7,6 +7,8 @@ mod machines;
 mod show;
 mod tally;
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -47,16 +49,13 @@ use crate::sim::fleet;
 use crate::sim::kubelet::Serves;
 use crate::sim::manifests::read::Document;
 use crate::sim::manifests::read::documents_of;
+use crate::sim::world::SCHEDULER_NAMES;
 use crate::telemetry::http;
 use crate::telemetry::log;
 use crate::telemetry::log::LogFormat;
 
 /// The fleet that is there unless `--nodes` names another.
 const FLEET: &str = include_str!("../../../testdata/clusters/playground.yaml");
-
-/// Names under which pods may ask for the playground's scheduler.
-const SCHEDULER_NAMES: [&str; 4] =
-    ["muster", "default-scheduler", "coscheduling", "scheduler-plugins-scheduler"];
 
 /// Where `muster explain` looks by default.
 const ENDPOINT_PORT: u16 = 10259;
@@ -382,9 +381,12 @@ fn write_kubeconfig(address: SocketAddr) -> Result<PathBuf, Failure> {
          contexts:\n- name: playground\n  context: {{cluster: playground, user: playground, namespace: default}}\n\
          users:\n- name: playground\n  user: {{}}\n"
     );
-    std::fs::write(&path, text).map_err(|error| {
-        Failure::CouldNot(format!("cannot write {}: {error}; set TMPDIR", path.display()))
-    })?;
+    // The folder is everybody's: what an earlier playground left goes, and nothing is written through
+    // a link that somebody else has put there.
+    let _ = std::fs::remove_file(&path);
+    File::create_new(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(
+        |error| Failure::CouldNot(format!("cannot write {}: {error}; set TMPDIR", path.display())),
+    )?;
     Ok(path)
 }
 
