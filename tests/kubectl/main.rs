@@ -7,6 +7,7 @@ mod playing;
 mod applying;
 mod changing;
 mod deleting;
+mod explaining;
 mod reading;
 mod writing;
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use crate::base::time::Time;
 
 mod accept;
+mod descriptions;
 mod discovery;
 mod messages;
 mod openapi;
 mod protobuf;
+mod schemas;
 mod serve;
 mod shared;
 mod tables;

@@ -1,8 +1,8 @@
 //! OpenAPI: `/openapi/v3` with one document for each group version, and an empty `/openapi/v2`.
 //! kubectl reads from them which parameters a PATCH knows: having seen `fieldValidation`, it leaves
-//! the checking of fields to the server. The documents list paths, verbs, parameters, and kinds, and
-//! leave the schemas open: with no strategic merge patch among the listed body types, kubectl takes
-//! the merge keys of built-in types from its own Go structs, which are always complete.
+//! the checking of fields to the server; and `kubectl explain` reads the schemas. With no strategic merge
+//! patch among the listed body types, kubectl takes the merge keys of built-in types from its own Go
+//! structs, which are always complete.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use rustc_hash::FxHasher;
 use serde_json::{Map, Value, json};
 
 use super::discovery::{Root, groups, of_version, versions};
+use super::schemas;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Scope;
 use crate::apiserver::store::resource::Subresource;
@@ -84,10 +85,10 @@ pub(super) fn document(
         _ => return None,
     };
     let mut paths = Map::new();
-    let mut schemas = Map::new();
+    let mut described = Map::new();
     for resource in of_version(resources, group, version) {
         add_paths(&mut paths, path, resource);
-        schemas.insert(schema_name(resource), schema(resource));
+        schemas::add(&mut described, resource);
     }
     if paths.is_empty() {
         return None;
@@ -96,7 +97,7 @@ pub(super) fn document(
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": server_version},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": {"schemas": described},
     }))
 }
 
@@ -187,13 +188,12 @@ fn operation(resource: &Resource, verb: &str) -> Value {
             json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}})
         })
         .collect();
-    let reference = json!({"$ref": format!("#/components/schemas/{}", schema_name(resource))});
-    let content = json!({"application/json": {"schema": reference}});
+    let content = json!({"application/json": {"schema": schemas::reference(resource)}});
     let mut operation = json!({
         "parameters": parameters,
         "responses": {"200": {"description": "OK", "content": content}},
         "x-kubernetes-action": verb,
-        "x-kubernetes-group-version-kind": kind_of(resource),
+        "x-kubernetes-group-version-kind": schemas::kind_of(resource),
     });
     match verb {
         "patch" => {
@@ -209,23 +209,6 @@ fn operation(resource: &Resource, verb: &str) -> Value {
         _ => {}
     }
     operation
-}
-
-fn kind_of(resource: &Resource) -> Value {
-    json!({"group": resource.group, "kind": resource.kind, "version": resource.version})
-}
-
-fn schema_name(resource: &Resource) -> String {
-    let group = if resource.group.is_empty() { "core" } else { &resource.group };
-    format!("{group}.{}.{}", resource.version, resource.kind)
-}
-
-fn schema(resource: &Resource) -> Value {
-    json!({
-        "type": "object",
-        "x-kubernetes-group-version-kind": [kind_of(resource)],
-        "x-kubernetes-preserve-unknown-fields": true,
-    })
 }
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ pub type Opaque = BTreeSet<(&'static str, &'static str)>;
 pub enum Leaf {
     /// A text.
     Text,
-    /// A text in base64.
-    Bytes,
     /// A whole number of 32 bits.
     Integer32,
     /// A whole number of 64 bits.

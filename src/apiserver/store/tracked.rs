@@ -127,7 +127,8 @@ impl<'de> Deserializer<'de> for Tracked<'de, '_> {
                 value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)),
             ) => value.deserialize_any(visitor),
             Source::Look(text) => {
-                self.track.note(FieldType::Leaf(Leaf::Anything));
+                // Of the types that take several forms, only this one takes a text.
+                self.track.note(FieldType::Leaf(Leaf::IntegerOrText));
                 visitor.visit_borrowed_str(text)
             }
         }
