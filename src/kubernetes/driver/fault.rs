@@ -1,5 +1,6 @@
 //! Why the driver, and the process with it, ends although nobody asked it to. Words only; nothing is decided here.
 //! Every fault is one that a restart from listings mends.
+//! May not hide what differed: each text names it, since it is all that remains of the process.
 
 use std::fmt;
 

@@ -1,5 +1,6 @@
 //! What people ask the driver, and how everything stands in plain numbers. Read between two cycles; changes nothing.
 //! Knows no metric format and no page: telemetry and the commands make those of it.
+//! Figures are as of one moment: what is asked between two cycles is answered between the same two.
 
 use tokio::sync::oneshot;
 

@@ -1,5 +1,6 @@
 //! The election as one process sees it: is told what was read and written, and says what to do next. Pure.
 //! Knows no client and reads no clock; times are of the local monotonic clock, never of the lease.
+//! A deadline counts from before the renewal was sent, and a leader that reads another name, or none, has lost.
 //!
 //! ```text
 //!            absent, released, expired, or its holder's process gone

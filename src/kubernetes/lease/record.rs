@@ -1,5 +1,6 @@
 //! The Lease object: what is read of it and how it is written. Pure: JSON in, requests out.
 //! Fields that are not understood here are written back as they were read.
+//! Knows no clock and no election; a write bears the version that was read, so that two cannot both succeed.
 
 use axum::http::Method;
 use axum::http::Request;

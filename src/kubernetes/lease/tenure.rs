@@ -1,5 +1,6 @@
 //! Until when this process may write. Shared by the election, which extends it, and by the wires, which obey it.
-//! Knows no lease. Invariant: once it is over it stays over.
+//! Knows no lease and takes no decision; the clock is the monotonic one, so a tenure ends by itself.
+//! Invariant: once it was given up it stays over.
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
