@@ -1,4 +1,6 @@
 //! What `kubectl explain` says of built-in types and fields: short, and only where a name does not say it.
+//! Only words of our own in two tables; says nothing of a field's type, default, or checks.
+//! A field's text is looked for under its type first and then among those that mean the same everywhere.
 
 /// What a type is; empty where its name says it.
 pub(super) fn of_type(of: &str) -> &'static str {
