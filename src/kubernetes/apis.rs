@@ -14,13 +14,17 @@ use super::traffic::Purpose;
 use super::translate::Kind;
 use crate::cluster::facts::GroupSource;
 
-/// The PodGroup APIs that are served.
+const GROUPS: &str = "podgroups";
+
+/// The APIs of gangs that are served: PodGroups, and the records of their plans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupApis {
     /// The CRD `scheduling.x-k8s.io/v1alpha1`.
     pub coscheduling: bool,
     /// The newest native version that Muster speaks.
     pub native: Option<NativeVersion>,
+    /// The records of gangs' plans: the CRD `muster.dev/v1alpha1`.
+    pub records: bool,
 }
 
 impl GroupApis {
@@ -29,29 +33,30 @@ impl GroupApis {
     /// # Errors
     /// When the server does not answer, or not with a list of resources; the text says what it did.
     pub async fn discover(wire: &Wire) -> Result<Self, String> {
-        let native = if serves(wire, "scheduling.k8s.io/v1beta1").await? {
+        let native = if serves(wire, "scheduling.k8s.io/v1beta1", GROUPS).await? {
             Some(NativeVersion::V1Beta1)
-        } else if serves(wire, "scheduling.k8s.io/v1alpha2").await? {
+        } else if serves(wire, "scheduling.k8s.io/v1alpha2", GROUPS).await? {
             Some(NativeVersion::V1Alpha2)
         } else {
             None
         };
-        Ok(Self { coscheduling: serves(wire, "scheduling.x-k8s.io/v1alpha1").await?, native })
+        let coscheduling = serves(wire, "scheduling.x-k8s.io/v1alpha1", GROUPS).await?;
+        let records = serves(wire, "muster.dev/v1alpha1", "gangplans").await?;
+        Ok(Self { coscheduling, native, records })
     }
 }
 
-/// Whether `group_version` has PodGroups; a server that does not know it answers 404.
-async fn serves(wire: &Wire, group_version: &str) -> Result<bool, String> {
+/// Whether `group_version` has the resource `plural`; a server that does not know it answers 404.
+async fn serves(wire: &Wire, group_version: &str, plural: &str) -> Result<bool, String> {
     let path = format!("/apis/{group_version}");
     let request = Request::get(&path).body(Vec::new()).expect("the path is constant");
     match wire.read(Purpose::Discovery, request).await {
         Reply::Answered { status: StatusCode::NOT_FOUND, .. } => Ok(false),
         Reply::Answered { status, body } if status.is_success() => {
             let resources = body.get("resources").and_then(Value::as_array);
-            let is_group = |resource: &Value| {
-                resource.get("name").and_then(Value::as_str) == Some("podgroups")
-            };
-            Ok(resources.is_some_and(|resources| resources.iter().any(is_group)))
+            let is_it =
+                |resource: &Value| resource.get("name").and_then(Value::as_str) == Some(plural);
+            Ok(resources.is_some_and(|resources| resources.iter().any(is_it)))
         }
         Reply::Answered { status, .. } => Err(format!("GET {path} answers HTTP {status}")),
         Reply::Lost(why) => Err(format!("GET {path}: {why}")),

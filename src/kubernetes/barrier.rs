@@ -65,6 +65,7 @@ impl Recount {
         let mut kinds = vec![Kind::Node, Kind::Pod];
         kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
         kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
+        kinds.extend(apis.records.then_some(Kind::Record));
         let lists = kinds.into_iter().map(|kind| self.versions(kind, apis));
         let mut doubts: Vec<Doubt> = try_join_all(lists).await?.into_iter().flatten().collect();
         let (behind, give_up) = (doubts.len(), Instant::now() + PATIENCE);

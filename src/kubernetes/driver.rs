@@ -340,6 +340,7 @@ impl Driver {
         let served = [
             (Kind::Group(GroupSource::Coscheduling), apis.coscheduling),
             (Kind::Group(GroupSource::Native), apis.native.is_some()),
+            (Kind::Record, apis.records),
         ];
         for (kind, _) in served.iter().filter(|(_, served)| !served) {
             let gone = self.view(*kind).clear();

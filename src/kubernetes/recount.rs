@@ -182,6 +182,9 @@ impl Recount {
             let kind = Kind::Group(GroupSource::Native);
             doubts.extend(self.list(kind, apis, native_object).await?);
         }
+        if apis.records {
+            doubts.extend(self.list(Kind::Record, apis, Object::Record).await?);
+        }
         self.tell(Check::Sums).await?;
         if doubts.is_empty() {
             return Ok(Recounted::Agreed);

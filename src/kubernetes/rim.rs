@@ -415,7 +415,7 @@ impl Watches {
             if found == apis {
                 continue;
             }
-            info!(coscheduling = found.coscheduling, native = ?found.native, "PodGroup APIs changed");
+            info!(coscheduling = found.coscheduling, native = ?found.native, records = found.records, "the APIs of gangs changed");
             // First no watch, then the word, then the new watches: the driver must not hear of the old after it.
             groups.shutdown().await;
             apis = found;
@@ -472,6 +472,10 @@ impl Watches {
         }
         if apis.native.is_some() {
             start(GroupSource::Native, native_object);
+        }
+        if apis.records {
+            let api = Api::all_with(self.line(Kind::Record), &of_kind(Kind::Record, apis));
+            tasks.spawn(self.watch(Kind::Record).run(api, Object::Record));
         }
         tasks
     }
