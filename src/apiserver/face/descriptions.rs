@@ -1,12 +1,6 @@
-<<<<<<< Updated upstream
-//! What `kubectl explain` says of built-in types and fields: short, and only where a name does not say it.
-//! Only words of our own in two tables; says nothing of a field's type, default, or checks.
-//! A field's text is looked for under its type first and then among those that mean the same everywhere.
-=======
 //! What `kubectl explain` says of built-in types and fields, in our own words: short, and only where a
 //! name does not say it. Only texts; which types and fields there are is told by the types themselves.
 //! Invariant: a text about a field of one type goes before one about fields of that name anywhere.
->>>>>>> Stashed changes
 
 /// What a type is; empty where its name says it.
 pub(super) fn of_type(of: &str) -> &'static str {
