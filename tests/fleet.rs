@@ -6,6 +6,7 @@ use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -86,7 +87,7 @@ impl World {
         muster
     }
 
-    fn fleet(&self, nodes: &PathBuf) -> Command {
+    fn fleet(&self, nodes: &Path) -> Command {
         let mut fleet = self.muster("fleet");
         fleet.arg("--nodes").arg(nodes);
         fleet
