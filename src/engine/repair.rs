@@ -12,23 +12,23 @@ use super::order::{Action, EvictCause, Notice, Order, PodRef, Subject};
 use super::pods::Standing;
 use super::settings::{AfterRepair, Notices, Settings};
 use super::settle::doubled;
+use crate::base::names::Name;
 use crate::base::time::{Span, Time};
-use crate::cluster::ids::PodId;
 use crate::cluster::node_set::NodeSet;
 
 /// A gang that has fewer members than it needs, after it had them all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Repair {
     /// Since when.
     pub(super) since: Time,
-    /// When it is looked at next.
+    /// When it is looked at next, unless it is held: then when its members change.
     due: Time,
     /// What is done about it.
     pub(super) stage: Stage,
 }
 
 /// How far a repair is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Replacements are awaited, and placed as they come.
     Awaiting,
@@ -42,14 +42,14 @@ pub(super) enum Stage {
 }
 
 /// Why a gang is not restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
     /// The configuration says so.
     Configured,
     /// A member has ended well: the others are finishing.
     Finishing,
     /// This member has no controller that would make it again, or is none to be moved.
-    Bare(PodId),
+    Bare(Name),
 }
 
 /// Gangs under repair, by the time at which each is looked at.
@@ -88,7 +88,13 @@ impl Engine {
     /// Begins or ends the repair of a gang whose members changed.
     pub(super) fn watch_repair(&mut self, id: GangId) {
         let gang = self.gangs.get_mut(id);
-        match (gang.repair, gang.is_crippled()) {
+        match (&gang.repair, gang.is_crippled()) {
+            (Some(Repair { stage: Stage::Held(hold), .. }), true) => {
+                let before = hold.clone();
+                if self.why_held(self.gangs.get(id)) != Some(before) {
+                    self.look_again(id);
+                }
+            }
             (None, true) => {
                 let due = self.now + self.settings.repair_timeout;
                 gang.repair = Some(Repair { since: self.now, due, stage: Stage::Awaiting });
@@ -100,6 +106,16 @@ impl Engine {
             }
             (Some(_), false) => self.end_repair(id),
             (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    /// What held a gang may hold it no more.
+    fn look_again(&mut self, id: GangId) {
+        let now = self.now;
+        if let Some(repair) = &mut self.gangs.get_mut(id).repair {
+            self.repairs.due.remove(&(repair.due, id));
+            repair.due = now;
+            self.repairs.due.insert((now, id));
         }
     }
 
@@ -116,16 +132,18 @@ impl Engine {
             && due <= self.now
         {
             self.repairs.due.remove(&(due, id));
-            let (stage, pause) = self.next_stage(id);
+            let (stage, again) = self.next_stage(id);
             let repair = self.gangs.get_mut(id).repair.as_mut().expect("listed gangs are repaired");
-            let before = std::mem::replace(&mut repair.stage, stage);
-            repair.due = self.now + pause;
-            self.repairs.due.insert((repair.due, id));
+            let before = std::mem::replace(&mut repair.stage, stage.clone());
+            if let Some(pause) = again {
+                repair.due = self.now + pause;
+                self.repairs.due.insert((repair.due, id));
+            }
             match stage {
                 Stage::Awaiting => {}
                 Stage::Held(_) if before == stage => {}
                 Stage::Held(_) => {
-                    self.counters.gangs_held += 1;
+                    self.counters.gangs_held += u64::from(!matches!(before, Stage::Held(_)));
                     let text = self.repair_text(id).unwrap_or_default();
                     self.tell_repair(id, "GangHeld", text);
                 }
@@ -143,36 +161,42 @@ impl Engine {
     }
 
     /// What is to be done about a gang whose time is over, and when to look again.
-    fn next_stage(&self, id: GangId) -> (Stage, Span) {
-        let Settings { doubt_initial, doubt_max, repair_timeout, after_repair, .. } = self.settings;
+    fn next_stage(&self, id: GangId) -> (Stage, Option<Span>) {
+        let Settings { doubt_initial, doubt_max, .. } = self.settings;
         let gang = self.gangs.get(id);
         if let Some(Repair { stage: Stage::Restarting { rounds }, .. }) = gang.repair {
             // What was evicted and stays is evicted again: an order that got lost does no harm.
             let rounds = rounds + 1;
-            return (Stage::Restarting { rounds }, doubled(doubt_initial, rounds, doubt_max));
+            let pause = doubled(doubt_initial, rounds, doubt_max);
+            return (Stage::Restarting { rounds }, Some(pause));
         }
-        let hold = match after_repair {
-            AfterRepair::Hold => Some(Hold::Configured),
-            AfterRepair::Restart if gang.is_finishing() => Some(Hold::Finishing),
-            AfterRepair::Restart => self.bare_member(gang).map(Hold::Bare),
-        };
-        if let Some(hold) = hold {
-            return (Stage::Held(hold), repair_timeout);
+        if let Some(hold) = self.why_held(gang) {
+            return (Stage::Held(hold), None);
         }
         if gang.tally.of(Standing::Assumed) > 0 {
             // A replacement is being bound, and what becomes of it is soon known.
-            return (Stage::Awaiting, doubt_initial);
+            return (Stage::Awaiting, Some(doubt_initial));
         }
-        (Stage::Restarting { rounds: 1 }, doubt_initial)
+        (Stage::Restarting { rounds: 1 }, Some(doubt_initial))
+    }
+
+    /// Why a gang must not be restarted, if it must not.
+    fn why_held(&self, gang: &Gang) -> Option<Hold> {
+        match self.settings.after_repair {
+            AfterRepair::Hold => Some(Hold::Configured),
+            AfterRepair::Restart if gang.is_finishing() => Some(Hold::Finishing),
+            AfterRepair::Restart => self.bare_member(gang).map(Hold::Bare),
+        }
     }
 
     /// A bound member that nobody would make again, or that is pinned to its node.
-    fn bare_member(&self, gang: &Gang) -> Option<PodId> {
-        gang.members.iter().copied().find(|id| {
-            let pod = self.pods.get(*id);
+    fn bare_member(&self, gang: &Gang) -> Option<Name> {
+        let mut members = gang.members.iter().map(|id| self.pods.get(*id));
+        let bare = members.find(|pod| {
             pod.standing() == Standing::Bound
                 && (pod.fact.controller.is_none() || pod.fact.pinned_to_node)
-        })
+        });
+        bare.map(|pod| pod.fact.name.name.clone())
     }
 
     fn evict_members(&mut self, id: GangId, orders: &mut Vec<Order>) {
@@ -203,7 +227,7 @@ impl Engine {
     /// The nodes on which members of a gang under repair run; `None` for other gangs.
     pub(super) fn near(&self, id: GangId) -> Option<NodeSet> {
         let gang = self.gangs.get(id);
-        gang.repair?;
+        gang.repair.as_ref()?;
         let bound =
             gang.members.iter().filter(|id| self.pods.get(**id).standing() == Standing::Bound);
         Some(bound.filter_map(|id| self.cluster.node_of(*id)).collect())
@@ -211,9 +235,9 @@ impl Engine {
 
     /// What is said about the repair of a gang; `None` for others.
     pub(super) fn repair_text(&self, id: GangId) -> Option<String> {
-        let repair = self.gangs.get(id).repair?;
+        let repair = self.gangs.get(id).repair.as_ref()?;
         let muster = self.muster_text(id);
-        Some(match repair.stage {
+        Some(match &repair.stage {
             Stage::Awaiting => {
                 let end = match self.settings.after_repair {
                     AfterRepair::Restart => "restarted whole",
@@ -225,10 +249,9 @@ impl Engine {
             Stage::Held(Hold::Finishing) => {
                 format!("{muster}; it is not restarted, since members have ended well")
             }
-            Stage::Held(Hold::Bare(pod)) => format!(
-                "{muster}; it is held, since nothing would make pod {} again",
-                self.pods.get(pod).fact.name.name
-            ),
+            Stage::Held(Hold::Bare(pod)) => {
+                format!("{muster}; it is held, since nothing would make pod {pod} again")
+            }
             Stage::Restarting { .. } => format!("{muster}; it is restarted whole"),
         })
     }
@@ -237,7 +260,7 @@ impl Engine {
     fn muster_text(&self, id: GangId) -> String {
         let gang = self.gangs.get(id);
         let left = gang.tally.counted() + gang.ended_well;
-        let since = gang.repair.map_or(self.now, |repair| repair.since);
+        let since = gang.repair.as_ref().map_or(self.now, |repair| repair.since);
         format!("{left} of {} members are left since {}", gang.minimum(), since.to_rfc3339())
     }
 

@@ -175,6 +175,14 @@ fn what_would_not_come_back_is_held_and_so_is_what_is_finishing() {
         after_all(&|stage| stage.change("c", |fact| fact.controller = None), Settings::default());
     assert_eq!(events, "MembersLost GangHeld");
     assert!(text.contains("it is held, since nothing would make pod c again"), "{text}");
+    // Once what held it is gone, it is held no more.
+    let mut stage = running();
+    stage.change("c", |fact| fact.controller = None);
+    stage.delete("b");
+    stage.settle_until(Time::EPOCH + Span::seconds(1_000));
+    assert_eq!(stage.engine.wakeup(), None, "nothing moves while it is held");
+    stage.delete("c");
+    assert_eq!(evicted(&stage.decide().orders), ["a"]);
     let finished = |stage: &mut Stage| stage.change("a", |fact| fact.phase = PodPhase::Succeeded);
     let (events, text) = after_all(&finished, Settings::default());
     assert_eq!(events, "MembersLost GangHeld");
