@@ -72,9 +72,6 @@ fn node(random: &mut Random, index: u64) -> Value {
         "metadata": {"name": format!("n{index}"), "labels": {"half": (index % 2).to_string()}},
         "status": {"capacity": offered, "allocatable": offered},
     });
-    if random.chance(20) {
-        node["metadata"]["annotations"] = json!({"muster.dev/fault": "reject-next-pod"});
-    }
     if random.chance(15) {
         node["spec"] = json!({"taints": [{"key": "reserved", "effect": "NoSchedule"}]});
     }
@@ -112,27 +109,6 @@ fn gang(random: &mut Random, index: u64, objects: &mut Vec<Value>) -> Vec<String
     }
     objects.push(group);
     let equal = random.chance(60).then(|| Gpus::Given(random.below(9)));
-    if let Some(gpus) = equal
-        && random.chance(50)
-    {
-        let membership = match native {
-            true => Membership::Native(name.clone()),
-            false => Membership::Labelled(name.clone()),
-        };
-        let mut template = pod(random, &name, &membership, gpus);
-        template["spec"]["restartPolicy"] = json!("Never");
-        objects.push(json!({
-            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
-            "spec": {"parallelism": members, "template": {
-                "metadata": {
-                    "labels": template["metadata"]["labels"],
-                    "annotations": template["metadata"]["annotations"],
-                },
-                "spec": template["spec"],
-            }},
-        }));
-        return (0..members).map(|member| format!("{name}-{member}")).collect();
-    }
     (0..members)
         .map(|member| {
             let pod_name = format!("{name}-{member}");
@@ -323,7 +299,7 @@ fn no_promise_is_broken_in_any_world() {
         Some(seed) => seed..seed + 1,
         None => 0..number("MUSTER_WORLDS").unwrap_or(WORLDS),
     };
-    let (mut bound, mut evicted, mut rejected) = (0, 0, 0);
+    let mut bound = 0;
     for seed in seeds.clone() {
         let command = format!("MUSTER_SEED={seed} cargo test --test simulation");
         let first =
@@ -332,16 +308,10 @@ fn no_promise_is_broken_in_any_world() {
             run(seed).unwrap_or_else(|problem| panic!("seed {seed} ({command}): {problem}"));
         assert_eq!(first, second, "seed {seed} ({command}): two runs differ");
         bound += first.matches("Bound {").count();
-        evicted += first.matches("Evicted {").count();
-        rejected += first.matches("UnexpectedAdmissionError").count();
     }
     // A generator that draws only worlds in which nothing can be bound would prove nothing.
     let worlds = usize::try_from(seeds.end - seeds.start).expect("few worlds");
     assert!(worlds == 1 || bound >= 2 * worlds, "only {bound} pods were bound in {worlds} worlds");
-    assert!(
-        worlds < 200 || (evicted > 0 && rejected > 0),
-        "in {worlds} worlds {evicted} pods were evicted and {rejected} turned away"
-    );
 }
 
 #[test]
