@@ -139,7 +139,13 @@ impl<K: Copy + std::fmt::Debug> Feed<K> {
             watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404 => {
                 debug!(kind, api = self.resource.api_version, "not served");
             }
-            _ => warn!(kind, %error, "cannot be listed or watched; it is tried again"),
+            watcher::Error::InitialListFailed(_)
+            | watcher::Error::WatchStartFailed(_)
+            | watcher::Error::WatchError(_)
+            | watcher::Error::WatchFailed(_)
+            | watcher::Error::NoResourceVersion => {
+                warn!(kind, %error, "cannot be listed or watched; it is tried again")
+            }
         }
     }
 

@@ -218,7 +218,11 @@ pub(super) fn must_list_anew(error: &watcher::Error) -> bool {
         watcher::Error::WatchFailed(
             kube::Error::SerdeError(_) | kube::Error::LinesCodecMaxLineLengthExceeded,
         ) => true,
-        _ => false,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
     }
 }
 
