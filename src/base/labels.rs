@@ -338,7 +338,7 @@ impl Parser {
         self.at += 1;
         if !self.next_is("(") {
             let found = self.next().map(|token| token.to_string()).unwrap_or_default();
-            return Err(format!("found '{found}', expected: '('"));
+            return Err(format!("found '{found}' expected: '('"));
         }
         let mut values = Vec::new();
         loop {
@@ -429,7 +429,7 @@ mod tests {
     fn what_is_no_selector_is_refused_with_its_place() {
         for (text, reason) in [
             ("a=b=c", "unable to parse requirement: found '=', expected: ',' or 'end of string'"),
-            ("a in b", "unable to parse requirement: found 'b', expected: '('"),
+            ("a in b", "unable to parse requirement: found 'b' expected: '('"),
             ("a,", "unable to parse requirement: found '', expected: identifier after ','"),
             ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
             (

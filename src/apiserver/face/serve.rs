@@ -228,11 +228,10 @@ impl Face {
         let seconds = asked.parameters.get("timeoutSeconds");
         let timeout = match seconds {
             "" => None,
-            seconds => Some(seconds.parse().map(Duration::from_secs).map_err(|_| {
-                Failure::bad_request(format!(
-                    "timeoutSeconds: \"{seconds}\" is no whole number of seconds"
-                ))
-            })?),
+            seconds => {
+                let parsed = seconds.parse().map(Duration::from_secs);
+                Some(parsed.map_err(|_| request::not_a_number(seconds))?)
+            }
         };
         let watch = self.server.begin(|server| server.watch_request(&asked))?;
         let body = watches::body(Sending {

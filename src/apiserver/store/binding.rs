@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
 use crate::apiserver::store::failure::Subject;
+use crate::apiserver::store::failure::aggregate;
 use crate::apiserver::store::json;
+use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::shelf::meta;
 use crate::apiserver::store::state::Call;
@@ -18,6 +20,7 @@ use crate::apiserver::store::state::Payload;
 use crate::apiserver::store::state::State;
 use crate::apiserver::store::state::Written;
 use crate::apiserver::store::state::whole_seconds;
+use crate::apiserver::store::update::precondition_failed;
 use crate::base::time::Time;
 
 const BINDING: Subject<'static> = Subject { group: "", resource: "pods/binding", kind: "Binding" };
@@ -41,12 +44,12 @@ impl State {
             return Err(Failure::bad_request("name in URL does not match name in Binding object"));
         }
         check_namespace(&binding, &request.namespace)?;
-        let node = target(&binding, name)?;
+        let node = target(&binding)?;
         let pods = self.builtin("", "v1", "pods");
         let pod = self.find(&pods, &request.namespace, name)?;
         // Held so that all that follows looks at one parsed tree.
         let _tree = pod.value();
-        check_preconditions(&binding, &pod)?;
+        check_preconditions(&pods, &binding, &pod)?;
         check_bindable(&pod)?;
         let bound = bound(&pod, &binding, node, call.now);
         // A Binding may come through its own collection; the pod is what is kept.
@@ -88,7 +91,7 @@ fn check_namespace(binding: &Value, namespace: &str) -> Result<(), Failure> {
     ))
 }
 
-fn target<'a>(binding: &'a Value, name: &str) -> Result<&'a str, Failure> {
+fn target(binding: &Value) -> Result<&str, Failure> {
     let text = |field: &str| {
         binding.pointer(&format!("/target/{field}")).and_then(Value::as_str).unwrap_or_default()
     };
@@ -99,11 +102,15 @@ fn target<'a>(binding: &'a Value, name: &str) -> Result<&'a str, Failure> {
     if text("name").is_empty() {
         errors.push(FieldError::required("target.name", ""));
     }
-    let binding = Subject { resource: "bindings", ..BINDING };
-    if errors.is_empty() { Ok(text("name")) } else { Err(binding.invalid(name, &errors)) }
+    // Upstream returns the list of errors as it is, which its face then takes for a fault of its own.
+    if errors.is_empty() {
+        Ok(text("name"))
+    } else {
+        Err(Failure::new(500, "", aggregate(&errors)))
+    }
 }
 
-fn check_preconditions(binding: &Value, pod: &Object) -> Result<(), Failure> {
+fn check_preconditions(pods: &Resource, binding: &Value, pod: &Object) -> Result<(), Failure> {
     let fields = [
         ("uid", "UID", pod.uid().to_owned()),
         ("resourceVersion", "ResourceVersion", pod.version.to_string()),
@@ -111,10 +118,8 @@ fn check_preconditions(binding: &Value, pod: &Object) -> Result<(), Failure> {
     for (field, shown, found) in fields {
         let asked = meta(binding, field);
         if !asked.is_empty() && asked != found {
-            let why = format!(
-                "Precondition failed: {shown} in precondition: {asked}, {shown} in object meta: {found}"
-            );
-            return Err(BINDING.conflict(pod.own_name(), &why));
+            let why = precondition_failed(pods, pod, shown, asked, &found);
+            return Err(pods.subject().conflict(pod.own_name(), &why));
         }
     }
     Ok(())
@@ -163,7 +168,6 @@ fn bound(pod: &Object, binding: &Value, node: &str, now: Time) -> Value {
 /// Sets a condition of a pod: replaces the one of its type, with a transition time that moves only
 /// with the status.
 pub(super) fn set_condition(pod: &mut Value, mut condition: Value, now: Time) {
-    let generation = pod.pointer("/metadata/generation").cloned();
     let status = &mut pod["status"];
     if !status.is_object() {
         *status = json!({});
@@ -180,9 +184,6 @@ pub(super) fn set_condition(pod: &mut Value, mut condition: Value, now: Time) {
     let since = same.and_then(|known| known.get("lastTransitionTime").cloned());
     condition["lastProbeTime"] = Value::Null;
     condition["lastTransitionTime"] = since.unwrap_or_else(|| whole_seconds(now).into());
-    if let Some(generation) = generation {
-        condition["observedGeneration"] = generation;
-    }
     match place {
         Some(place) => conditions[place] = condition,
         None => conditions.push(condition),

@@ -34,6 +34,8 @@ const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContain
 pub(crate) fn pod(pod: &mut Value) {
     let Some(spec) = section(pod, "spec") else { return };
     pod_spec(spec);
+    // Not in templates: upstream fills it in where a pod is made.
+    fill(spec, "enableServiceLinks", true);
     for list in ["containers", "initContainers"] {
         for container in entries(spec, list) {
             if let Some(resources) = container.get_mut("resources") {
@@ -77,7 +79,6 @@ fn pod_spec(spec: &mut Value) {
     fill(spec, "schedulerName", "default-scheduler");
     fill(spec, "terminationGracePeriodSeconds", 30);
     fill(spec, "securityContext", json!({}));
-    fill(spec, "enableServiceLinks", true);
     let host_network = spec.get("hostNetwork").and_then(Value::as_bool).unwrap_or(false);
     for list in CONTAINERS {
         for container in entries(spec, list) {
@@ -164,6 +165,7 @@ pub(crate) fn deployment(deployment: &mut Value) {
         rolling_update(strategy, &[("maxUnavailable", json!("25%")), ("maxSurge", json!("25%"))]);
     }
     template(spec);
+    section(deployment, "status");
 }
 
 fn rolling_update(strategy: &mut Value, defaults: &[(&str, Value)]) {
@@ -343,8 +345,8 @@ pub(crate) fn custom_resource_definition(definition: &mut Value) {
 pub(crate) fn pod_group(group: &mut Value) {
     if let Some(spec) = section(group, "spec") {
         fill(spec, "disruptionMode", json!({"single": {}}));
-        fill(spec, "preemptionPolicy", "PreemptLowerPriority");
     }
+    section(group, "status");
 }
 
 /// Removes fields that are null, as a typed server does by decoding; lists keep theirs.

@@ -132,7 +132,11 @@ impl Subject<'_> {
     }
 }
 
-fn aggregate(errors: &[FieldError]) -> String {
+/// Reasons whose refusals have details even where there is nothing to say in them.
+const HAS_DETAILS: [&str; 3] = ["NotFound", "MethodNotAllowed", "Invalid"];
+
+/// The text of several errors, each said once.
+pub(super) fn aggregate(errors: &[FieldError]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for error in errors {
         let text = error.to_string();
@@ -234,7 +238,7 @@ impl Failure {
             fields.insert("reason".to_owned(), self.reason.into());
         }
         let details = self.details.to_json();
-        if !details.is_empty() || self.reason == "NotFound" {
+        if !details.is_empty() || HAS_DETAILS.contains(&self.reason) {
             fields.insert("details".to_owned(), Value::Object(details));
         }
         fields.insert("code".to_owned(), self.code.into());

@@ -105,7 +105,7 @@ const ROWS: &[Row] = &[
     row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, &[Status], Counted, Decode::of::<policy::PodDisruptionBudget>()),
     row("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc", Cluster, &[], Counted, Decode::of::<scheduling::PriorityClass>())
         .rules(defaults::priority_class, validate::priority_class),
-    row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Counted, Decode::of::<scheduling_beta::PodGroup>())
+    row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Absent, Decode::of::<scheduling_beta::PodGroup>())
         .rules(defaults::pod_group, validate::pod_group),
     row("scheduling.k8s.io/v1beta1", "workloads", "Workload", "", Namespaced, &[], Counted, Decode::of::<scheduling_beta::Workload>()),
     row("storage.k8s.io/v1", "csidrivers", "CSIDriver", "", Cluster, &[], Absent, Decode::of::<storage::CSIDriver>()),

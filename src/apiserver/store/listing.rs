@@ -98,7 +98,9 @@ fn start(shelves: &Shelves, query: &ListQuery) -> Result<(u64, Option<ObjectName
         let (version, after) = read_token(&query.continue_token)?;
         return Ok((if version == 0 { current } else { version }, Some(after)));
     }
-    let asked = read_version(&query.version)?;
+    let asked = read_version(&query.version).map_err(|failure| {
+        Failure::bad_request(format!("invalid resource version: {}", failure.message))
+    })?;
     if asked > current {
         return Err(Failure::version_too_large(asked, current));
     }
@@ -141,7 +143,12 @@ fn check_options(query: &ListQuery) -> Result<(), Failure> {
 
 /// 422 for list options that contradict each other.
 pub fn options_invalid(errors: &[FieldError]) -> Failure {
-    Subject { group: "meta.k8s.io", resource: "", kind: "ListOptions" }.invalid("", errors)
+    options_of("ListOptions").invalid("", errors)
+}
+
+/// What refusals call the options of a request: `ListOptions`, `CreateOptions`, and so on.
+pub(super) const fn options_of(kind: &str) -> Subject<'_> {
+    Subject { group: "meta.k8s.io", resource: "", kind }
 }
 
 /// A resourceVersion as clients give it; empty means 0.

@@ -173,6 +173,13 @@ impl State {
             value["status"]["phase"] = "Terminating".into();
             self.leaving_namespaces.insert(object.own_name().into());
         } else if deletion_is_complete(&value) {
+            let value = match call.persistence {
+                // Upstream deletes a pod in two writes; watches see both.
+                Persistence::Kept if resource.is("", "pods") => {
+                    Value::clone(&self.keep(call, value, Some(object)).value())
+                }
+                Persistence::Kept | Persistence::DryRun => value,
+            };
             return Ok(self.finish_deletion(call, value, warnings));
         }
         if value == *before {
@@ -196,7 +203,11 @@ impl State {
         let last = Stored::unstored(value);
         let object = match call.persistence {
             Persistence::DryRun => last,
-            Persistence::Kept => self.remove(&call.request.resource, &last).unwrap_or(last),
+            Persistence::Kept => {
+                let removed = self.remove(&call.request.resource, &last);
+                removed
+                    .map_or_else(|| Arc::clone(&last), |removed| with_version_of(&last, &removed))
+            }
         };
         Written { object, effect: Effect::Removed, warnings }
     }
@@ -245,6 +256,13 @@ fn settle_propagation(
         value["metadata"]["finalizers"] = Value::Array(left);
     }
     if warns { vec![PODS_STAY.to_owned()] } else { Vec::new() }
+}
+
+/// The last state of an object, which nobody kept, as of the version of its removal.
+fn with_version_of(last: &Object, removed: &Object) -> Object {
+    let mut value = Value::clone(&last.value());
+    value["metadata"]["resourceVersion"] = removed.version.to_string().into();
+    Stored::unstored(value)
 }
 
 fn check_preconditions(

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::Fault;
 use crate::apiserver::store::failure::FieldError;
@@ -13,6 +15,7 @@ use crate::apiserver::store::failure::Subject;
 use crate::apiserver::store::listing::ListQuery;
 use crate::apiserver::store::listing::VersionMatch;
 use crate::apiserver::store::listing::options_invalid;
+use crate::apiserver::store::listing::options_of;
 use crate::apiserver::store::resource::Catalog;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Scope;
@@ -252,7 +255,11 @@ impl Request {
         match self.parameters.get("dryRun") {
             "" => Ok(Persistence::Kept),
             "All" => Ok(Persistence::DryRun),
-            other => Err(options_invalid(&[FieldError::not_supported("dryRun", other, &["All"])])),
+            other => {
+                // The option is a list, which is shown whole.
+                let given = Value::Array(vec![other.into()]);
+                Err(self.option_refused(&FieldError::not_supported("dryRun", given, &["All"])))
+            }
         }
     }
 
@@ -266,8 +273,12 @@ impl Request {
             "Ignore" => Ok(FieldValidation::Ignore),
             "Strict" => Ok(FieldValidation::Strict),
             other => {
-                let known = ["Ignore", "Warn", "Strict"];
-                Err(options_invalid(&[FieldError::not_supported("fieldValidation", other, &known)]))
+                let known = ["", "Ignore", "Strict", "Warn"];
+                Err(self.option_refused(&FieldError::not_supported(
+                    "fieldValidation",
+                    other,
+                    &known,
+                )))
             }
         }
     }
@@ -317,6 +328,18 @@ impl Request {
         errors
     }
 
+    /// 422 for an option of a write.
+    fn option_refused(&self, error: &FieldError) -> Failure {
+        let kind = match self.verb {
+            Verb::Create => "CreateOptions",
+            Verb::Update => "UpdateOptions",
+            Verb::Patch => "PatchOptions",
+            Verb::Delete | Verb::DeleteCollection => "DeleteOptions",
+            Verb::Get | Verb::List | Verb::Watch => "ListOptions",
+        };
+        options_of(kind).invalid("", std::slice::from_ref(error))
+    }
+
     /// The selectors, with the name in the path as one of them.
     ///
     /// # Errors
@@ -338,14 +361,20 @@ impl Request {
     /// # Errors
     /// 400 or 422 for options that cannot be read.
     pub fn list_query(&self) -> Result<ListQuery, Failure> {
+        if !self.parameters.get("sendInitialEvents").is_empty() {
+            let why = "sendInitialEvents is forbidden for list";
+            return Err(options_invalid(&[FieldError::forbidden("sendInitialEvents", why)]));
+        }
         let limit = self.parameters.get("limit");
-        let limit = if limit.is_empty() { Ok(0) } else { limit.parse() };
+        let limit: Result<i64, _> = if limit.is_empty() { Ok(0) } else { limit.parse() };
         Ok(ListQuery {
             namespace: self.one_namespace(),
             selection: self.selection()?,
-            limit: limit.map_err(|_| {
-                Failure::bad_request("limit: must be a whole number that is not negative")
-            })?,
+            // A negative limit is none.
+            limit: limit.map_or_else(
+                |_| Err(not_a_number(self.parameters.get("limit"))),
+                |limit| Ok(usize::try_from(limit).unwrap_or(0)),
+            )?,
             continue_token: self.parameters.get("continue").to_owned(),
             version: self.parameters.get("resourceVersion").to_owned(),
             version_match: self.version_match()?,
@@ -387,7 +416,7 @@ impl Request {
             "NotOlderThan" => Ok(Some(VersionMatch::NotOlderThan)),
             "Exact" => Ok(Some(VersionMatch::Exact)),
             other => {
-                let known = ["Exact", "NotOlderThan"];
+                let known = ["Exact", "NotOlderThan", ""];
                 Err(options_invalid(&[FieldError::not_supported(
                     "resourceVersionMatch",
                     other,
@@ -396,6 +425,12 @@ impl Request {
             }
         }
     }
+}
+
+/// 400 for a parameter that must be a whole number, worded as upstream's parser does.
+pub(crate) fn not_a_number(given: &str) -> Failure {
+    let given = Value::from(given);
+    Failure::bad_request(format!("strconv.ParseInt: parsing {given}: invalid syntax"))
 }
 
 fn subresource(resource: &Resource, name: &str) -> Result<Subresource, Failure> {

@@ -10,6 +10,7 @@ use crate::apiserver::store::apply;
 use crate::apiserver::store::create::tidy;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
+use crate::apiserver::store::request::Verb;
 use crate::apiserver::store::resource::Form;
 use crate::apiserver::store::resource::Generation;
 use crate::apiserver::store::resource::Resource;
@@ -90,7 +91,7 @@ impl State {
         let request = call.request;
         let resource = &request.resource;
         Self::settle_namespace(request, &mut new)?;
-        check_preconditions(resource, &new, old)?;
+        check_preconditions(resource, request.verb, &new, old)?;
         let mut new = match request.subresource {
             Some(Subresource::Status) => {
                 let mut merged = with_status_of(resource, &new, old);
@@ -136,15 +137,53 @@ impl State {
     }
 }
 
-fn check_preconditions(resource: &Resource, new: &Value, old: &Object) -> Result<(), Failure> {
+/// As upstream's storage words it when an object is not the one that a write is for.
+pub(super) fn precondition_failed(
+    resource: &Resource,
+    object: &Object,
+    field: &str,
+    asked: &str,
+    found: &str,
+) -> String {
+    let mut key = format!("/registry/{}", resource.plural);
+    for part in [object.namespace(), object.own_name()] {
+        if !part.is_empty() {
+            key.push('/');
+            key.push_str(part);
+        }
+    }
+    format!(
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
+         Precondition failed: {field} in precondition: {asked}, {field} in object meta: {found}"
+    )
+}
+
+fn check_preconditions(
+    resource: &Resource,
+    verb: Verb,
+    new: &Value,
+    old: &Object,
+) -> Result<(), Failure> {
     let name = old.own_name();
     let (uid, version) = (meta(new, "uid"), meta(new, "resourceVersion"));
     if !uid.is_empty() && uid != old.uid() {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.uid()
-        );
-        return Err(resource.subject().conflict(name, &why));
+        // A patched object is judged as a new state of the old one; a replacement names which one it is for.
+        return Err(match verb {
+            Verb::Patch => {
+                let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+                resource.subject().invalid(name, &[error])
+            }
+            Verb::Get
+            | Verb::List
+            | Verb::Watch
+            | Verb::Create
+            | Verb::Update
+            | Verb::Delete
+            | Verb::DeleteCollection => {
+                let why = precondition_failed(resource, old, "UID", uid, old.uid());
+                resource.subject().conflict(name, &why)
+            }
+        });
     }
     if !version.is_empty() && version != "0" && version != old.version.to_string() {
         return Err(resource.subject().stale(name));

@@ -310,6 +310,12 @@ fn too_old(asked: u64, oldest: u64) -> Failure {
     Failure::expired(format!("too old resource version: {asked} ({oldest})"))
 }
 
+/// A watch cannot be of one version only.
+fn exact_refused(version_match: Option<VersionMatch>) -> Option<FieldError> {
+    (version_match == Some(VersionMatch::Exact))
+        .then(|| FieldError::not_supported("resourceVersionMatch", "Exact", &["NotOlderThan"]))
+}
+
 fn check_options(query: &WatchQuery) -> Result<(), Failure> {
     let field = "resourceVersionMatch";
     let mut errors = Vec::new();
@@ -318,15 +324,15 @@ fn check_options(query: &WatchQuery) -> Result<(), Failure> {
             let why =
                 "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
             errors.push(FieldError::forbidden(field, why));
+            errors.extend(exact_refused(query.version_match));
         }
         InitialEvents::Unsaid => {}
         InitialEvents::Send | InitialEvents::Skip => {
             if query.version_match.is_none() {
                 let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
                 errors.push(FieldError::forbidden(field, why));
-            } else if query.version_match == Some(VersionMatch::Exact) {
-                errors.push(FieldError::not_supported(field, "Exact", &["NotOlderThan"]));
             }
+            errors.extend(exact_refused(query.version_match));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(options_invalid(&errors)) }

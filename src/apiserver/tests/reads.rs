@@ -161,7 +161,7 @@ fn a_watch_tells_what_its_selection_gains_and_loses() {
     bind(&mut server, "b", "n1");
     done(&mut server, "DELETE", &format!("{PODS}/b"), json!({"gracePeriodSeconds": 0}));
     let events = server.poll(&mut watch);
-    assert_eq!(shown(&events), ["ADDED b", "DELETED a", "MODIFIED b", "DELETED b"]);
+    assert_eq!(shown(&events), ["ADDED b", "DELETED a", "MODIFIED b", "MODIFIED b", "DELETED b"]);
     let gone: Value = serde_json::from_slice(&events[1].line()).expect("a line is JSON");
     assert_eq!(
         gone["object"]["metadata"]["labels"]["team"], "red",

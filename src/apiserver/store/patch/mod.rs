@@ -140,14 +140,10 @@ fn apply(
         PatchKind::Json => {
             let operations: json_patch::Patch = serde_json::from_value(patch)
                 .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
-            json_patch::patch(&mut object, &operations).map_err(|error| {
-                Failure::new(
-                    422,
-                    "Invalid",
-                    format!(
-                        "the server rejected our request due to an error in our request: {error}"
-                    ),
-                )
+            json_patch::patch(&mut object, &operations).map_err(|_| {
+                // Upstream does not say which operation failed.
+                let why = "the server rejected our request due to an error in our request";
+                Failure::new(422, "Invalid", why)
             })?;
         }
         PatchKind::Strategic => {

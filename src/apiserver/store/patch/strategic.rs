@@ -15,7 +15,7 @@ const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 /// Applies `patch` to `target`, the root of a built-in object.
 ///
 /// # Errors
-/// 400 for a directive in a wrong form, 422 for a list entry without its merge key.
+/// 400 for a directive in a wrong form, 500 for a list entry without its merge key.
 pub(super) fn merge(target: &mut Value, patch: Value) -> Result<(), Failure> {
     merge_at(target, patch, &mut Vec::new())
 }
@@ -154,6 +154,7 @@ fn merge_list(
             Vec::new()
         }
     };
+    let patched = if order.is_none() { patch.clone() } else { Vec::new() };
     let (merged, key) = match list_strategy(path) {
         ListStrategy::Replace => {
             *target = if patch.is_empty() && order.is_some() {
@@ -166,10 +167,8 @@ fn merge_list(
         ListStrategy::Union => (union(old.clone(), patch), None),
         ListStrategy::MergeBy(key) => (merge_by_key(old.clone(), patch, key, path)?, Some(key)),
     };
-    *target = Value::Array(match order {
-        Some(order) => in_order(merged, &order, &old, key),
-        None => merged,
-    });
+    // Without an order of its own, the patch's entries stand in the order in which it has them.
+    *target = Value::Array(in_order(merged, &order.unwrap_or(patched), &old, key));
     Ok(())
 }
 
@@ -220,11 +219,8 @@ fn no_merge_key(entry: &Value, key: &str) -> Failure {
         format!("{name}:{value}")
     });
     let shown = fields.collect::<Vec<_>>().join(" ");
-    Failure::new(
-        422,
-        "Invalid",
-        format!("map: map[{shown}] does not contain declared merge key: {key}"),
-    )
+    // Upstream has no refusal for this and fails.
+    Failure::new(500, "", format!("map: map[{shown}] does not contain declared merge key: {key}"))
 }
 
 /// Orders `merged` by the patch's order; entries that only the server knows keep their place among

@@ -30,7 +30,8 @@ pub(crate) fn node(new: &Value, _: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for (index, taint) in list(new, "/spec/taints") {
-        let field = format!("spec.taints[{index}]");
+        // As upstream names it, though taints are not metadata.
+        let field = format!("metadata.taints[{index}]");
         let (key, value, effect) =
             (text(taint, "key"), text(taint, "value"), text(taint, "effect"));
         let complaints = qualified_complaints(key).into_iter();
@@ -102,11 +103,10 @@ pub(crate) fn pod_group(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let policy = new.pointer("/spec/schedulingPolicy").unwrap_or(&Value::Null);
     let field = "spec.schedulingPolicy";
     match (policy.get("basic"), policy.get("gang")) {
-        (None, None) => errors.push(FieldError::invalid(
-            field,
-            policy.clone(),
-            "must specify one of: `basic`, `gang`",
-        )),
+        // Upstream shows no value here.
+        (None, None) => {
+            errors.push(FieldError::invalid(field, "", "must specify one of: `basic`, `gang`"));
+        }
         (Some(_), Some(_)) => {
             let why = "must specify exactly one of: `basic`, `gang`";
             errors.push(FieldError::invalid(field, policy.clone(), why));
@@ -114,9 +114,12 @@ pub(crate) fn pod_group(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         (Some(_), None) => {}
         (None, Some(gang)) => {
             let count = gang.get("minCount").and_then(Value::as_i64).unwrap_or(0);
-            if count < 1 {
+            let field = format!("{field}.gang.minCount");
+            if count == 0 {
+                errors.push(FieldError::required(field, ""));
+            } else if count < 0 {
                 let why = "must be greater than or equal to 1";
-                errors.push(FieldError::invalid(format!("{field}.gang.minCount"), count, why));
+                errors.push(FieldError::invalid(field, count, why));
             }
         }
     }

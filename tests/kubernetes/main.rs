@@ -1,0 +1,8 @@
+//! Tests against a real kube-apiserver and etcd, and the contract that the in-memory API shares with them.
+//!
+//! The real ones come from `tests/envtest/build` (or `MUSTER_ENVTEST`, or `KUBEBUILDER_ASSETS`, see `cluster`).
+//! Where there are none, tests that need them say so on stderr and pass without having tested anything; what the
+//! in-memory API promises is tested everywhere.
+
+mod cluster;
+mod contract;
