@@ -4,5 +4,9 @@
 //! Where there are none, tests that need them say so on stderr and pass without having tested anything; what the
 //! in-memory API promises is tested everywhere.
 
+mod atomic;
+mod board;
 mod cluster;
 mod contract;
+mod instance;
+mod quickstart;

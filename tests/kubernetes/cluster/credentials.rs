@@ -51,7 +51,7 @@ impl User {
     }
 
     /// Also the name of their kubeconfig.
-    const fn token(self) -> &'static str {
+    pub(crate) const fn token(self) -> &'static str {
         match self {
             Self::Administrator => "token-of-the-administrator",
             Self::Muster => "token-of-muster",
@@ -72,7 +72,7 @@ pub(crate) fn write(home: &Path) {
 }
 
 /// A kubeconfig for `user`, as text.
-fn kubeconfig(address: &str, home: &Path, user: User) -> String {
+pub(crate) fn kubeconfig(address: &str, home: &Path, user: User) -> String {
     let authority = home.join("certificates/apiserver.crt");
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: test\n\

@@ -15,6 +15,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use kube::Client;
+use serde_json::Value;
 
 use self::binaries::Binaries;
 pub(crate) use self::binaries::Release;
@@ -122,6 +123,25 @@ impl Cluster {
             format!("--- {name}\n{last}\n")
         };
         end_of("etcd") + &end_of("kube-apiserver")
+    }
+
+    /// A kubeconfig that speaks for `user`.
+    pub(crate) fn kubeconfig(&self, user: User) -> PathBuf {
+        let path = self.file(&format!("kubeconfig-of-{}", user.token()));
+        std::fs::write(&path, credentials::kubeconfig(&self.address, &self.home, user))
+            .expect("the cluster's folder can be written");
+        path
+    }
+
+    /// A file in the cluster's own folder, which goes with it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.home.join(name)
+    }
+
+    /// Lines of the audit log: each bind with its answer.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.file("audit.log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// A client that speaks for `user`, and tries each request once.
