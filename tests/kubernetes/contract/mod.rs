@@ -63,7 +63,8 @@ impl Outcome {
                     text.push_str(&format!("request {}\n{}", index + 1, difference(&old, &new)));
                 }
                 (true, true) => {
-                    text.push_str(&format!("  {old}  answers alike now: remove its `differs`\n"));
+                    let alike = "answers alike now: remove its `differs`";
+                    text.push_str(&format!("request {}\n  {alike}\n", index + 1));
                 }
             }
         }
