@@ -1,0 +1,158 @@
+//! The leader is killed, or paused for longer than its lease, at a random moment while gangs are being bound, and
+//! another instance stands by. Afterwards every gang that has room is whole, and no promise was broken.
+//!
+//! `MUSTER_KILLS` says how often (20 by default, which CI runs; 200 for the long form) and `MUSTER_SEED` which
+//! moments: `MUSTER_KILLS=200 cargo test --test kubernetes kills -- --ignored --nocapture`. A failure prints both and
+//! the logs of both instances.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use muster::base::random::Random;
+use serde_json::Value;
+
+use super::stage::Stage;
+use crate::cluster::Cluster;
+use crate::instance::Instance;
+use crate::instance::Signal;
+
+/// The lease that instances lead by, as the default configuration has it.
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/muster";
+
+/// Kills in CI.
+const KILLS: u32 = 20;
+
+/// The kill comes up to this long after the gangs were made: about as long as binding them takes here.
+const MOMENT_MAX_MILLISECONDS: u64 = 600;
+
+/// How long an instance may take to lead.
+const LEADING_MAX: Duration = Duration::from_secs(60);
+
+fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable}: {text}")))
+}
+
+/// Two instances, of which one leads.
+struct Pair<'a> {
+    stage: Stage<'a>,
+    instances: Vec<Instance>,
+    /// How many were started.
+    started: u32,
+}
+
+impl<'a> Pair<'a> {
+    async fn start(cluster: &'a Cluster) -> Self {
+        let stage = Stage::set(cluster).await;
+        let mut pair = Self { stage, instances: Vec::new(), started: 0 };
+        pair.reinforce();
+        pair.leader().await;
+        pair
+    }
+
+    /// Starts instances until there are two.
+    fn reinforce(&mut self) {
+        self.instances.retain_mut(|instance| !instance.has_ended());
+        while self.instances.len() < 2 {
+            let name = format!("instance-{}", self.started);
+            self.instances.push(Instance::start(self.stage.cluster, &name));
+            self.started += 1;
+        }
+    }
+
+    /// The place of the instance that holds the lease; waits until one of ours does.
+    async fn leader(&mut self) -> usize {
+        let deadline = Instant::now() + LEADING_MAX;
+        loop {
+            let lease = self.stage.board.send("GET", LEASE, &Value::Null).await.1;
+            let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+            let is_holder =
+                |instance: &Instance| holder.contains(&format!("-{}_", instance.process_id()));
+            if let Some(place) = self.instances.iter().position(is_holder) {
+                return place;
+            }
+            assert!(Instant::now() < deadline, "{holder:?} leads, none of ours:\n{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn logs(&self) -> String {
+        self.instances.iter().map(|instance| instance.log() + "\n---\n").collect()
+    }
+
+    async fn settle(&mut self, round: u32, seed: u64) {
+        if let Err(broken) = self.stage.settle(round).await {
+            panic!("round {round} of MUSTER_SEED={seed}: {broken}\n{}", self.logs());
+        }
+    }
+}
+
+/// When the server answered the bind of `pod` with success.
+fn bound_at(cluster: &Cluster, pod: &str) -> Option<Timestamp> {
+    let is_it =
+        |bind: &Value| bind["objectRef"]["name"] == pod && bind["responseStatus"]["code"] == 201;
+    let bind = cluster.audit().into_iter().find(is_it)?;
+    bind["stageTimestamp"].as_str()?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "gangs are not yet committed by a record: a kill leaves them in part until somebody leads again"]
+async fn a_leader_killed_at_any_moment_leaves_no_gang_in_part() {
+    let Some(cluster) = Cluster::start("kills").await else { return };
+    let kills = u32::try_from(number("MUSTER_KILLS", KILLS.into())).expect("a number of kills");
+    let seed = number("MUSTER_SEED", 1);
+    let mut random = Random::new(seed);
+    let mut pair = Pair::start(&cluster).await;
+    let mut takeovers: Vec<Duration> = Vec::new();
+    let mut in_the_middle = 0;
+    for round in 0..kills {
+        pair.reinforce();
+        let leader = pair.leader().await;
+        let before = pair.stage.binds();
+        pair.stage.enter(round).await;
+        tokio::time::sleep(Duration::from_millis(random.below(MOMENT_MAX_MILLISECONDS))).await;
+        pair.instances[leader].signal(Signal::Kill);
+        let killed = Timestamp::now();
+        // Something that fits at once, so that the successor has a first bind.
+        let probe = format!("probe-{round}");
+        pair.stage.make_probe(&probe).await;
+        let done = pair.stage.binds() - before;
+        in_the_middle += u32::from(done > 0 && done < 24);
+        pair.settle(round, seed).await;
+        let bound = || async { bound_at(&cluster, &probe).is_some() };
+        pair.stage.board.until("the successor binds", bound).await;
+        let first = bound_at(&cluster, &probe).expect("it was just there");
+        takeovers.push(first.duration_since(killed).unsigned_abs());
+        pair.stage.clear().await;
+    }
+    takeovers.sort();
+    let (middle, last) = (takeovers[takeovers.len() / 2], takeovers[takeovers.len() - 1]);
+    println!(
+        "{kills} kills, {in_the_middle} of them between the first and the last bind: 0 violations; from the kill to a \
+         bind of the successor {middle:?} (median), {last:?} (longest)"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "gangs are not yet committed by a record: a kill leaves them in part until somebody leads again"]
+async fn a_leader_that_wakes_after_its_lease_breaks_nothing() {
+    let Some(cluster) = Cluster::start("pauses").await else { return };
+    let seed = number("MUSTER_SEED", 1);
+    let mut random = Random::new(seed);
+    let mut pair = Pair::start(&cluster).await;
+    let paused = pair.leader().await;
+    pair.stage.enter(0).await;
+    tokio::time::sleep(Duration::from_millis(random.below(MOMENT_MAX_MILLISECONDS))).await;
+    pair.instances[paused].signal(Signal::Stop);
+    let deadline = Instant::now() + LEADING_MAX;
+    while pair.leader().await == paused {
+        assert!(Instant::now() < deadline, "nobody takes the lease over:\n{}", pair.logs());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    pair.settle(0, seed).await;
+    // It wakes with binds under way for seats that may be others' by now.
+    pair.instances[paused].signal(Signal::Continue);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    pair.settle(0, seed).await;
+}
