@@ -33,10 +33,15 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts a scheduler that logs to a file of its `name`.
     pub(crate) fn start(cluster: &Cluster, name: &str) -> Self {
+        Self::start_with(cluster, name, "")
+    }
+
+    /// Starts one with further lines of configuration.
+    pub(crate) fn start_with(cluster: &Cluster, name: &str, configuration: &str) -> Self {
         let config = cluster.file(&format!("{name}.yaml"));
         // Any free port: several run at once.
-        std::fs::write(&config, "http: {listenAddress: \"127.0.0.1:0\"}\n")
-            .expect("the cluster's folder can be written");
+        let text = format!("http: {{listenAddress: \"127.0.0.1:0\"}}\n{configuration}");
+        std::fs::write(&config, text).expect("the cluster's folder can be written");
         let log = cluster.file(&format!("{name}.log"));
         let errors = std::fs::File::create(&log).expect("the cluster's folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));

@@ -75,12 +75,7 @@ impl Settled {
         violations
     }
 
-    /// How many pods are bound and alive.
-    pub(crate) fn bound(&self) -> usize {
-        self.pods.iter().filter(|pod| lives_on(pod).is_some()).count()
-    }
-
-    /// How many of them are members of gangs.
+    /// How many members of gangs are bound and alive.
     pub(crate) fn bound_members(&self) -> usize {
         let members = self.pods.iter().filter(|pod| !group_of(pod).is_empty());
         members.filter(|pod| lives_on(pod).is_some()).count()
