@@ -86,7 +86,15 @@ impl Board {
     pub(crate) async fn install(&self) {
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
         let file = |name: &str| deploy.join(name).display().to_string();
-        self.kubectl(&["apply", "-f", &file("crds"), "-f", &file("rbac.yaml")]);
+        self.kubectl(&[
+            "apply",
+            "-f",
+            &file("crds"),
+            "-f",
+            &file("rbac"),
+            "-f",
+            &file("flow-schemas.yaml"),
+        ]);
         self.until("the CRDs are served", || async {
             let mut served = true;
             for path in [paths::GROUPS, "/apis/muster.dev/v1alpha1/gangplans"] {
