@@ -23,8 +23,8 @@ fn bound(pods: &[Value]) -> usize {
 }
 
 fn condition(object: &Value, kind: &str) -> Value {
-    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    conditions.filter(|condition| condition["type"] == kind).cloned().next().unwrap_or_default()
+    let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
 }
 
 /// Makes gangs of both kinds and a plain pod, all of which fit; gives how many pods that is.
