@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use muster::base::random::Random;
 use serde_json::Value;
 
+use super::stage::GANGS_FIT;
+use super::stage::MEMBERS;
 use super::stage::Stage;
 use crate::cluster::Cluster;
 use crate::instance::Instance;
@@ -23,8 +25,8 @@ const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/
 /// Kills in CI.
 const KILLS: u32 = 20;
 
-/// The kill comes up to this long after the gangs were made: about as long as binding them takes here.
-const MOMENT_MAX_MILLISECONDS: u64 = 600;
+/// Binds of one round: the moment is drawn as a number of them that the server has accepted.
+const BINDS: u64 = (GANGS_FIT * MEMBERS) as u64;
 
 /// How long an instance may take to lead.
 const LEADING_MAX: Duration = Duration::from_secs(60);
@@ -88,6 +90,16 @@ impl<'a> Pair<'a> {
     }
 }
 
+/// Sends `signal` once the server has accepted `moment` binds.
+async fn signal_at(cluster: &Cluster, moment: usize, instance: &Instance, signal: Signal) {
+    let deadline = Instant::now() + LEADING_MAX;
+    while cluster.binds_accepted() < moment {
+        assert!(Instant::now() < deadline, "{moment} binds are not reached:\n{}", instance.log());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    instance.signal(signal);
+}
+
 /// When the server answered the bind of `pod` with success.
 fn bound_at(cluster: &Cluster, pod: &str) -> Option<Timestamp> {
     let is_it =
@@ -110,15 +122,17 @@ async fn a_leader_killed_at_any_moment_leaves_no_gang_in_part() {
         pair.reinforce();
         let leader = pair.leader().await;
         let before = pair.stage.binds();
-        pair.stage.enter(round).await;
-        tokio::time::sleep(Duration::from_millis(random.below(MOMENT_MAX_MILLISECONDS))).await;
-        pair.instances[leader].signal(Signal::Kill);
+        let moment = before + random.below(BINDS) as usize;
+        tokio::join!(
+            pair.stage.enter(round),
+            signal_at(&cluster, moment, &pair.instances[leader], Signal::Kill)
+        );
         let killed = Timestamp::now();
         // Something that fits at once, so that the successor has a first bind.
         let probe = format!("probe-{round}");
         pair.stage.make_probe(&probe).await;
         let done = pair.stage.binds() - before;
-        in_the_middle += u32::from(done > 0 && done < 24);
+        in_the_middle += u32::from(done > 0 && done < BINDS as usize);
         pair.settle(round, seed).await;
         let bound = || async { bound_at(&cluster, &probe).is_some() };
         pair.stage.board.until("the successor binds", bound).await;
@@ -142,9 +156,11 @@ async fn a_leader_that_wakes_after_its_lease_breaks_nothing() {
     let mut random = Random::new(seed);
     let mut pair = Pair::start(&cluster).await;
     let paused = pair.leader().await;
-    pair.stage.enter(0).await;
-    tokio::time::sleep(Duration::from_millis(random.below(MOMENT_MAX_MILLISECONDS))).await;
-    pair.instances[paused].signal(Signal::Stop);
+    let moment = random.below(BINDS) as usize;
+    tokio::join!(
+        pair.stage.enter(0),
+        signal_at(&cluster, moment, &pair.instances[paused], Signal::Stop)
+    );
     let deadline = Instant::now() + LEADING_MAX;
     while pair.leader().await == paused {
         assert!(Instant::now() < deadline, "nobody takes the lease over:\n{}", pair.logs());

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use std::time::Instant;
 
-use serde_json::Value;
 use serde_json::json;
 
 use super::objects::group;
@@ -133,8 +132,7 @@ impl<'a> Stage<'a> {
 
     /// How many binds the server has accepted.
     pub(crate) fn binds(&self) -> usize {
-        let accepted = |bind: &&Value| bind["responseStatus"]["code"] == 201;
-        self.cluster.audit().iter().filter(accepted).count()
+        self.cluster.binds_accepted()
     }
 }
 
