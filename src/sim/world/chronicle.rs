@@ -135,6 +135,8 @@ impl Chronicle {
         if seen.leaving && !before.leaving {
             match eviction(pod) {
                 Some(reason) => note(What::Evicted { node: seen.node.clone(), reason }),
+                // What has ended already has nothing left to stop.
+                None if matches!(seen.phase.as_str(), "Succeeded" | "Failed") => {}
                 None => note(What::Leaving),
             }
         }
