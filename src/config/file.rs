@@ -75,6 +75,8 @@ pub struct Binding {
     pub doubt_seconds_initial: Given<u32>,
     /// Longest such pause; it doubles until then.
     pub doubt_seconds_max: Given<u32>,
+    /// How long the record of a plan is kept that nobody needs any more.
+    pub record_seconds_kept: Given<u32>,
 }
 
 /// Gangs that lose members after they have started.

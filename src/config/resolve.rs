@@ -33,6 +33,7 @@ const DOUBT_SECONDS_MAX: u32 = 10;
 const REPAIR_TIMEOUT_SECONDS: u32 = 300;
 const QUARANTINE_SECONDS_INITIAL: u32 = 10;
 const QUARANTINE_SECONDS_MAX: u32 = 600;
+const RECORD_SECONDS_KEPT: u32 = 600;
 const NOTICE_DELAY_MILLISECONDS: u32 = 500;
 const NOTICE_REPEAT_SECONDS_INITIAL: u32 = 10;
 const NOTICE_REPEAT_SECONDS_MAX: u32 = 300;
@@ -101,6 +102,12 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         doubt_initial: doubt.0,
         doubt_max: doubt.1,
+        records_kept: seconds(
+            "binding.recordSecondsKept",
+            &file.binding.record_seconds_kept,
+            RECORD_SECONDS_KEPT,
+        )?,
+        identity: Settings::default().identity,
         repair_timeout: seconds(
             "repair.timeoutSeconds",
             &file.repair.timeout_seconds,

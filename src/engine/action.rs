@@ -2,13 +2,14 @@
 //! Names, uids, versions, epochs, and phases only; how a call looks on the wire is not known here.
 //! Invariant: every effect names its preconditions, so that carrying it out late or twice does no harm.
 
+use super::event::Outcome;
 use super::order::PodRef;
 use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
 use crate::cluster::facts::{CommitMark, GroupName};
 
 /// The effects there are. The outcomes named are those besides `Refused` and `Unknown`, which all may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// POST `pods/NAME/binding`. `Done`, `Conflict`, or `Gone`.
     Bind {
@@ -158,6 +159,23 @@ impl Action {
             | Self::Abort { record, .. }
             | Self::FinishAbort { record, .. }
             | Self::RemoveRecord { record } => &record.name,
+        }
+    }
+
+    /// What comes back where every call takes effect at once, as in the replay of a trace, which has no API.
+    /// `resource_version` is the version of whatever is written.
+    pub const fn granted(&self, resource_version: u64) -> Outcome {
+        match self {
+            Self::Propose(_)
+            | Self::Commit { .. }
+            | Self::Seal { .. }
+            | Self::Abort { .. }
+            | Self::FinishAbort { .. }
+            | Self::Fence { .. } => Outcome::Written { resource_version },
+            Self::Bind { .. }
+            | Self::Verify { .. }
+            | Self::RemoveRecord { .. }
+            | Self::Evict { .. } => Outcome::Done,
         }
     }
 

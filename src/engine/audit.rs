@@ -33,7 +33,7 @@ impl Engine {
             let node = match pod.place {
                 Place::Nowhere => None,
                 Place::Assumed(seat) => {
-                    seats += 1;
+                    seats += usize::from(!pod.has_plan_seat());
                     Some(seat.node)
                 }
                 Place::Bound(node) => Some(node),
@@ -42,8 +42,8 @@ impl Engine {
                 return Err(format!("{name} counts at {node:?}, the cluster says otherwise"));
             }
         }
-        if seats != self.orders_under_way() {
-            let orders = self.orders_under_way();
+        if seats != self.binds_under_way() {
+            let orders = self.binds_under_way();
             return Err(format!("{seats} seats are held for {orders} orders"));
         }
         let mut counted = BTreeMap::new();

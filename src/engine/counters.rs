@@ -49,4 +49,24 @@ pub struct Counters {
     pub places_kept: u64,
     /// Notices composed.
     pub notices: u64,
+    /// Binds of members beyond a minimum that was bound before, and of replacements.
+    pub binds_late: u64,
+    /// Plans of gangs that were proposed, not counting repairs.
+    pub gangs_proposed: u64,
+    /// Plans that were sealed: every member that lived was bound.
+    pub gangs_sealed: u64,
+    /// Plans that were followed by another, since members could not be bound as planned.
+    pub gangs_repaired: u64,
+    /// Plans that were undone.
+    pub gangs_aborted: u64,
+    /// Times that the undoing of a plan was put off, since a bound pod has no controller.
+    pub aborts_put_off: u64,
+    /// Plans that were taken up from their records.
+    pub gangs_resumed: u64,
+    /// Plans that were not decided, or that somebody else took over.
+    pub plans_dropped: u64,
+    /// Fences ordered.
+    pub fences_ordered: u64,
+    /// Records that were removed since nobody needed them.
+    pub records_removed: u64,
 }

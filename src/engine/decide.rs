@@ -3,7 +3,6 @@
 //! Sends nothing: orders are values for the rim. Invariant: no seat is held that the referee did not judge before.
 
 use super::backlog::{LineId, Shape};
-use super::commitment::{Commitment, State, Step};
 use super::gangs::{Gang, GangId};
 use super::order::{Action, BindRole, Order, OrderId, PodRef, WaitReason};
 use super::pods::{Answer, Place, Seat, Standing};
@@ -87,6 +86,8 @@ impl Engine {
         self.look_for_cures();
         self.keep_place();
         self.ask_again(&mut cycle.orders);
+        self.call(&mut cycle.orders);
+        self.judge_changed();
         let mut attempts = 0;
         while attempts < self.settings.attempts_per_cycle
             && cycle.orders.len() < self.settings.placed_per_cycle
@@ -98,6 +99,8 @@ impl Engine {
             self.keep_place();
         }
         self.forget_spent_changes();
+        self.call(&mut cycle.orders);
+        self.judge_changed();
         self.tell(&mut cycle.notices);
         cycle
     }
@@ -128,6 +131,7 @@ impl Engine {
     fn judge_gang(&mut self, id: GangId) {
         let gang = self.gangs.get_mut(id);
         gang.count_arrivals();
+        let may_be_over = gang.epoch > 0 && gang.commitment.is_none();
         self.watch_repair(id);
         let gang = self.gangs.get_mut(id);
         let verdict = judge(gang, &self.settings, self.now);
@@ -151,6 +155,9 @@ impl Engine {
             }
         }
         self.something_to_tell(id);
+        if may_be_over {
+            self.note_idle_of(id);
+        }
     }
 
     /// Lets a gang stand in the line of its shape, at its turn.
@@ -290,13 +297,18 @@ impl Engine {
         Demand { roles, minimum }
     }
 
-    /// Holds the plan's seats and gives out the binds.
+    /// Holds the plan's seats. Several members of a gang's minimum are bound by a commitment; all else at once.
     fn commit(&mut self, id: GangId, plan: &Plan, orders: &mut Vec<Order>) {
         self.withdraw(id);
         let gang = self.gangs.get_mut(id);
         gang.ready_since = None;
         let role = gang.role_of_binds(plan.seats.len());
-        let epoch = gang.begin_commitment();
+        if role == BindRole::Planned {
+            self.begin_plan(id, plan);
+            // What is ordered in one cycle stands in the order in which it was planned.
+            return self.call_for(id, orders);
+        }
+        let epoch = gang.epoch_of_single_binds();
         let name = gang.identity.name().clone();
         orders.reserve(plan.seats.len());
         for seat in &plan.seats {
@@ -307,9 +319,12 @@ impl Engine {
                 action: Action::Bind { pod, node, gang: name.clone(), epoch, role },
             });
         }
-        self.counters.binds_ordered += plan.seats.len() as u64;
-        let gang = self.gangs.get_mut(id);
-        gang.commitment = gang.commitment.map(|commitment| commitment.after(Step::Published));
+        let count = plan.seats.len() as u64;
+        self.counters.binds_ordered += count;
+        match role {
+            BindRole::Late => self.counters.binds_late += count,
+            BindRole::Alone | BindRole::Planned => {}
+        }
         self.mark(id);
     }
 
@@ -368,16 +383,16 @@ impl Shape {
 }
 
 impl Gang {
-    /// Takes in how many members arrived, which may seal its commitment or end its story.
+    /// Takes in how many members arrived, which may begin or end its story.
     fn count_arrivals(&mut self) {
+        if self.commitment.is_some() {
+            return;
+        }
         let arrived = self.tally.arrived();
         let minimum = self.minimum();
-        let step = Step::Arrived { arrived, minimum };
-        self.commitment = self.commitment.map(|commitment| commitment.after(step));
         if self.tally.of(Standing::Bound) + self.tally.of(Standing::Assumed) == 0 {
             self.reached = 0;
             self.ended_well = 0;
-            self.commitment = None;
         } else if minimum > 0 && arrived >= minimum {
             self.reached = self.reached.max(minimum);
         } else if self.reached == 0
@@ -396,31 +411,24 @@ impl Gang {
 
     /// What binds of so many members at once are to the gang's plan.
     fn role_of_binds(&self, members: usize) -> BindRole {
-        if self.is_plain() || self.minimum() == 0 || (members == 1 && !self.has_started()) {
+        if self.commitment.is_some() {
+            return BindRole::Planned;
+        }
+        if self.is_plain() || self.minimum() == 0 {
             return BindRole::Alone;
         }
-        let of_the_minimum = !self.has_started() && self.tally.counted() < self.minimum();
-        if of_the_minimum { BindRole::Planned } else { BindRole::Late }
+        if self.has_started() || self.tally.counted() >= self.minimum() {
+            return BindRole::Late;
+        }
+        if members == 1 { BindRole::Alone } else { BindRole::Planned }
     }
 
-    /// Begins, or repairs, the commitment for a plan whose seats are about to be held. Returns the epoch.
-    fn begin_commitment(&mut self) -> u32 {
+    /// The epoch that binds outside of a commitment carry: that of the gang's plan; they rewrite nothing.
+    fn epoch_of_single_binds(&mut self) -> u32 {
         if self.is_plain() {
             return 0;
         }
-        let minimum = self.minimum();
-        let of_the_minimum = !self.has_started() && self.tally.counted() < minimum;
-        if !of_the_minimum {
-            // A late member: it carries the epoch of its gang, and rewrites nothing.
-            self.epoch = self.epoch.max(1);
-            return self.epoch;
-        }
-        let commitment = match self.commitment {
-            Some(open) if open.state() == State::Publishing => open.after(Step::Repaired),
-            Some(_) | None => Commitment::hold(self.epoch + 1, minimum),
-        };
-        self.epoch = commitment.epoch();
-        self.commitment = Some(commitment);
+        self.epoch = self.epoch.max(1);
         self.epoch
     }
 

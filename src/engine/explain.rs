@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Engine;
+use super::commitment::State;
 use super::decide::No;
 use super::gangs::{Gang, GangId, Identity};
 use super::order::WaitReason;
@@ -184,7 +185,12 @@ impl Engine {
             epoch: gang.epoch,
             repair: self.repair_text(id),
             quarantined: refusal.map(|_| self.quarantine_texts()).unwrap_or_default(),
-            commitment: gang.commitment.map(|commitment| commitment.state().as_str()),
+            commitment: gang
+                .commitment
+                .as_ref()
+                .map(|commitment| commitment.state())
+                .or(gang.ended)
+                .map(State::as_str),
             members: gang
                 .members
                 .iter()

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::backlog::Queued;
-use super::commitment::Commitment;
+use super::commitment::{Commitment, State};
 use super::kept_place::Clock;
 use super::notices::Told;
 use super::pods::{Pod, Pods, Standing};
@@ -58,7 +58,13 @@ pub(super) struct Gang {
     /// Epoch of its latest plan; 0 before the first.
     pub(super) epoch: u32,
     /// The binding of its minimum, while there is one.
-    pub(super) commitment: Option<Commitment>,
+    pub(super) commitment: Option<Box<Commitment>>,
+    /// Its place in the order in which plans were made.
+    pub(super) planned: u64,
+    /// How the last one ended.
+    pub(super) ended: Option<State>,
+    /// When the binding is given up, by the time during which the API answered.
+    pub(super) deadline: Option<Time>,
     /// The greatest minimum that it was bound with since it last stood empty.
     pub(super) reached: u32,
     /// Members that ended well, and whose objects are gone since, while it was not empty.
@@ -212,6 +218,9 @@ impl Gang {
             first_created: Time::FAR_FUTURE,
             epoch: 0,
             commitment: None,
+            planned: 0,
+            ended: None,
+            deadline: None,
             reached: 0,
             ended_well: 0,
             repair: None,

@@ -12,9 +12,11 @@ pub mod settings;
 pub mod counters;
 pub mod explain;
 
+mod atomic;
 mod audit;
 mod backlog;
-mod commitment;
+pub mod commitment;
+mod contact;
 mod cures;
 mod decide;
 mod gangs;
@@ -24,10 +26,12 @@ mod notices;
 mod observe;
 mod pods;
 mod quarantine;
+mod records;
 mod repair;
 mod sentences;
 mod settle;
 mod status;
+mod takeover;
 mod verdict;
 
 #[cfg(test)]
@@ -35,7 +39,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use self::atomic::Calls;
 use self::backlog::Backlog;
+use self::contact::Contact;
 use self::counters::Counters;
 use self::cures::{Cures, Pending};
 use self::decide::No;
@@ -45,6 +51,7 @@ use self::notices::Pump;
 use self::order::{Notice, Order};
 use self::pods::Pods;
 use self::quarantine::Quarantine;
+use self::records::Records;
 use self::repair::Repairs;
 use self::settings::Settings;
 use self::settle::Orders;
@@ -72,6 +79,14 @@ pub struct Engine {
     orders: Orders,
     repairs: Repairs,
     quarantine: Quarantine,
+    /// Calls of commitments.
+    calls: Calls,
+    /// Gangs whose commitments may have calls to make.
+    busy: BTreeSet<GangId>,
+    /// Gangs whose commitments rest, or are to be given up, by the time at which they are looked at again.
+    rests: BTreeSet<(Time, GangId)>,
+    records: Records,
+    contact: Contact,
     pump: Pump,
     counters: Counters,
     /// Whether all facts of the start were told.
@@ -102,6 +117,10 @@ pub enum WakeReason {
     RepairDue,
     /// A node that turned pods away may be used again.
     QuarantineEnds,
+    /// A call of a commitment is to be made again, or its time is over.
+    CallDue,
+    /// The record of a plan that nobody needs any more may be removed.
+    RecordIdle,
     /// A gang was refused for so long that a place may be kept for it.
     Overtaking,
     /// Something is to be told.
@@ -126,6 +145,11 @@ impl Engine {
             orders: Orders::default(),
             repairs: Repairs::default(),
             quarantine: Quarantine::default(),
+            calls: Calls::default(),
+            busy: BTreeSet::new(),
+            rests: BTreeSet::new(),
+            records: Records::default(),
+            contact: Contact::default(),
             pump: Pump::default(),
             counters: Counters::default(),
             synced: false,
@@ -139,7 +163,10 @@ impl Engine {
         if !self.synced {
             return None;
         }
-        let more = !self.dirty.is_empty() || !self.changes.is_empty() || self.backlog.has_work();
+        let more = !self.dirty.is_empty()
+            || !self.busy.is_empty()
+            || !self.changes.is_empty()
+            || self.backlog.has_work();
         let backoff = self.backing_off.first().map(|(until, _)| *until);
         [
             more.then_some((self.now, WakeReason::MoreWork)),
@@ -147,6 +174,8 @@ impl Engine {
             self.orders.due().map(|due| (due, WakeReason::DoubtDue)),
             self.repairs.due().map(|due| (due, WakeReason::RepairDue)),
             self.quarantine.due().map(|due| (due, WakeReason::QuarantineEnds)),
+            self.rests.first().map(|(due, _)| (*due, WakeReason::CallDue)),
+            self.records.next_removal().map(|due| (due, WakeReason::RecordIdle)),
             self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
             self.pump.due().map(|due| (due, WakeReason::NoticeDue)),
         ]

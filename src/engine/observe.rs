@@ -5,6 +5,7 @@
 use super::Engine;
 use super::event::Event;
 use super::gangs::{GangId, SetbackCure};
+use super::order::BindRole;
 use super::pods::{Answer, Place, Pod, Standing};
 use super::settle::Match;
 use crate::base::names::{Name, ObjectName};
@@ -35,9 +36,13 @@ impl Engine {
             Event::PodGone { name, uid } => self.observe_pod_gone(&name, &uid),
             Event::Group(fact) => self.observe_group(fact),
             Event::GroupGone { name, uid } => self.observe_group_gone(&name, &uid),
-            Event::Record(_) | Event::RecordGone { .. } => {}
+            Event::Record(fact) => self.observe_record(*fact),
+            Event::RecordGone { name, uid } => self.observe_record_gone(&name, &uid),
             Event::Settled { order, outcome } => self.settle(order, outcome),
-            Event::Synced => self.synced = true,
+            Event::Synced => {
+                self.synced = true;
+                self.resume_all();
+            }
         }
     }
 
@@ -113,6 +118,7 @@ impl Engine {
         self.settle_place(id);
         self.count_in(id);
         self.settle_gang(id);
+        self.show_member(id);
         if newer && self.pods.get(id).standing() == Standing::Waiting {
             self.end_setback_of_old_version(id);
         }
@@ -126,6 +132,8 @@ impl Engine {
             (_, Place::Assumed(_) | Place::Bound(_)) if finished => self.vacate(id),
             (_, Place::Nowhere) if finished => {}
             (Some(_), Place::Assumed(_) | Place::Bound(_) | Place::Nowhere) => self.occupy(id),
+            // Its gang's commitment knows what to do.
+            (None, Place::Assumed(seat)) if seat.role == BindRole::Planned => {}
             (None, Place::Assumed(seat)) => {
                 // The bind named a version that is past: if nobody knows what became of it, this tells.
                 let unknown = seat.answer == Answer::Unknown;
@@ -214,6 +222,8 @@ impl Engine {
 
     fn leave_gang(&mut self, id: PodId) {
         let Some(gang) = self.pods.get(id).gang else { return };
+        let uid = self.pods.get(id).fact.uid.clone();
+        self.lose_member(gang, &uid);
         self.gangs.leave(gang, id, &self.pods);
         self.pods.get_mut(id).gang = None;
         self.mark(gang);
@@ -266,6 +276,7 @@ impl Engine {
     fn observe_group(&mut self, fact: Box<GroupFact>) {
         let id = self.gangs.of_group(&fact.name);
         let gang = self.gangs.get_mut(id);
+        let before = gang.fact.clone();
         if let Some(known) = &gang.fact {
             if is_older(fact.resource_version, known.resource_version) {
                 self.counters.facts_stale += 1;
@@ -277,6 +288,8 @@ impl Engine {
         }
         gang.fact = Some(fact);
         self.mark(id);
+        self.show_group(id, before.as_deref());
+        self.settle_record(id);
     }
 
     fn observe_group_gone(&mut self, name: &GroupName, uid: &Name) {

@@ -10,8 +10,13 @@ use crate::cluster::facts::{GroupName, GroupStatus};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u64);
 
+impl OrderId {
+    /// No order: the seat is bound by its gang's commitment.
+    pub(super) const NONE: Self = Self(0);
+}
+
 /// A pod, exactly: the order applies to this incarnation in this version or not at all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PodRef {
     /// Namespace and name.
     pub name: ObjectName,

@@ -46,7 +46,7 @@ pub(super) enum Place {
 pub(super) struct Seat {
     /// Where.
     pub(super) node: NodeId,
-    /// The bind.
+    /// The bind; `OrderId::NONE` where the gang's commitment binds it.
     pub(super) order: OrderId,
     /// The version that the bind names as its precondition.
     pub(super) version: u64,
@@ -124,6 +124,11 @@ impl Pod {
             Place::Nowhere if !self.fact.gates.is_empty() => Standing::Gated,
             Place::Nowhere => Standing::Waiting,
         }
+    }
+
+    /// True if its gang's commitment holds a seat for it.
+    pub(super) fn has_plan_seat(&self) -> bool {
+        self.seat().is_some_and(|seat| seat.role == BindRole::Planned)
     }
 
     /// The seat that is held for it.

@@ -57,6 +57,10 @@ pub struct Settings {
     pub attempts_per_cycle: usize,
     /// A cycle ends once it has placed so many pods (the gang that reaches it is placed whole). Default: 4096.
     pub placed_per_cycle: usize,
+    /// Records of plans that were undone, or whose gang has no living pod, are kept for this long. Default: 600 s.
+    pub records_kept: Span,
+    /// How this scheduler calls itself in the records that it writes. Default: `muster`.
+    pub identity: Name,
     /// Limits of the planner.
     pub planner: planner::Settings,
 }
@@ -112,6 +116,8 @@ impl Default for Settings {
             notice_pause: Span::milliseconds(100),
             attempts_per_cycle: 256,
             placed_per_cycle: 4096,
+            records_kept: Span::seconds(600),
+            identity: "muster".into(),
             planner: planner::Settings::default(),
         }
     }

@@ -88,11 +88,19 @@ impl Orders {
 impl Engine {
     /// Orders whose outcome is not known yet.
     pub fn orders_under_way(&self) -> usize {
+        self.orders.len() + self.calls.len()
+    }
+
+    /// Binds of single pods whose outcome is not known yet.
+    pub(super) fn binds_under_way(&self) -> usize {
         self.orders.len()
     }
 
     /// Takes in what became of an order. Outcomes of orders that a fact has settled already are ignored.
     pub(super) fn settle(&mut self, order: OrderId, outcome: Outcome) {
+        if self.call_settled(order, &outcome) {
+            return;
+        }
         let Some(Listed { pod, again: None }) = self.orders.under_way.get(&order).copied() else {
             return;
         };
@@ -131,7 +139,7 @@ impl Engine {
         }
     }
 
-    fn bind_done(&mut self, id: PodId) {
+    pub(super) fn bind_done(&mut self, id: PodId) {
         self.count_out(id);
         let pod = self.pods.get_mut(id);
         let seat = pod.seat().expect("a listed order has a seat");
@@ -231,7 +239,7 @@ impl Engine {
     }
 
     /// Makes a gang wait before its next attempt: longer with each failure in a row.
-    fn set_back(&mut self, id: GangId, cause: Name, cure: SetbackCure) {
+    pub(super) fn set_back(&mut self, id: GangId, cause: Name, cure: SetbackCure) {
         let now = self.now;
         let before = self.gangs.get_mut(id).setback.take();
         // Binds that fail together are one failure, and who must wait for time waits.

@@ -2,7 +2,6 @@
 //! Knows no node, no capacity, and no other gang. Constant time: it reads tallies.
 //! The one place that says whether a gang may be tried: backlog, sentences, and the audit ask here.
 
-use super::commitment::State;
 use super::gangs::{Gang, Identity};
 use super::order::WaitReason;
 use super::pods::Standing;
@@ -111,15 +110,20 @@ enum Needed {
 
 fn needed(gang: &Gang) -> Needed {
     let minimum = gang.minimum();
+    let counted = gang.tally.counted();
+    if let Some(commitment) = &gang.commitment {
+        // While calls are under way the plan must not be replaced.
+        let repair = counted < minimum && commitment.is_quiet() && commitment.wants_repair();
+        return if repair { Needed::Some(minimum - counted) } else { Needed::Underway };
+    }
     if minimum == 0 || gang.has_started() {
         return Needed::EachOnItsOwn;
     }
-    let counted = gang.tally.counted();
     if counted < minimum {
         return Needed::Some(minimum - counted);
     }
-    let sealed = gang.commitment.is_none_or(|commitment| commitment.state() == State::Sealed);
-    if sealed { Needed::EachOnItsOwn } else { Needed::Underway }
+    // The last that were missing are being bound by themselves.
+    if gang.tally.of(Standing::Assumed) == 0 { Needed::EachOnItsOwn } else { Needed::Underway }
 }
 
 fn group_block(gang: &Gang) -> Option<Block> {

@@ -309,10 +309,16 @@ impl Driver {
 
     fn work_is_due(&self) -> bool {
         self.engine.wakeup().is_some_and(|(due, reason)| match reason {
-            WakeReason::MoreWork | WakeReason::BackoffEnds | WakeReason::DoubtDue => true,
+            WakeReason::MoreWork
+            | WakeReason::BackoffEnds
+            | WakeReason::DoubtDue
+            | WakeReason::CallDue => true,
             // First words come within a second; what comes later only repeats them.
             WakeReason::NoticeDue => due < self.clock.now() + Span::seconds(2),
-            WakeReason::RepairDue | WakeReason::QuarantineEnds | WakeReason::Overtaking => false,
+            WakeReason::RepairDue
+            | WakeReason::QuarantineEnds
+            | WakeReason::RecordIdle
+            | WakeReason::Overtaking => false,
         })
     }
 

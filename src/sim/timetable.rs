@@ -45,6 +45,11 @@ impl<T> Timetable<T> {
         self.entries.remove(&appointment);
     }
 
+    /// Keeps what `keep` says, and strikes out the rest.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.entries.retain(|_, what| keep(what));
+    }
+
     /// When the earliest entry is due.
     pub fn next(&self) -> Option<Time> {
         self.entries.first_key_value().map(|(appointment, _)| appointment.at)

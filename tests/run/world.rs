@@ -92,14 +92,15 @@ impl World {
         Self { server, clock, running: None }
     }
 
-    /// Installs the PodGroup CRD.
+    /// Installs the CRDs of PodGroups and of the records of their plans.
     pub(crate) fn install_groups(&self) {
-        let crd: Value =
-            serde_saphyr::from_str(shipped::POD_GROUP_CRD).expect("the shipped CRD is YAML");
-        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        self.server
-            .write(|server| server.create(self.clock.now(), path, crd))
-            .expect("the shipped CRD is valid");
+        for crd in shipped::CRDS {
+            let crd: Value = serde_saphyr::from_str(crd).expect("the shipped CRD is YAML");
+            let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+            self.server
+                .write(|server| server.create(self.clock.now(), path, crd))
+                .expect("the shipped CRD is valid");
+        }
     }
 
     /// Starts the scheduler.

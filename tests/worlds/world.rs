@@ -113,8 +113,7 @@ impl World {
     fn new(sky: SharedSky) -> Self {
         let clock = Clock::starting_at(BEGINNING);
         let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
-        let crds = [shipped::POD_GROUP_CRD];
-        for crd in crds {
+        for crd in shipped::CRDS {
             let crd: Value = serde_saphyr::from_str(crd).expect("the shipped CRD is YAML");
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             server.write(|server| server.create(clock.now(), path, crd)).expect("it is valid");

@@ -12,6 +12,7 @@ use crate::base::time::Span;
 use crate::cluster::facts::{GroupFact, PodFact, PodPhase};
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::Order;
+use crate::engine::record::record_name;
 
 /// A random world and what is under way in it.
 struct World {
@@ -309,6 +310,9 @@ fn check_whole(world: &World, orders: &[Order]) {
     for (gang, _) in by_gang {
         let minimum =
             world.minimums.get(&gang).copied().expect("a gang without its group is not bound");
+        // A minimum that is raised after the decision is another matter, for when this plan is carried out.
+        let record = world.stage.records.get(&record_name(&group_name(&gang)));
+        let minimum = record.map_or(minimum, |record| minimum.min(record.minimum));
         let explanation = world
             .stage
             .engine

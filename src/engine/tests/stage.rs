@@ -7,10 +7,13 @@ use std::sync::Arc;
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::{
-    GroupFact, GroupName, GroupSource, GroupStatus, NodeFact, PodFact, PodPhase,
+    CommitMark, GroupFact, GroupName, GroupSource, GroupStatus, NodeFact, PodFact, PodPhase,
 };
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
+use crate::engine::order::{
+    Action, EvictCause, GroupRef, Notice, Order, PodRef, RecordRef, WaitReason,
+};
+use crate::engine::record::{RecordFact, RecordPhase};
 use crate::engine::settings::Settings;
 use crate::engine::{Cycle, Engine};
 use crate::workload::ask::{Amounts, Ask};
@@ -26,6 +29,10 @@ pub(super) struct Stage {
     version: u64,
     pods: BTreeMap<Name, PodFact>,
     groups: BTreeMap<Name, GroupFact>,
+    /// The records as they are now.
+    pub(super) records: BTreeMap<ObjectName, RecordFact>,
+    /// Words of everything that was written besides binds, in order.
+    pub(super) writes: Vec<&'static str>,
     /// `POD NODE` of every bind, in order.
     pub(super) binds: Vec<String>,
     pub(super) notices: Vec<Notice>,
@@ -54,6 +61,16 @@ pub(super) fn bind_of(order: &Order) -> Bind<'_> {
         | Action::Fence { .. }
         | Action::Evict { .. }) => panic!("no bind: {other:?}"),
     }
+}
+
+/// Binds, the evictions of a restart, and fences of pods without a group: tests look at them one by one.
+const fn is_left_to_tests(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Bind { .. }
+            | Action::Evict { cause: EvictCause::GangRestarted, .. }
+            | Action::Fence { epoch: 0, .. }
+    )
 }
 
 /// A node with so many GPUs and more than enough of the rest.
@@ -141,6 +158,8 @@ impl Stage {
             version: 0,
             pods: BTreeMap::new(),
             groups: BTreeMap::new(),
+            records: BTreeMap::new(),
+            writes: Vec::new(),
             binds: Vec::new(),
             notices: Vec::new(),
         };
@@ -181,10 +200,12 @@ impl Stage {
         self.tell(Event::PodGone { name: fact.name, uid: fact.uid });
     }
 
-    /// Creates or changes a group.
+    /// Creates or changes a group. What it is committed to stays.
     pub(super) fn put_group(&mut self, mut fact: GroupFact) {
         self.version += 1;
         fact.resource_version = self.version;
+        let before = self.groups.get(&fact.name.name.name).filter(|before| before.uid == fact.uid);
+        fact.commit = fact.commit.or(before.and_then(|before| before.commit));
         self.groups.insert(fact.name.name.name.clone(), fact.clone());
         self.tell(Event::Group(Box::new(fact)));
     }
@@ -225,11 +246,29 @@ impl Stage {
         })
     }
 
-    /// Runs one cycle, applying nothing.
+    /// Runs cycles until there is nothing to do but binds, applying none of these. Records and the like are written
+    /// at once.
     pub(super) fn decide(&mut self) -> Cycle {
-        let cycle = self.engine.decide(self.now);
-        self.notices.extend(cycle.notices.iter().cloned());
-        cycle
+        let mut binds = Cycle::default();
+        for _ in 0..10_000 {
+            let cycle = self.engine.decide(self.now);
+            self.notices.extend(cycle.notices.iter().cloned());
+            binds.notices.extend(cycle.notices);
+            let mut wrote = false;
+            for order in cycle.orders {
+                if is_left_to_tests(&order.action) {
+                    binds.orders.push(order);
+                } else {
+                    wrote = true;
+                    let outcome = self.write(&order);
+                    self.outcome(&order, outcome);
+                }
+            }
+            if !wrote {
+                return binds;
+            }
+        }
+        panic!("the engine never rests: {:?}", self.engine.wakeup());
     }
 
     /// Runs cycles until nothing more can be done now; every bind takes effect.
@@ -274,6 +313,111 @@ impl Stage {
             fact.node = Some(node);
             fact.phase = PodPhase::Running;
         });
+    }
+
+    /// Does what an order asks that is no bind, as an API server would; tells what changed, and returns the outcome.
+    pub(super) fn write(&mut self, order: &Order) -> Outcome {
+        self.writes.push(order.action.as_str());
+        match &order.action {
+            Action::Propose(record) => self.propose(record),
+            Action::Commit { group, mark } => self.commit(group, *mark),
+            Action::Verify { record, group, mark } => self.verify(record, group, *mark),
+            Action::Seal { record, .. } => self.move_record(record, RecordPhase::Bound),
+            Action::Abort { record, .. } => self.move_record(record, RecordPhase::Aborting),
+            Action::FinishAbort { record, .. } => self.move_record(record, RecordPhase::Aborted),
+            Action::RemoveRecord { record } => match self.records.remove(&record.name) {
+                Some(fact) => {
+                    self.tell(Event::RecordGone { name: fact.name, uid: fact.uid });
+                    Outcome::Done
+                }
+                None => Outcome::Gone,
+            },
+            Action::Fence { pod, .. } => self.fence(pod),
+            Action::Evict { pod, .. } => {
+                if self.pods.get(&pod.name.name).is_none_or(|fact| fact.uid != pod.uid) {
+                    return Outcome::Gone;
+                }
+                self.delete(&pod.name.name.clone());
+                Outcome::Done
+            }
+            Action::Bind { .. } => unreachable!("binds are applied"),
+        }
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    fn propose(&mut self, record: &RecordFact) -> Outcome {
+        if let Some(known) = self.records.get(&record.name)
+            && known.resource_version != record.resource_version
+        {
+            return Outcome::Superseded(Box::new(known.clone()));
+        }
+        if record.resource_version != 0 && !self.records.contains_key(&record.name) {
+            return Outcome::Gone;
+        }
+        let resource_version = self.next_version();
+        let mut fact = record.clone();
+        fact.resource_version = resource_version;
+        fact.uid = "record-uid".into();
+        self.records.insert(fact.name.clone(), fact.clone());
+        self.tell(Event::Record(Box::new(fact)));
+        Outcome::Written { resource_version }
+    }
+
+    fn commit(&mut self, group: &GroupRef, mark: CommitMark) -> Outcome {
+        let Some(fact) = self.groups.get_mut(&group.name.name.name) else { return Outcome::Gone };
+        if fact.uid != group.uid {
+            return Outcome::Gone;
+        }
+        if fact.resource_version != group.resource_version {
+            return Outcome::Conflict("the object has been modified".to_owned());
+        }
+        fact.commit = Some(mark);
+        let fact = fact.clone();
+        self.put_group(fact);
+        Outcome::Written { resource_version: self.version }
+    }
+
+    fn verify(&mut self, record: &RecordRef, group: &GroupRef, mark: CommitMark) -> Outcome {
+        let Some(fact) = self.groups.get(&group.name.name.name) else { return Outcome::Gone };
+        let Some(known) = self.records.get(&record.name) else { return Outcome::Gone };
+        if fact.uid != group.uid {
+            return Outcome::Gone;
+        }
+        if fact.commit != Some(mark) {
+            return Outcome::Conflict("another plan".to_owned());
+        }
+        if known.mark != mark || known.phase != RecordPhase::Proposed {
+            return Outcome::Superseded(Box::new(known.clone()));
+        }
+        Outcome::Done
+    }
+
+    fn move_record(&mut self, record: &RecordRef, phase: RecordPhase) -> Outcome {
+        let resource_version = self.next_version();
+        let Some(known) = self.records.get_mut(&record.name) else { return Outcome::Gone };
+        if known.resource_version != record.resource_version {
+            return Outcome::Superseded(Box::new(known.clone()));
+        }
+        known.phase = phase;
+        known.resource_version = resource_version;
+        let fact = known.clone();
+        self.tell(Event::Record(Box::new(fact)));
+        Outcome::Written { resource_version }
+    }
+
+    fn fence(&mut self, pod: &PodRef) -> Outcome {
+        if self.pods.get(&pod.name.name).is_none_or(|fact| fact.uid != pod.uid) {
+            return Outcome::Gone;
+        }
+        self.change(&pod.name.name.clone(), |_| ());
+        match &self.pod(&pod.name.name).node {
+            Some(node) => Outcome::BoundTo(node.clone()),
+            None => Outcome::Written { resource_version: self.version },
+        }
     }
 
     /// Tells an outcome.

@@ -16,7 +16,6 @@ use crate::base::time::Time;
 use crate::cluster::facts::NodeFact;
 use crate::engine::Engine;
 use crate::engine::event::Event;
-use crate::engine::event::Outcome;
 use crate::engine::order::Action;
 use crate::engine::settings::Settings;
 use crate::sim::traces::Job;
@@ -198,12 +197,14 @@ impl<'a> World<'a> {
             let cycle = self.engine.decide(self.now);
             self.cycles += 1;
             for order in cycle.orders {
+                let outcome = order.action.granted(self.cycles);
                 let Action::Bind { pod, node, .. } = order.action else {
-                    unreachable!("nothing but binds is ordered yet")
+                    self.engine.observe(self.now, Event::Settled { order: order.id, outcome });
+                    continue;
                 };
                 let member = Member::of_uid(&pod.uid);
                 let job = &self.jobs[member.job];
-                let settled = Event::Settled { order: order.id, outcome: Outcome::Done };
+                let settled = Event::Settled { order: order.id, outcome };
                 self.engine.observe(self.now, settled);
                 let fact = facts::bound(&mut self.asks, job, member, node);
                 self.engine.observe(self.now, Event::Pod(Box::new(fact)));

@@ -1,7 +1,7 @@
 //! What happened to pods and PodGroups, noted as their objects change.
 //!
 //! Reads only what anyone who watches the API sees; asks neither the engine nor the kubelet.
-//! Invariant: entries are in the order of the API's writes, which is plan order for binds.
+//! Invariant: entries are in the order of the API's writes; binds of one instant are in plan order.
 
 use std::collections::BTreeMap;
 
@@ -82,6 +82,10 @@ pub struct Chronicle {
     pods: BTreeMap<ObjectName, Seen>,
     groups: BTreeMap<(GroupSource, ObjectName), String>,
     entries: Vec<Entry>,
+    /// The plan of each entry that is a bind, by number; 0 for others.
+    plans: Vec<u64>,
+    /// The plan that each pod is bound by, by uid.
+    planned: BTreeMap<String, u64>,
     last_change: Option<Time>,
 }
 
@@ -94,6 +98,25 @@ impl Chronicle {
     /// When a pod last came, went, got a node, or changed its phase.
     pub const fn last_change(&self) -> Option<Time> {
         self.last_change
+    }
+
+    /// Tells by which plan, in the order in which plans were made, the pod of this uid is about to be bound.
+    pub fn plan(&mut self, uid: &str, plan: u64) {
+        self.planned.insert(uid.to_owned(), plan);
+    }
+
+    /// Notes a bind. Those of one instant stand in the order of their plans, however many calls each plan takes.
+    fn note_bind(&mut self, entry: Entry, plan: u64) {
+        let of_this_instant =
+            self.entries.iter().rev().take_while(|known| known.at == entry.at).count();
+        let begin = self.entries.len() - of_this_instant;
+        let later = self.plans[begin..].iter().position(|other| *other > plan);
+        let place = match later {
+            Some(later) if plan > 0 => begin + later,
+            Some(_) | None => self.entries.len(),
+        };
+        self.entries.insert(place, entry);
+        self.plans.insert(place, plan);
     }
 
     /// Notes what is new about a pod.
@@ -122,12 +145,15 @@ impl Chronicle {
             self.last_change = Some(now);
         }
         let gang = gang_of(pod);
-        let mut note = |what: What| {
-            self.entries.push(Entry { at: now, name: name.clone(), gang: gang.clone(), what });
-        };
+        let entry = |what: What| Entry { at: now, name: name.clone(), gang: gang.clone(), what };
         if seen.node != before.node {
-            note(What::Bound { node: seen.node.clone() });
+            let plan = self.planned.remove(&seen.uid).unwrap_or(0);
+            self.note_bind(entry(What::Bound { node: seen.node.clone() }), plan);
         }
+        let mut note = |what: What| {
+            self.plans.push(0);
+            self.entries.push(entry(what));
+        };
         if seen.phase != before.phase && matches!(seen.phase.as_str(), "Succeeded" | "Failed") {
             let reason = pod["status"]["reason"].as_str().unwrap_or_default().to_owned();
             note(What::Ended { phase: seen.phase.clone(), reason });
@@ -153,6 +179,7 @@ impl Chronicle {
         let name = Object(pod).object_name();
         self.pods.remove(&name);
         self.last_change = Some(now);
+        self.plans.push(0);
         self.entries.push(Entry { at: now, name, gang: gang_of(pod), what: What::Gone });
     }
 
@@ -165,6 +192,7 @@ impl Chronicle {
             return;
         }
         let gang = name.name.to_string();
+        self.plans.push(0);
         self.entries.push(Entry { at: now, name, gang, what: What::Group { status } });
     }
 

@@ -14,7 +14,7 @@ use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::engine::Cycle;
 use crate::engine::event::{Event, Outcome};
-use crate::engine::order::{Action, Notice, Order, PodRef, WaitReason};
+use crate::engine::order::{Action, BindRole, Notice, Order, PodRef, WaitReason};
 use crate::kubernetes::requests::{
     self, ConditionStamp, Exchange, NativeVersion, Next, Reply, Writer,
 };
@@ -38,10 +38,16 @@ impl World {
     /// Carries a cycle out: binds in plan order, then what is to be told.
     pub(super) fn carry_out(&mut self, cycle: Cycle) {
         for (index, order) in cycle.orders.into_iter().enumerate() {
+            if self.has_ended {
+                return;
+            }
             self.execute(order);
             self.deliver_sometimes(index);
         }
         for (index, notice) in cycle.notices.into_iter().enumerate() {
+            if self.has_ended {
+                return;
+            }
             self.publish(notice);
             self.deliver_sometimes(index);
         }
@@ -68,9 +74,39 @@ impl World {
             | Action::RemoveRecord { .. }
             | Action::Fence { .. } => None,
         };
+        self.note_plan(&order.action);
         let exchange = Exchange::new(order, &writer());
         let until = self.now + self.settings.orders_tried_for;
         self.attempt(Errand { exchange, evicts, until, pause: FIRST_PAUSE });
+    }
+
+    /// Notes at which place among all plans a bind is: a gang's binds come some calls after its plan.
+    fn note_plan(&mut self, action: &Action) {
+        match action {
+            Action::Propose(record) => {
+                self.plans += 1;
+                self.plan_of.insert(record.group.name.clone(), self.plans);
+            }
+            Action::Bind { pod, gang, role, .. } => {
+                let place = match role {
+                    BindRole::Planned => self.plan_of.get(gang).copied(),
+                    BindRole::Alone | BindRole::Late => None,
+                };
+                let place = place.unwrap_or_else(|| {
+                    self.plans += 1;
+                    self.plans
+                });
+                self.chronicle.plan(&pod.uid, place);
+            }
+            Action::Commit { .. }
+            | Action::Verify { .. }
+            | Action::Seal { .. }
+            | Action::Abort { .. }
+            | Action::FinishAbort { .. }
+            | Action::RemoveRecord { .. }
+            | Action::Fence { .. }
+            | Action::Evict { .. } => {}
+        }
     }
 
     /// Sends until the order's outcome is known, and tells the engine, or plans the next attempt.
@@ -79,6 +115,11 @@ impl World {
         let outcome = loop {
             let (_, request) = errand.exchange.request(&writer, self.now);
             let reply = self.send(&request);
+            if self.has_ended {
+                // The owner of a pod that was evicted makes it again, whoever asked for the eviction.
+                self.comebacks.extend(errand.evicts.filter(|(name, _)| self.is_leaving(name)));
+                return;
+            }
             match errand.exchange.after(&writer, &reply) {
                 Next::Send => {}
                 Next::Settled(outcome) => break outcome,
@@ -104,6 +145,12 @@ impl World {
         }
         let order = errand.exchange.order();
         self.engine.observe(self.now, Event::Settled { order, outcome });
+    }
+
+    /// True if the pod of that name is gone or on its way out.
+    fn is_leaving(&self, name: &ObjectName) -> bool {
+        let path = format!("/api/v1/namespaces/{}/pods/{}", name.namespace, name.name);
+        self.server.get(&path).map_or(true, |pod| pod.is_terminating())
     }
 
     /// Writes a notice. Best effort: what the API refuses now is said again when it changes.
@@ -152,6 +199,10 @@ impl World {
 
     /// Sends a request of the scheduler.
     fn send(&mut self, request: &Request<Vec<u8>>) -> Reply {
+        let mishap = self.count_call();
+        if mishap.is_some_and(|mishap| !mishap.applies()) {
+            return Reply::Lost("the connection ended before the request arrived".to_owned());
+        }
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let body = request.body();
         let incoming = Incoming {
@@ -160,7 +211,11 @@ impl World {
             content_type: content_type.and_then(|value| value.to_str().ok()).unwrap_or_default(),
             payload: if body.is_empty() { Payload::Empty } else { Payload::Text(body) },
         };
-        reply(self.server.execute(self.now, incoming))
+        let answered = self.server.execute(self.now, incoming);
+        match mishap {
+            Some(_) => Reply::Lost("the connection ended before a reply came".to_owned()),
+            None => reply(answered),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod chronicle;
 mod deliveries;
 mod errands;
 mod load;
+pub mod mishap;
 mod outcome;
 pub mod script;
 
@@ -23,6 +24,7 @@ use serde_json::Value;
 use self::chronicle::Chronicle;
 use self::deliveries::{Delivery, Subscription};
 use self::errands::Errand;
+use self::mishap::Mishap;
 use self::script::Action;
 use super::checkers::Snapshot;
 use super::machinery::{ControllerMode, Machinery, Sight};
@@ -36,6 +38,7 @@ use crate::base::time::{Span, Time};
 use crate::engine::Engine;
 use crate::engine::event::Event;
 use crate::engine::settings::{Settings as EngineSettings, UnnamedScheduler};
+use crate::kubernetes::requests::RECORDS_PATH;
 use crate::kubernetes::translate::{self, Translator};
 use crate::sim::kubelet::KubeletSettings;
 
@@ -123,6 +126,16 @@ pub struct World {
     /// Objects made after the start, to tell those of one instant apart by age.
     latecomers: i64,
     remarks: Vec<String>,
+    /// Plans that were ordered so far.
+    plans: u64,
+    /// The place of each gang's latest plan among them.
+    plan_of: BTreeMap<ObjectName, u64>,
+    /// Calls that the scheduler made.
+    calls: u64,
+    /// What befalls which call.
+    armed: Option<(u64, Mishap)>,
+    /// Whether the scheduler has ended, and no other has taken over yet.
+    has_ended: bool,
 }
 
 impl World {
@@ -158,6 +171,11 @@ impl World {
             comebacks: BTreeMap::new(),
             latecomers: count,
             remarks,
+            plans: 0,
+            plan_of: BTreeMap::new(),
+            calls: 0,
+            armed: None,
+            has_ended: false,
         })
     }
 
@@ -201,6 +219,7 @@ impl World {
                 Happening::Act(action) => self.perform(*action),
                 Happening::Attempt(errand) => self.attempt(*errand),
             }
+            self.take_over();
             self.deliver();
         }
         self.come_to_rest();
@@ -218,6 +237,7 @@ impl World {
             );
             let cycle = self.engine.decide(self.now);
             self.carry_out(cycle);
+            self.take_over();
             self.come_to_rest();
         }
         Some(self.now)
@@ -238,6 +258,15 @@ impl World {
         // A world without anything still begins, and ends at once.
         let next = if self.synced { next } else { Some(next.unwrap_or(self.zero)) };
         next.map(|next| next.max(self.now))
+    }
+
+    /// The phases of all records of plans, by name.
+    pub fn record_phases(&self) -> Vec<String> {
+        let request = self.server.route("GET", RECORDS_PATH).expect("served from the start");
+        let objects = self.server.objects(&request.resource);
+        objects
+            .map(|object| object.value()["spec"]["phase"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// The state of the API, for the checkers.

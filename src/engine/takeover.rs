@@ -1,0 +1,247 @@
+//! Records at work: what is decided or being undone is taken up, and what nobody needs any more is removed.
+//! A new leader has nothing else to go by. Holds the seats that a record promises; chooses none, makes no bind.
+//! Invariants: a record that is decided or being undone has a commitment as soon as its gang is known; where two
+//! promise one seat, the one that is taken up later yields and is repaired; no record in use is removed.
+
+use smallvec::SmallVec;
+
+use super::Engine;
+use super::atomic::{Called, group_ref, owner, sight};
+use super::commitment::{Commitment, Owner, Rules, Seat as PlanSeat, Sight, Standpoint, State};
+use super::event::Outcome;
+use super::gangs::GangId;
+use super::order::{Action, Order, RecordRef};
+use super::pods::Standing;
+use super::record::{RecordFact, RecordPhase};
+use crate::base::names::{Name, ObjectName};
+use crate::cluster::facts::GroupName;
+use crate::cluster::ids::{NodeId, PodId};
+use crate::planner::demand::{Demand, Role};
+use crate::planner::plan::{self, Plan};
+use crate::planner::referee;
+
+impl Engine {
+    /// Takes in a record.
+    pub(super) fn observe_record(&mut self, fact: RecordFact) {
+        let group = fact.group.clone();
+        if !self.records.observe(fact) {
+            self.counters.facts_stale += 1;
+            return;
+        }
+        if let Some(id) = self.gangs.find(&group) {
+            self.settle_record(id);
+        } else {
+            self.note_idle(&group);
+        }
+    }
+
+    /// Takes in that a record is gone.
+    pub(super) fn observe_record_gone(&mut self, name: &ObjectName, uid: &Name) {
+        self.records.forget(name, uid);
+    }
+
+    /// Resumes every record that is decided or being undone.
+    pub(super) fn resume_all(&mut self) {
+        for group in self.records.groups() {
+            match self.gangs.find(&group) {
+                Some(id) => self.settle_record(id),
+                None => self.note_idle(&group),
+            }
+        }
+    }
+
+    /// Brings the commitment of a gang in line with its record.
+    pub(super) fn settle_record(&mut self, id: GangId) {
+        if !self.synced {
+            return;
+        }
+        let gang = self.gangs.get(id);
+        let (Some(fact), false) = (&gang.fact, gang.is_plain()) else { return };
+        let Some(record) = self.records.of(&fact.name) else { return };
+        if record.malformed.is_some() || record.group_uid != fact.uid {
+            return;
+        }
+        if let Some(commitment) = &gang.commitment {
+            let known = commitment.record().resource_version;
+            let is_news = record.resource_version > known;
+            if !is_news || !commitment.is_quiet() {
+                return;
+            }
+            if commitment.mark() == record.mark && commitment.agrees_with(record.phase) {
+                let version = record.resource_version;
+                if let Some(commitment) = &mut self.gangs.get_mut(id).commitment {
+                    commitment.record_seen(version);
+                }
+                return;
+            }
+            self.yield_to_record(id);
+        }
+        self.resume(id);
+    }
+
+    /// The record says something else than the commitment believes: the record is right.
+    fn yield_to_record(&mut self, id: GangId) {
+        self.counters.plans_dropped += 1;
+        let gang = self.gangs.get_mut(id);
+        gang.commitment = None;
+        gang.deadline = None;
+        for pod in gang.members.clone() {
+            self.release_plan_seat(pod);
+        }
+        self.mark(id);
+    }
+
+    /// Takes up what the record of a gang says, if there is something to do.
+    fn resume(&mut self, id: GangId) {
+        let gang = self.gangs.get(id);
+        let Some(fact) = &gang.fact else { return };
+        let group = fact.name.clone();
+        let Some(record) = self.records.whole(&group) else { return };
+        let decided = fact.commit == Some(record.mark);
+        let gang = self.gangs.get_mut(id);
+        gang.epoch = gang.epoch.max(record.mark.epoch);
+        match record.phase {
+            RecordPhase::Proposed if decided => {}
+            RecordPhase::Aborting => {}
+            RecordPhase::Bound => {
+                if gang.tally.of(Standing::Bound) > 0 {
+                    gang.reached = gang.reached.max(record.minimum);
+                }
+                return self.note_idle(&group);
+            }
+            RecordPhase::Proposed | RecordPhase::Aborted => return self.note_idle(&group),
+        }
+        let fact = gang.fact.as_ref().expect("it was there");
+        let reference = group_ref(fact);
+        let timeout = fact.schedule_timeout.unwrap_or(self.settings.schedule_timeout);
+        let (pods, namespace) = (&self.pods, record.name.namespace.clone());
+        let commitment = Commitment::resume(&record, reference, Vec::new(), Rules::ALL, |entry| {
+            let name = ObjectName { namespace: namespace.clone(), name: entry.pod.clone() };
+            let pod = pods.find(&name).map(|pod| pods.get(pod));
+            match pod.filter(|pod| pod.fact.uid == entry.uid) {
+                Some(pod) => Standpoint { sight: sight(pod), owner: owner(&pod.fact.controller) },
+                None => Standpoint { sight: Sight::Lost, owner: Owner::Controller },
+            }
+        });
+        let serial = self.orders.issue_unlisted().0;
+        let gang = self.gangs.get_mut(id);
+        gang.planned = serial;
+        gang.deadline = Some(self.contact.shows(self.now) + timeout);
+        gang.ended = None;
+        self.counters.gangs_resumed += 1;
+        self.records.use_again(&record.name);
+        self.hold_resumed(id, commitment);
+    }
+
+    /// Holds the seats of a resumed plan. Where another took one meanwhile, this plan yields and is repaired.
+    fn hold_resumed(&mut self, id: GangId, mut commitment: Commitment) {
+        self.withdraw(id);
+        let undoing = commitment.state() == State::Aborting;
+        let seats: Vec<PlanSeat> = commitment.seats().cloned().collect();
+        for seat in seats {
+            if !commitment.holds(&seat.uid) {
+                continue;
+            }
+            let Some(pod) = self.pods.find(&seat.pod) else { continue };
+            let known = self.pods.get(pod);
+            if known.fact.uid != seat.uid || known.standing() != Standing::Waiting {
+                continue;
+            }
+            let node = self.cluster.node(&seat.node);
+            match node.filter(|node| undoing || self.could_be_placed(pod, *node)) {
+                Some(node) => self.hold_for_plan(pod, node),
+                None => commitment.deny(&seat.uid, "its seat is not free any more"),
+            }
+        }
+        self.gangs.get_mut(id).commitment = Some(Box::new(commitment));
+        self.busy.insert(id);
+        self.mark(id);
+    }
+
+    /// True if the pod may be on the node as everything stands.
+    fn could_be_placed(&self, pod: PodId, node: NodeId) -> bool {
+        let role = Role { ask: self.pods.get(pod).ask, members: vec![pod] };
+        let demand = Demand { roles: vec![role], minimum: 1 };
+        let seat = plan::Seat { pod, node };
+        let plan = Plan { seats: SmallVec::from_slice(&[seat]) };
+        referee::judge(&self.cluster, &demand, &plan).is_ok()
+    }
+
+    /// Notes that the record of a group is of no use, if it is not.
+    fn note_idle(&mut self, group: &GroupName) {
+        let Some(record) = self.records.of(group) else { return };
+        let name = record.name.clone();
+        let until = self.now + self.settings.records_kept;
+        if self.is_idle(&name) {
+            self.records.leave_idle(&name, until);
+        }
+        for part in self.records.parts_of(group) {
+            if self.is_idle(&part) {
+                self.records.leave_idle(&part, until);
+            }
+        }
+    }
+
+    /// True if nobody needs the object: its plan is undone or void, or no pod of its gang lives.
+    fn is_idle(&self, name: &ObjectName) -> bool {
+        let Some(object) = self.records.object(name) else { return false };
+        let head = self.records.of(&object.group);
+        if head.is_some_and(|head| head.name != *name && head.mark != object.mark) {
+            return true;
+        }
+        let Some(id) = self.gangs.find(&object.group) else { return true };
+        let gang = self.gangs.get(id);
+        if gang.commitment.is_some() {
+            return false;
+        }
+        let lives = gang.tally.of(Standing::Bound) > 0;
+        match object.phase {
+            RecordPhase::Bound => !lives,
+            RecordPhase::Aborted | RecordPhase::Proposed => true,
+            RecordPhase::Aborting => gang.fact.is_none(),
+        }
+    }
+
+    /// Removes records that nobody needed for long.
+    pub(super) fn remove_records(&mut self, orders: &mut Vec<Order>) {
+        while let Some(name) = self.records.take_removal(self.now) {
+            if !self.is_idle(&name) {
+                continue;
+            }
+            let Some(object) = self.records.object(&name) else { continue };
+            let record =
+                RecordRef { name: name.clone(), resource_version: object.resource_version };
+            let order = self.orders.issue_unlisted();
+            let called = Called::Removal { record: name, issued: self.now };
+            self.calls.under_way.insert(order, called);
+            orders.push(Order { id: order, action: Action::RemoveRecord { record } });
+        }
+    }
+
+    pub(super) fn removal_settled(&mut self, name: &ObjectName, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done | Outcome::Gone | Outcome::Written { .. } => {
+                self.counters.records_removed += 1;
+                self.records.forget(name, &"".into());
+            }
+            Outcome::Superseded(fact) => self.observe_record((**fact).clone()),
+            Outcome::Conflict(_)
+            | Outcome::Refused(_)
+            | Outcome::Unknown(_)
+            | Outcome::BoundTo(_) => {
+                let until = self.now + self.settings.records_kept;
+                self.records.leave_idle(name, until);
+            }
+        }
+    }
+
+    /// The gang of a record that may have lost its last pod.
+    pub(super) fn note_idle_of(&mut self, id: GangId) {
+        let group = self.gangs.get(id).fact.as_ref().map(|fact| fact.name.clone());
+        if let Some(group) = group
+            && self.gangs.get(id).tally.of(Standing::Bound) == 0
+        {
+            self.note_idle(&group);
+        }
+    }
+}
