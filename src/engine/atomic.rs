@@ -391,7 +391,13 @@ impl Engine {
             self.release_plan_seat(pod);
             let cause = match outcome {
                 Outcome::Refused(why) => why.as_str(),
-                _ => "the pod is gone",
+                Outcome::Done
+                | Outcome::Written { .. }
+                | Outcome::BoundTo(_)
+                | Outcome::Superseded(_)
+                | Outcome::Conflict(_)
+                | Outcome::Gone
+                | Outcome::Unknown(_) => "the pod is gone",
             };
             self.set_back(id, cause.into(), SetbackCure::Time);
         }
