@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 
 use super::Engine;
 use super::commitment::{
-    Call, Commitment, GaveUp, NoStep, Owner, Proposal, Rules, Seat as PlanSeat, Sight, State,
+    Call, Commitment, GaveUp, NoStep, Owner, Predecessor, Proposal, Rules, Seat as PlanSeat, Sight,
+    State,
 };
 use super::event::Outcome;
 use super::gangs::{GangId, SetbackCure};
@@ -85,6 +86,10 @@ impl Engine {
         let proposal: Proposal<NoStep> = Proposal {
             group: group_ref(fact),
             record_version: record.map_or(0, |record| record.resource_version),
+            predecessor: match record.map(|record| record.phase) {
+                None | Some(RecordPhase::Bound | RecordPhase::Aborted) => Predecessor::Over,
+                Some(RecordPhase::Proposed | RecordPhase::Aborting) => Predecessor::Open,
+            },
             epoch,
             minimum,
             seats,
@@ -190,6 +195,38 @@ impl Engine {
         }
     }
 
+    /// Before binds go out, or a plan is made anew: seats that are not what they were are given back. Their nodes are
+    /// gone, closed, or hold more than they have, since somebody else took a place there.
+    fn check_seats(&mut self, id: GangId) {
+        let gang = self.gangs.get(id);
+        let Some(commitment) = &gang.commitment else { return };
+        if !commitment.is_quiet() || !commitment.is_about_to_bind() {
+            return;
+        }
+        let unfit: Vec<PodId> =
+            gang.members.iter().copied().filter(|pod| self.is_unfit(*pod)).collect();
+        for pod in unfit {
+            // Giving one seat back may have made room for the next.
+            if !self.is_unfit(pod) {
+                continue;
+            }
+            let uid = self.pods.get(pod).fact.uid.clone();
+            if let Some(commitment) = &mut self.gangs.get_mut(id).commitment {
+                commitment.deny(&uid, "its node is gone, closed, or full");
+            }
+            self.release_plan_seat(pod);
+        }
+    }
+
+    /// True if a pod has a seat of a plan on a node that takes nobody any more, or holds more than it has.
+    fn is_unfit(&self, id: PodId) -> bool {
+        let pod = self.pods.get(id);
+        let Some(seat) = pod.seat().filter(|_| pod.has_plan_seat()) else { return false };
+        let overfull = |(resource, _): &(_, _)| self.cluster.load().free(seat.node, *resource) < 0;
+        !self.cluster.is_schedulable(seat.node)
+            || self.cluster.interned(pod.ask).requests.iter().any(overfull)
+    }
+
     /// Gives out the calls that are due.
     pub(super) fn call(&mut self, orders: &mut Vec<Order>) {
         while let Some((until, id)) = self.rests.first().copied().filter(|(at, _)| *at <= self.now)
@@ -213,6 +250,7 @@ impl Engine {
 
     pub(super) fn call_for(&mut self, id: GangId, orders: &mut Vec<Order>) {
         self.check_deadline(id);
+        self.check_seats(id);
         let Some(mut commitment) = self.gangs.get_mut(id).commitment.take() else { return };
         while let Some(call) = commitment.next(self.now) {
             let Some(action) = commitment.action(&call) else {
@@ -427,7 +465,11 @@ impl Engine {
     pub(super) fn show_group(&mut self, id: GangId, before: Option<&GroupFact>) {
         let gang = self.gangs.get_mut(id);
         let (Some(fact), Some(commitment)) = (&gang.fact, &mut gang.commitment) else { return };
-        if before.is_some_and(|before| wishes_the_same(before, fact)) {
+        // Another scheduler may have decided on another plan: this one is not worth a decision then.
+        let is_decided_otherwise = fact.commit.is_some_and(|mark| {
+            mark != commitment.mark() && before.and_then(|before| before.commit) != fact.commit
+        });
+        if !is_decided_otherwise && before.is_some_and(|before| wishes_the_same(before, fact)) {
             commitment.group_seen(fact.resource_version);
         } else if commitment.state() == State::Holding {
             // The plan was made for other wishes, and nothing is decided yet.

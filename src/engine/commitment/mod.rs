@@ -56,6 +56,16 @@ const REST_MAX: Span = Span::seconds(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoStep {}
 
+/// What became of the plan that a new one replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Predecessor {
+    /// There is none, or it is over: sealed, or undone and fenced.
+    Over,
+    /// It is recorded as proposed, and who knows whether it was decided, or will have been when it is replaced:
+    /// binds of it may be under way, so members that are not bound are fenced first.
+    Open,
+}
+
 /// What a plan is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proposal<P = NoStep> {
@@ -63,13 +73,16 @@ pub struct Proposal<P = NoStep> {
     pub group: GroupRef,
     /// The version of the gang's record that this plan replaces; 0 where there is none.
     pub record_version: u64,
+    /// What the plan that is replaced may still do.
+    pub predecessor: Predecessor,
     /// Higher than that of every plan of the gang before.
     pub epoch: u32,
     /// How many members the gang needs.
     pub minimum: u32,
     /// All members, the bound ones too, in plan order.
     pub seats: Vec<Seat>,
-    /// What has to be done before the binds, in order; each must bear being done twice.
+    /// What has to be done before the binds, in order. Each must bear being done and undone twice, and must not take
+    /// effect for a plan any more once it was undone for it: a scheduler that no longer leads may be late.
     pub steps: Vec<P>,
     /// When the binding is to be given up. Written down; who counts is whoever asks for [`Commitment::give_up`].
     pub deadline: Time,
@@ -135,6 +148,8 @@ pub struct Commitment<P = NoStep> {
     trouble: Option<Name>,
     /// Whether the plan is to be undone as soon as it is known whether it was decided.
     to_be_undone: bool,
+    /// Whether as many as are needed were bound at one time: what is lost after that is no longer this plan's to mend.
+    reached: bool,
     /// Whether the PodGroup is known to be in another version than the one that was to be decided on.
     group_is_stale: bool,
     /// So many steps were begun.
@@ -146,7 +161,9 @@ pub struct Commitment<P = NoStep> {
 impl<P: Copy> Commitment<P> {
     /// The commitment of a plan whose seats are held.
     pub fn hold(proposal: Proposal<P>, rules: Rules) -> Self {
-        let members = proposal.seats.into_iter().map(Member::new).collect();
+        let moved = proposal.predecessor == Predecessor::Open;
+        let member = |seat| Member { moved, ..Member::new(seat) };
+        let members = proposal.seats.into_iter().map(member).collect();
         let mut commitment = Self {
             rules,
             record: RecordRef {
@@ -169,6 +186,7 @@ impl<P: Copy> Commitment<P> {
             failures: 0,
             trouble: None,
             to_be_undone: false,
+            reached: false,
             group_is_stale: false,
             begun: 0,
             try_again: Time(i64::MIN),
@@ -301,9 +319,13 @@ impl<P: Copy> Commitment<P> {
                 },
                 Stage::Publishing => {
                     if self.gather_batch(now) {
-                        return Some(Call::Verify);
+                        if self.rules.record_before_binds {
+                            return Some(Call::Verify);
+                        }
+                        self.release_batch();
+                        return self.next_due();
                     }
-                    if !self.is_complete() {
+                    if self.under_way > 0 || !self.all_have_arrived() {
                         return None;
                     }
                     if !self.rules.record_before_binds {
@@ -329,7 +351,11 @@ impl<P: Copy> Commitment<P> {
     /// Puts all members that may be bound now into one batch. True if there are any.
     fn gather_batch(&mut self, now: Time) -> bool {
         // A gang that has lost members is completed first: what is not bound yet waits for the repair.
-        if self.try_again > now || self.placeable() < self.minimum {
+        // One that is bound elsewhere may sit where another was to be: the plan is made anew around it.
+        if self.try_again > now
+            || self.lacks_members()
+            || self.members.iter().any(|member| member.standing == Standing::Elsewhere)
+        {
             return false;
         }
         let mut any = false;
@@ -345,10 +371,14 @@ impl<P: Copy> Commitment<P> {
         any
     }
 
-    /// True if every member that lives is bound as planned, and there are enough of them.
-    fn is_complete(&self) -> bool {
-        let done = |member: &Member| matches!(member.standing, Standing::Bound | Standing::Lost);
-        self.under_way == 0 && self.members.iter().all(done) && self.bound() >= self.minimum.max(1)
+    /// The binds of the batch go out next.
+    fn release_batch(&mut self) {
+        for (place, member) in self.members.iter_mut().enumerate() {
+            if let Standing::Batched(version) = member.standing {
+                member.standing = Standing::ToBind(version);
+                self.due.push_back(u32::try_from(place).expect("gangs are far smaller"));
+            }
+        }
     }
 
     /// Every member that is left has to go.

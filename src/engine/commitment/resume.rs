@@ -6,8 +6,8 @@ use super::member::{Member, Standing};
 use super::stage::Stage;
 use super::{
     Action, BindRole, Call, Commitment, EvictCause, GroupRef, MEMBERS_PER_OBJECT, Owner, PodRef,
-    Proposal, RecordFact, RecordMember, RecordPart, RecordPhase, RecordRef, Rules, Seat, Sight,
-    part_name,
+    Predecessor, Proposal, RecordFact, RecordMember, RecordPart, RecordPhase, RecordRef, Rules,
+    Seat, Sight, part_name,
 };
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
@@ -25,10 +25,11 @@ impl<P: Copy> Commitment<P> {
     /// The next plan of the gang, which holds the bound members where they are. Only while no call is under way.
     pub fn repair(self, proposal: Proposal<P>) -> Self {
         assert!(self.is_quiet(), "a plan was replaced while calls of it were under way");
-        let mut next = Self::hold(
-            Proposal { record_version: self.record.resource_version, ..proposal },
-            self.rules,
-        );
+        // What this machine knows of its own binds is enough: only members that get other seats need a fence.
+        let predecessor = Predecessor::Over;
+        let record_version = self.record.resource_version;
+        let proposal = Proposal { record_version, predecessor, ..proposal };
+        let mut next = Self::hold(proposal, self.rules);
         for place in 0..next.members.len() {
             let Some(before) = self.place(&next.members[place].seat.uid) else { continue };
             let before = &self.members[before];
@@ -61,6 +62,7 @@ impl<P: Copy> Commitment<P> {
             Proposal {
                 group,
                 record_version: record.resource_version,
+                predecessor: Predecessor::Over,
                 epoch: record.mark.epoch,
                 minimum: record.minimum,
                 seats: Vec::new(),
@@ -99,6 +101,35 @@ impl<P: Copy> Commitment<P> {
             if matches!(member.standing, Standing::Open { .. }) {
                 member.moved = true;
                 member.standing = Standing::ToFence;
+            }
+        }
+    }
+
+    /// Forgets what makes no difference to the calls that may follow, once every rest is over: so that whoever
+    /// explores all that can happen finds equal states equal.
+    pub fn forget_the_past(&mut self) {
+        const ANY_TIME: Time = Time(i64::MIN);
+        self.trouble = None;
+        self.failures = self.failures.min(1);
+        self.rest_until = ANY_TIME;
+        self.try_again = ANY_TIME;
+        for member in &mut self.members {
+            match &mut member.standing {
+                Standing::Open { again, .. } => *again = ANY_TIME,
+                Standing::Bound | Standing::Lost | Standing::Evicting | Standing::Evicted => {
+                    member.seat.version = 0;
+                    member.moved = false;
+                }
+                Standing::Batched(_)
+                | Standing::ToBind(_)
+                | Standing::Binding(_)
+                | Standing::Elsewhere
+                | Standing::Denied
+                | Standing::ToFence
+                | Standing::Fencing
+                | Standing::Fenced
+                | Standing::ToEvict
+                | Standing::Kept => {}
             }
         }
     }

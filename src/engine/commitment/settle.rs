@@ -123,7 +123,8 @@ impl<P: Copy> Commitment<P> {
             (Outcome::Written { resource_version }, _) => {
                 self.record.resource_version = *resource_version;
                 self.stage = if self.to_be_undone {
-                    Stage::Aborting
+                    // Nobody has asked for its decision, and nobody will.
+                    Stage::Dropped
                 } else if self.rules.commit_on_group {
                     Stage::Committing
                 } else {
@@ -187,14 +188,7 @@ impl<P: Copy> Commitment<P> {
 
     fn verified(&mut self, outcome: &Outcome, now: Time) {
         match outcome {
-            Outcome::Done | Outcome::Written { .. } => {
-                for (place, member) in self.members.iter_mut().enumerate() {
-                    if let Standing::Batched(version) = member.standing {
-                        member.standing = Standing::ToBind(version);
-                        self.due.push_back(u32::try_from(place).expect("gangs are far smaller"));
-                    }
-                }
-            }
+            Outcome::Done | Outcome::Written { .. } => self.release_batch(),
             Outcome::Superseded(_) | Outcome::Gone => {
                 self.note_trouble(outcome);
                 self.stage = Stage::Dropped;
@@ -340,7 +334,13 @@ impl<P: Copy> Commitment<P> {
     }
 
     fn see(&mut self, place: usize, sight: Sight, now: Time) {
+        // Counted before the first of them is lost.
+        self.reached |= sight == Sight::Lost
+            && self.stage == Stage::Publishing
+            && self.members[place].is_bound()
+            && self.bound() >= self.minimum.max(1);
         let is_clearing = self.stage == Stage::Clearing;
+        let is_undecided = matches!(self.stage, Stage::Proposing { .. } | Stage::Committing);
         let member = &mut self.members[place];
         match sight {
             Sight::Unbound(version) => {
@@ -371,6 +371,11 @@ impl<P: Copy> Commitment<P> {
                 | Standing::Fenced => member.found_bound(node, is_clearing),
             },
         }
+        let holds_good = !matches!(member.standing, Standing::Lost | Standing::Elsewhere);
+        if is_undecided && !holds_good {
+            // What is not decided yet is not worth a repair: another plan is made.
+            self.give_up();
+        }
     }
 
     /// Takes in that the PodGroup is in this version now, and asks for the same as when the plan was made.
@@ -393,7 +398,8 @@ impl<P: Copy> Commitment<P> {
                 self.stage = Stage::Dropped;
                 GaveUp::Undone
             }
-            Stage::Committing if !self.awaited && self.group_is_stale => {
+            // No call of ours can have decided it, or can any more.
+            Stage::Committing if !self.awaited && (self.group_is_stale || self.failures == 0) => {
                 self.stage = Stage::Dropped;
                 GaveUp::Undone
             }
@@ -406,7 +412,7 @@ impl<P: Copy> Commitment<P> {
                 GaveUp::Undone
             }
             Stage::Fencing | Stage::Preparing { .. } | Stage::Publishing => {
-                if self.bound() >= self.minimum.max(1) {
+                if self.reached || self.bound() >= self.minimum.max(1) {
                     return GaveUp::Enough;
                 }
                 let is_bare =

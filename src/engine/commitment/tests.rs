@@ -36,6 +36,7 @@ fn proposal(epoch: u32, minimum: u32, seats: Vec<Seat>) -> Proposal<Volume> {
             resource_version: 10,
         },
         record_version: 0,
+        predecessor: Predecessor::Over,
         epoch,
         minimum,
         seats,
@@ -199,6 +200,37 @@ fn a_lost_member_stops_what_is_not_bound_yet() {
     machine.pod_seen("a-uid", Sight::Lost, NOW);
     assert_eq!(machine.next(NOW), None, "one of two is not bound by itself");
     assert!(machine.wants_repair());
+}
+
+#[test]
+fn what_is_lost_after_the_minimum_was_bound_is_no_longer_the_plans_to_mend() {
+    let mut machine = published();
+    step(&mut machine, Call::Bind(0), Outcome::Done);
+    step(&mut machine, Call::Bind(1), Outcome::Done);
+    machine.pod_seen("a-uid", Sight::Lost, NOW);
+    assert!(!machine.wants_repair());
+    step(&mut machine, Call::Seal, written(2));
+}
+
+#[test]
+fn a_plan_that_does_not_hold_good_any_more_is_not_decided() {
+    for sight in [Sight::Lost, Sight::Bound("n9".into())] {
+        let mut machine = Machine::hold(proposal(1, 2, pair()), Rules::ALL);
+        step(&mut machine, Call::Propose, written(1));
+        machine.pod_seen("a-uid", sight, NOW);
+        assert_eq!((machine.state(), machine.next(NOW)), (State::Dropped, None));
+    }
+}
+
+#[test]
+fn a_plan_that_replaces_an_open_one_fences_before_it_binds() {
+    let open = Proposal { predecessor: Predecessor::Open, ..proposal(2, 2, pair()) };
+    let mut machine = Machine::hold(open, Rules::ALL);
+    machine.pod_seen("b-uid", Sight::Bound("n2".into()), NOW);
+    step(&mut machine, Call::Propose, written(1));
+    step(&mut machine, Call::Commit, written(11));
+    step(&mut machine, Call::Fence(0), written(5));
+    assert_eq!(machine.next(NOW), Some(Call::Verify));
 }
 
 #[test]

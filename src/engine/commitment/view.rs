@@ -56,6 +56,11 @@ impl<P: Copy> Commitment<P> {
         !self.awaited && self.under_way == 0
     }
 
+    /// True if the next calls are binds, or wait for a repair.
+    pub const fn is_about_to_bind(&self) -> bool {
+        matches!(self.stage, Stage::Publishing)
+    }
+
     /// The plan's seats: who is to be where.
     pub fn seats(&self) -> impl Iterator<Item = &Seat> {
         self.members.iter().map(|member| &member.seat)
@@ -80,7 +85,8 @@ impl<P: Copy> Commitment<P> {
                 let unplaced = |member: &Member| {
                     matches!(member.standing, Standing::Denied | Standing::Elsewhere)
                 };
-                self.members.iter().any(unplaced) || self.survivors() < self.minimum
+                let too_few = self.survivors() < self.minimum && !self.all_have_arrived();
+                too_few || self.members.iter().any(unplaced)
             }
             // All is cleared but the bare pods: they stay, and the gang is completed around them.
             Stage::Clearing => self.is_cleared() && self.keeps_someone(),
@@ -104,8 +110,20 @@ impl<P: Copy> Commitment<P> {
         u32::try_from(self.members.iter().filter(lost).count()).expect("gangs are far smaller")
     }
 
+    /// True if fewer than are needed are bound or can be bound as planned: no further one is bound then.
+    pub(super) fn lacks_members(&self) -> bool {
+        self.placeable() < self.minimum
+    }
+
+    /// True if every member that lives is bound as planned, and as many as are needed were at one time.
+    pub(super) fn all_have_arrived(&self) -> bool {
+        let done = |member: &Member| matches!(member.standing, Standing::Bound | Standing::Lost);
+        let enough = self.reached || self.bound() >= self.minimum.max(1);
+        enough && self.members.iter().all(done)
+    }
+
     /// Members that are bound or may be bound where they are planned.
-    pub(super) fn placeable(&self) -> u32 {
+    fn placeable(&self) -> u32 {
         let placeable =
             |member: &&Member| !matches!(member.standing, Standing::Lost | Standing::Denied);
         u32::try_from(self.members.iter().filter(placeable).count()).expect("gangs are far smaller")
@@ -160,7 +178,7 @@ impl<P: Copy> Commitment<P> {
         match self.stage {
             Stage::Sealed | Stage::Aborted | Stage::Dropped => None,
             // What is not bound yet waits for a repair, whatever the time.
-            Stage::Publishing if self.placeable() < self.minimum => None,
+            Stage::Publishing if self.lacks_members() || self.wants_repair() => None,
             Stage::Publishing => {
                 (self.try_again < Time::FAR_FUTURE).then_some(self.try_again.max(self.rest_until))
             }
