@@ -310,9 +310,10 @@ impl World {
         let Some(action) = machine.action(&call) else {
             // Steps take effect at once; whether they fail is decided by the adversary before.
             let epoch = machine.mark().epoch;
-            let outcome = match call {
-                Call::Prepare(_) => state.api.prepare(epoch),
-                _ => state.api.undo_step(epoch),
+            let outcome = if matches!(call, Call::Prepare(_)) {
+                state.api.prepare(epoch)
+            } else {
+                state.api.undo_step(epoch)
             };
             machine.settled(call, &outcome, NOW);
             return true;
