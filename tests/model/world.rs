@@ -310,11 +310,9 @@ impl World {
         let Some(action) = machine.action(&call) else {
             // Steps take effect at once; whether they fail is decided by the adversary before.
             let epoch = machine.mark().epoch;
-            let outcome = if matches!(call, Call::Prepare(_)) {
-                state.api.prepare(epoch)
-            } else {
-                state.api.undo_step(epoch)
-            };
+            let prepares = matches!(call, Call::Prepare(_));
+            let api = &mut state.api;
+            let outcome = if prepares { api.prepare(epoch) } else { api.undo_step(epoch) };
             machine.settled(call, &outcome, NOW);
             return true;
         };
