@@ -25,11 +25,21 @@ const THREADS: usize = 2;
 
 /// Checks everything that can happen in `world`; names of the broken promises, and of what was reached.
 fn explore(name: &str, world: World) -> (Vec<&'static str>, Vec<&'static str>) {
+    explore_within(name, world, usize::MAX)
+}
+
+/// The same for what can happen within so many steps.
+fn explore_within(
+    name: &str,
+    world: World,
+    steps: usize,
+) -> (Vec<&'static str>, Vec<&'static str>) {
     let begun = Instant::now();
     // A broken promise is enough; what must be reached does not end the search.
     let checker = world
         .checker()
         .threads(THREADS)
+        .target_max_depth(steps)
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
@@ -75,6 +85,13 @@ fn hold(name: &str, world: &World, budgets: [&[Budget]; 2], reaches: &[&'static 
 
 const NONE: Budget = Budget::NONE;
 
+/// What most rules are taken away under.
+const TRYING: Budget = Budget { crashes: 1, timeouts: 1, aborts: 1, ..NONE };
+
+/// So many steps are enough to notice that a rule is gone under [`TRYING`]. With all rules in force nothing may break
+/// within them; that world as a whole does not fit into 24 GiB.
+const NOTICED_WITHIN: usize = 15;
+
 #[test]
 fn a_gang_is_bound_whole_or_not_at_all() {
     let small = [Budget { crashes: 1, ..NONE }];
@@ -84,8 +101,11 @@ fn a_gang_is_bound_whole_or_not_at_all() {
 
 #[test]
 fn what_is_given_up_is_undone() {
-    let large = [Budget { aborts: 1, ..NONE }];
     let reaches = [judge::BOUND, judge::ABORTED_THEN_BOUND];
+    let small = [Budget { aborts: 1, crashes: 1, ..NONE }];
+    let alone = World { schedulers: 1, ..World::new(NONE) };
+    hold("giving up, one scheduler", &alone, [&small, &[]], &reaches);
+    let large = [Budget { aborts: 1, ..NONE }];
     hold("giving up", &World::new(NONE), [&[], &large], &reaches);
 }
 
@@ -128,7 +148,7 @@ fn two_gangs_that_want_one_seat_never_share_it() {
 
 #[test]
 fn every_rule_is_needed() {
-    let basic = || World::new(Budget { crashes: 1, timeouts: 1, aborts: 1, ..NONE });
+    let basic = || World::new(TRYING);
     let all = Rules::ALL;
     let without = |rules| World { rules, ..basic() };
     let raised = World { minimum: 1, ..World::new(Budget { raises: 1, ..NONE }) };
@@ -137,6 +157,8 @@ fn every_rule_is_needed() {
     let alone = World { schedulers: 1, ..World::new(Budget { denials: 1, ..NONE }) };
     let (broken, _) = explore("one scheduler by itself", alone.clone());
     assert_eq!(broken, [""; 0], "one scheduler by itself");
+    let (broken, _) = explore_within("all rules in force", basic(), NOTICED_WITHIN);
+    assert_eq!(broken, [""; 0], "all rules in force");
     let worlds = [
         ("no record before the binds", without(Rules { record_before_binds: false, ..all })),
         ("binds name no version", without(Rules { binds_name_versions: false, ..all })),

@@ -2,7 +2,7 @@
 //! another instance stands by. Afterwards every gang that has room is whole, and no promise was broken.
 //!
 //! `MUSTER_KILLS` says how often (20 by default, which CI runs; 200 for the long form) and `MUSTER_SEED` which
-//! moments: `MUSTER_KILLS=200 cargo test --test kubernetes kills -- --ignored --nocapture`. A failure prints both and
+//! moments: `MUSTER_KILLS=200 cargo test --test kubernetes kills -- --nocapture`. A failure prints both and
 //! the logs of both instances.
 
 use std::time::Duration;
@@ -109,7 +109,6 @@ fn bound_at(cluster: &Cluster, pod: &str) -> Option<Timestamp> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "gangs are not yet committed by a record: a kill leaves them in part until somebody leads again"]
 async fn a_leader_killed_at_any_moment_leaves_no_gang_in_part() {
     let Some(cluster) = Cluster::start("kills").await else { return };
     let kills = u32::try_from(number("MUSTER_KILLS", KILLS.into())).expect("a number of kills");
@@ -149,7 +148,6 @@ async fn a_leader_killed_at_any_moment_leaves_no_gang_in_part() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "gangs are not yet committed by a record: a kill leaves them in part until somebody leads again"]
 async fn a_leader_that_wakes_after_its_lease_breaks_nothing() {
     let Some(cluster) = Cluster::start("pauses").await else { return };
     let seed = number("MUSTER_SEED", 1);
