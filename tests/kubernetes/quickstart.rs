@@ -113,7 +113,8 @@ async fn on_a_real_api_server_gangs_are_bound_whole_and_what_waits_says_why() {
     let status = muster.wait();
     let log = muster.log();
     assert_eq!(status.code(), Some(0), "{log}");
-    for word in ["403", "orbidden", " WARN ", " ERROR "] {
+    // The API server's word for 403; the number itself may be part of an identity.
+    for word in ["orbidden", " WARN ", " ERROR "] {
         assert!(!log.contains(word), "the shipped rights suffice and nothing is given up: {log}");
     }
 }
