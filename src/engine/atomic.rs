@@ -2,6 +2,8 @@
 //! called. Holds and releases the seats; chooses none. Knows no request.
 //! Invariants: a seat of a plan is held as long as a bind of it could apply; a gang has one commitment at a time.
 
+use std::cmp::Reverse;
+
 use rustc_hash::FxHashMap;
 
 use super::Engine;
@@ -229,9 +231,8 @@ impl Engine {
 
     /// Gives out the calls that are due.
     pub(super) fn call(&mut self, orders: &mut Vec<Order>) {
-        while let Some((until, id)) = self.rests.first().copied().filter(|(at, _)| *at <= self.now)
-        {
-            self.rests.remove(&(until, id));
+        let now = self.now;
+        while let Some((id, _)) = self.rests.pop_if(|_, Reverse((until, _))| *until <= now) {
             self.busy.insert(id);
         }
         while !self.busy.is_empty() {
@@ -265,15 +266,27 @@ impl Engine {
         let over = commitment.is_over() && commitment.is_quiet();
         let enough = self.gangs.get(id).tally.counted() >= self.gangs.get(id).minimum();
         let repair = !over && commitment.is_quiet() && commitment.wants_repair();
-        let shrink = repair && enough && !commitment.remaining().is_empty();
-        let due = [commitment.wakeup(), self.deadline_due(id)].into_iter().flatten().min();
-        if let Some(due) = due.filter(|_| !over) {
-            self.rests.insert((due.max(Time(self.now.0 + 1)), id));
+        let is_deserted = repair && enough && commitment.remaining().is_empty();
+        let deadline = self.deadline_due(id);
+        if deadline.is_none() && self.gangs.get(id).deadline.is_some() {
+            self.clocks_stopped.insert(id);
+        }
+        match [commitment.wakeup(), deadline].into_iter().flatten().min() {
+            Some(due) => {
+                self.rests.push(id, Reverse((due.max(Time(self.now.0 + 1)), id)));
+            }
+            None => {
+                self.rests.remove(&id);
+            }
+        }
+        if is_deserted && commitment.give_up() == GaveUp::Undone {
+            // Nobody of the plan is left, and the gang has what it needs without it.
+            self.busy.insert(id);
         }
         self.gangs.get_mut(id).commitment = Some(commitment);
         if over {
             self.end_commitment(id);
-        } else if shrink {
+        } else if repair && enough && !is_deserted {
             self.shrink(id);
         } else if repair {
             self.release_unheld(id);
@@ -333,7 +346,11 @@ impl Engine {
             | Outcome::Superseded(_)
             | Outcome::Conflict(_)
             | Outcome::Gone
-            | Outcome::Refused(_) => self.contact.heard(self.now),
+            | Outcome::Refused(_) => {
+                if self.contact.heard(self.now) {
+                    self.busy.append(&mut self.clocks_stopped);
+                }
+            }
         }
         match called {
             Called::Plan { gang, mark, call, .. } => {
@@ -483,6 +500,7 @@ impl Engine {
         let gang = self.gangs.get_mut(id);
         let Some(commitment) = gang.commitment.take() else { return };
         gang.deadline = None;
+        self.rests.remove(&id);
         gang.ended = Some(commitment.state());
         for pod in gang.members.clone() {
             self.release_plan_seat(pod);

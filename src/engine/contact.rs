@@ -22,12 +22,14 @@ impl Default for Contact {
 }
 
 impl Contact {
-    /// A fact or a clear outcome came at `now`.
-    pub(super) fn heard(&mut self, now: Time) {
-        if let Some(since) = self.silent_since.take() {
+    /// A clear outcome came at `now`. True if that ends a silence: times that had no [`Self::when`] have one again.
+    pub(super) fn heard(&mut self, now: Time) -> bool {
+        let silent_since = self.silent_since.take();
+        if let Some(since) = silent_since {
             self.lost = Span(self.lost.0.saturating_add((now - since).0.max(0)));
         }
         self.heard = self.heard.max(now);
+        silent_since.is_some()
     }
 
     /// An order that was given out at `issued` came back without an outcome.
@@ -63,13 +65,13 @@ mod tests {
     #[test]
     fn an_outage_does_not_count() {
         let mut contact = Contact::default();
-        contact.heard(at(10));
+        assert!(!contact.heard(at(10)));
         assert_eq!(contact.shows(at(12)), at(12));
         contact.unheard(at(11));
         contact.unheard(at(15));
         assert_eq!(contact.shows(at(30)), at(11));
         assert_eq!(contact.when(at(20)), None);
-        contact.heard(at(40));
+        assert!(contact.heard(at(40)));
         assert_eq!(contact.shows(at(41)), at(12));
         assert_eq!(contact.when(at(20)), Some(at(49)));
     }

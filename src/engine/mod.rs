@@ -37,7 +37,10 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+
+use priority_queue::PriorityQueue;
 
 use self::atomic::Calls;
 use self::backlog::Backlog;
@@ -84,7 +87,9 @@ pub struct Engine {
     /// Gangs whose commitments may have calls to make.
     busy: BTreeSet<GangId>,
     /// Gangs whose commitments rest, or are to be given up, by the time at which they are looked at again.
-    rests: BTreeSet<(Time, GangId)>,
+    rests: PriorityQueue<GangId, Reverse<(Time, GangId)>>,
+    /// Gangs whose deadlines have no time, since the API does not answer: looked at again when it does.
+    clocks_stopped: BTreeSet<GangId>,
     records: Records,
     contact: Contact,
     pump: Pump,
@@ -147,7 +152,8 @@ impl Engine {
             quarantine: Quarantine::default(),
             calls: Calls::default(),
             busy: BTreeSet::new(),
-            rests: BTreeSet::new(),
+            rests: PriorityQueue::new(),
+            clocks_stopped: BTreeSet::new(),
             records: Records::default(),
             contact: Contact::default(),
             pump: Pump::default(),
@@ -174,7 +180,7 @@ impl Engine {
             self.orders.due().map(|due| (due, WakeReason::DoubtDue)),
             self.repairs.due().map(|due| (due, WakeReason::RepairDue)),
             self.quarantine.due().map(|due| (due, WakeReason::QuarantineEnds)),
-            self.rests.first().map(|(due, _)| (*due, WakeReason::CallDue)),
+            self.rests.peek().map(|(_, Reverse((due, _)))| (*due, WakeReason::CallDue)),
             self.records.next_removal().map(|due| (due, WakeReason::RecordIdle)),
             self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
             self.pump.due().map(|due| (due, WakeReason::NoticeDue)),

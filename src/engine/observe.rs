@@ -239,6 +239,7 @@ impl Engine {
         self.withdraw(id);
         self.end_repair(id);
         self.pump.forget(self.gangs.get(id), id);
+        self.rests.remove(&id);
         self.gangs.remove(id);
     }
 

@@ -85,6 +85,7 @@ impl Engine {
         let gang = self.gangs.get_mut(id);
         gang.commitment = None;
         gang.deadline = None;
+        self.rests.remove(&id);
         for pod in gang.members.clone() {
             self.release_plan_seat(pod);
         }

@@ -4,6 +4,7 @@ use super::stage::{Stage, group, member, pod};
 use crate::base::time::Span;
 use crate::cluster::facts::PodPhase;
 use crate::engine::Engine;
+use crate::engine::WakeReason;
 use crate::engine::event::{Event, Outcome};
 use crate::engine::settings::Settings;
 
@@ -35,6 +36,21 @@ fn a_gang_is_bound_whole_or_holds_nothing() {
     stage.tell(Event::Node(Box::new(super::stage::node("n3", 8))));
     stage.settle();
     assert_eq!(stage.binds.len(), 5);
+}
+
+#[test]
+fn what_is_settled_asks_for_no_further_look() {
+    let mut stage = Stage::new(&[("n1", 4)]);
+    stage.put_group(group("train", 2));
+    stage.put(member("train-0", "train", 2));
+    stage.put(member("train-1", "train", 2));
+    stage.settle();
+    assert_eq!(stage.binds.len(), 2);
+    let wakeup = stage.engine.wakeup();
+    assert!(
+        wakeup.is_none_or(|(_, reason)| reason != WakeReason::CallDue),
+        "the limit of a binding that is over wakes nobody: {wakeup:?}"
+    );
 }
 
 #[test]
