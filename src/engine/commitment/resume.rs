@@ -31,14 +31,19 @@ impl<P: Copy> Commitment<P> {
         let proposal = Proposal { record_version, predecessor, ..proposal };
         let mut next = Self::hold(proposal, self.rules);
         for place in 0..next.members.len() {
-            let Some(before) = self.place(&next.members[place].seat.uid) else { continue };
-            let before = &self.members[before];
+            let before = self.place(&next.members[place].seat.uid);
             let member = &mut next.members[place];
+            let Some(before) = before.map(|before| &self.members[before]) else {
+                // Plans before the one that is repaired may have had it, and a bind of theirs may be late.
+                member.moved = self.mark.epoch > 1;
+                continue;
+            };
             if before.is_bound() && self.rules.repairs_pin_the_bound {
                 assert_eq!(before.seat.node, member.seat.node, "a bound member was moved");
                 member.standing = Standing::Bound;
-            } else if before.seat.node != member.seat.node {
-                member.moved = true;
+            } else {
+                // Also the fence that the plan before owed is still due.
+                member.moved = before.moved || before.seat.node != member.seat.node;
             }
         }
         next.trouble = self.trouble;

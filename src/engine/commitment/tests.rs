@@ -291,3 +291,25 @@ fn a_record_is_resumed_from_what_is_bound_by_now() {
     assert_eq!(resumed.state(), State::Aborted);
     machine.settled(Call::Verify, &Outcome::Gone, NOW);
 }
+
+#[test]
+fn a_fence_that_is_still_owed_is_made_by_the_plan_that_follows() {
+    let machine = Machine::hold(proposal(2, 2, pair()), Rules::ALL);
+    let Some(Action::Propose(record)) = machine.action(&Call::Propose) else { panic!() };
+    let record = RecordFact { resource_version: 4, ..*record };
+    let at = |_: &RecordMember| Standpoint { sight: Sight::Unbound(6), owner: Owner::Controller };
+    let group = proposal(2, 2, Vec::new()).group;
+    let mut resumed = Machine::resume(&record, group, Vec::new(), Rules::ALL, at);
+    // Their seats are gone before the fences against plan 1 go out; later they get the same ones again, and a third
+    // pod comes along, which plan 1 may have had.
+    resumed.deny("a-uid", "full");
+    resumed.deny("b-uid", "full");
+    let seats = [pair(), vec![seat("c", "n3")]].concat();
+    let mut next = resumed.repair(proposal(3, 2, seats));
+    step(&mut next, Call::Propose, written(5));
+    step(&mut next, Call::Commit, written(12));
+    for place in 0..3 {
+        step(&mut next, Call::Fence(place), written(8));
+    }
+    step(&mut next, Call::Verify, Outcome::Done);
+}
