@@ -69,6 +69,7 @@ impl Pods {
             resource_version: 2 * number + 1,
             created: Time(number as i64),
             scheduler: self.scheduler.clone(),
+            labels: Arc::default(),
             group: self.group.clone(),
             priority: 0,
             node: None,

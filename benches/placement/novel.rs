@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use muster::cluster::ids::PodId;
+use muster::cluster::ids::SignatureId;
 use muster::cluster::node_set::NodeSet;
 use muster::planner::demand::Demand;
 use muster::planner::demand::Role;
@@ -80,7 +81,10 @@ fn measure(novelty: Novelty, nodes: usize) {
     let both = report::time_per_round(Duration::from_millis(700), || {
         number += 1;
         let ask = bench.cluster.intern(&draw(novelty, number, nodes));
-        let demand = Demand { roles: vec![Role { ask, members: vec![pod] }], minimum: 1 };
+        let demand = Demand {
+            roles: vec![Role { ask, signature: SignatureId::NONE, members: vec![pod] }],
+            minimum: 1,
+        };
         if let Ok(plan) = bench.planner.plan(&mut bench.cluster, &demand, &nothing) {
             bench.cluster.assume(pod, ask, plan.seats[0].node);
             bench.cluster.release(pod);

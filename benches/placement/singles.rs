@@ -9,6 +9,7 @@ use muster::cluster::Cluster;
 use muster::cluster::ids::AskId;
 use muster::cluster::ids::NodeId;
 use muster::cluster::ids::PodId;
+use muster::cluster::ids::SignatureId;
 use muster::cluster::node_set::NodeSet;
 use muster::planner::Planner;
 use muster::planner::demand::Demand;
@@ -65,7 +66,10 @@ impl Bench {
             running.push(pod);
         }
         let next = PodId(running.len() as u32);
-        let demand = Demand { roles: vec![Role { ask, members: vec![next] }], minimum: 1 };
+        let demand = Demand {
+            roles: vec![Role { ask, signature: SignatureId::NONE, members: vec![next] }],
+            minimum: 1,
+        };
         let no_nodes = NodeSet::new();
         Self {
             cluster,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use muster::cluster::Cluster;
 use muster::cluster::ids::NodeId;
 use muster::cluster::ids::PodId;
+use muster::cluster::ids::SignatureId;
 use muster::cluster::node_set::NodeSet;
 use muster::planner::Planner;
 use muster::planner::demand::Demand;
@@ -34,7 +35,10 @@ pub(crate) fn run() {
         scan.shift(at, &shared, -1);
     }
     let members: Vec<PodId> = (0..MEMBERS as u32).map(PodId).collect();
-    let demand = Demand { roles: vec![Role { ask, members: members.clone() }], minimum: MEMBERS };
+    let demand = Demand {
+        roles: vec![Role { ask, signature: SignatureId::NONE, members: members.clone() }],
+        minimum: MEMBERS,
+    };
     let mut planner = Planner::default();
     let nothing = NodeSet::new();
 

@@ -32,8 +32,19 @@ pub struct InternedAsk {
     pub requested: ResourceSet,
     /// The resource by whose free amount nodes are packed: the scarcest kind that is asked for.
     pub packed_by: ResourceId,
+    /// Whether it wants anything of other pods.
+    pub relation: Relation,
     /// Its node constraints, shared with other asks.
     pub constraint: ConstraintId,
+}
+
+/// Whether an ask wants anything of other pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Nothing: each node is judged by itself, once for all equal pods.
+    None,
+    /// Something: see [`Ask::relations`].
+    Some,
 }
 
 impl InternedAsk {
@@ -139,7 +150,8 @@ impl AskTable {
         let requested = ResourceSet::of(&requests);
         let packed_by = packed_by(&requests, resources);
         let constraint = self.intern_constraint(ask);
-        InternedAsk { ask: ask.clone(), requests, requested, packed_by, constraint }
+        let relation = if ask.relations.is_some() { Relation::Some } else { Relation::None };
+        InternedAsk { ask: ask.clone(), requests, requested, packed_by, relation, constraint }
     }
 
     fn intern_constraint(&mut self, ask: &SharedAsk) -> ConstraintId {

@@ -3,7 +3,7 @@
 //! Nothing is cloned. Facts never come in while a draft is open: it borrows the cluster.
 
 use super::asks::Requests;
-use super::ids::{AskId, NodeId, PodId};
+use super::ids::{AskId, NodeId, PodId, SignatureId};
 use super::state::Cluster;
 
 /// A trial in progress. The cluster is as before once it is dropped.
@@ -21,6 +21,8 @@ pub struct Step {
     pub node: NodeId,
     /// What each of them takes.
     pub ask: AskId,
+    /// Which selectors match each of them.
+    pub signature: SignatureId,
     /// How many.
     pub count: u32,
 }
@@ -104,15 +106,19 @@ enum Direction {
 }
 
 fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
-    let (node, requests, freed): (NodeId, Requests, i64) = match edit {
+    let sign = if direction == Direction::Do { 1 } else { -1 };
+    match edit {
         Edit::Place(step) => {
-            (step.node, cluster.asks.get(step.ask).requests.clone(), -i64::from(step.count))
+            let count = sign * i64::from(step.count);
+            let requests: Requests = cluster.asks.get(step.ask).requests.clone();
+            cluster.shift_free(step.node, &requests, -count);
+            cluster.relations.shift(&cluster.asks, step, count);
         }
         Edit::Remove(pod) => {
             let node = cluster.node_of(pod).expect("only placed pods are taken off");
-            (node, cluster.holding(pod).into(), 1)
+            let requests: Requests = cluster.holding(pod).into();
+            cluster.shift_free(node, &requests, sign);
+            cluster.relations.shift_pod(&cluster.asks, pod, node, -sign);
         }
-    };
-    let factor = if direction == Direction::Do { freed } else { -freed };
-    cluster.shift_free(node, &requests, factor);
+    }
 }

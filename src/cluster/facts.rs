@@ -10,6 +10,7 @@ use crate::base::names::{Name, ObjectName};
 use crate::base::time::{Span, Time};
 use crate::workload::ask::{Amounts, SharedAsk};
 use crate::workload::constraints::Taint;
+use crate::workload::relations::SharedLabels;
 
 /// A node as its object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct PodFact {
     pub created: Time,
     /// `spec.schedulerName`.
     pub scheduler: Name,
+    /// Its namespace and labels, as selectors read them.
+    pub labels: SharedLabels,
     /// The group that this pod is a member of.
     pub group: Option<GroupName>,
     /// `spec.priority`, 0 where absent.

@@ -20,6 +20,16 @@ id_type!(
     /// A resource kind, in the order in which kinds were first seen.
     ResourceId
 );
+/// Which of the selectors that are in use match a pod: pods with equal asks and equal signatures are equal to
+/// every rule. Given out once and never again, so that a number that is kept too long is merely unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignatureId(pub u32);
+
+impl SignatureId {
+    /// No selector that is in use matches.
+    pub const NONE: Self = Self(0);
+}
+
 id_type!(
     /// Node constraints that several asks share: all that rules read of node objects for an ask.
     ConstraintId

@@ -13,6 +13,7 @@ pub mod labels;
 pub mod load;
 pub mod node_set;
 pub mod nodes;
+pub mod relations;
 pub mod renumbering;
 pub mod resources;
 pub mod state;

@@ -6,11 +6,12 @@
 use super::asks::{AskTable, InternedAsk, compile_amounts};
 use super::change::Changes;
 use super::facts::NodeFact;
-use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId};
+use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
 use super::load::Load;
 use super::node_set::Membership;
 use super::nodes::Nodes;
 use super::pods::{Holding, Pods};
+use super::relations::{PodTraits, Relations};
 use super::renumbering::Renumbering;
 use super::resources::{ResourceClass, ResourceSet, Resources};
 use crate::base::id::Id;
@@ -25,6 +26,7 @@ pub struct Cluster {
     pub(super) nodes: Nodes,
     pub(super) load: Load,
     pub(super) pods: Pods,
+    pub(super) relations: Relations,
     /// Sum of free amounts over present nodes that are not cordoned, by resource.
     pub(super) schedulable_free: Vec<i128>,
     version: u64,
@@ -54,6 +56,12 @@ impl Cluster {
     /// How many nodes exist.
     pub const fn node_count(&self) -> usize {
         self.nodes.present().len()
+    }
+
+    /// What pods mean to each other.
+    #[inline]
+    pub const fn relations(&self) -> &Relations {
+        &self.relations
     }
 
     /// The nodes, with the sets that rules read.
@@ -191,8 +199,30 @@ impl Cluster {
         self.nodes.renumber(&new);
         self.load.renumber(&new);
         self.pods.renumber(&new);
+        self.relations.renumber(&new);
         self.version += 1;
         Some(new)
+    }
+
+    /// Takes in what a pod is to other pods, wherever it is. The ask must be held by the caller until the
+    /// pod is described otherwise, or undescribed. A pod that is not described means nothing to any other.
+    pub fn describe(&mut self, pod: PodId, traits: &PodTraits<'_>) {
+        let node = self.pods.node_of(pod);
+        if self.relations.describe(&self.asks, pod, traits, node) {
+            self.version += 1;
+        }
+    }
+
+    /// Forgets what a pod, which is on no node, is to other pods.
+    pub fn undescribe(&mut self, pod: PodId) {
+        assert!(self.node_of(pod).is_none(), "a pod is released before it is forgotten");
+        self.relations.undescribe(pod);
+    }
+
+    /// Which of the selectors in use match a pod that was described.
+    #[inline]
+    pub fn signature_of(&self, pod: PodId) -> SignatureId {
+        self.relations.signature_of(pod)
     }
 
     /// Counts a decision as true: `pod` will run on `node` and holds what its ask says.
@@ -223,6 +253,7 @@ impl Cluster {
         let freed = self.vacate(pod);
         self.shift(node, holding, Sign::Minus);
         self.pods.put(pod, node, holding);
+        self.relations.shift_pod(&self.asks, pod, node, 1);
         if let Some((old, _)) = freed {
             self.forget_if_unnamed(old);
         }
@@ -243,6 +274,7 @@ impl Cluster {
     fn vacate(&mut self, pod: PodId) -> Option<(NodeId, ResourceSet)> {
         let (node, holding) = self.pods.take(pod)?;
         let grew = self.shift(node, holding, Sign::Plus);
+        self.relations.shift_pod(&self.asks, pod, node, -1);
         match holding {
             Holding::Ask(ask) => self.asks.forget(ask),
             Holding::Other(amounts) => self.pods.discard(amounts),

@@ -18,6 +18,7 @@ use crate::planner::plan::Plan;
 use crate::planner::referee;
 use crate::planner::refusal::{Cause, Refusal, SearchEnd};
 use crate::workload::ask::Amounts;
+use smallvec::SmallVec;
 
 /// Why a line is parked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -279,7 +280,7 @@ impl Engine {
         let minimum = self.backlog.line(queued.line).shape.needed as usize;
         let asks = &gang.tally.roles;
         // Roles stand in the order of their first members: ids depend on what came before.
-        let mut role_of_ask = vec![usize::MAX; asks.len()];
+        let mut roles_of_ask: Vec<SmallVec<[usize; 1]>> = vec![SmallVec::new(); asks.len()];
         let mut roles: Vec<Role> = Vec::with_capacity(asks.len());
         for id in &gang.members {
             let pod = self.pods.get(*id);
@@ -288,11 +289,17 @@ impl Engine {
             }
             let at =
                 asks.binary_search_by(|(ask, _)| ask.cmp(&pod.ask)).expect("it was counted in");
-            if role_of_ask[at] == usize::MAX {
-                role_of_ask[at] = roles.len();
-                roles.push(Role { ask: pod.ask, members: Vec::with_capacity(asks[at].1 as usize) });
+            let signature = self.cluster.signature_of(*id);
+            let known = roles_of_ask[at].iter().find(|role| roles[**role].signature == signature);
+            match known {
+                Some(role) => roles[*role].members.push(*id),
+                None => {
+                    roles_of_ask[at].push(roles.len());
+                    let mut members = Vec::with_capacity(asks[at].1 as usize);
+                    members.push(*id);
+                    roles.push(Role { ask: pod.ask, signature, members });
+                }
             }
-            roles[role_of_ask[at]].members.push(*id);
         }
         Demand { roles, minimum }
     }

@@ -13,6 +13,7 @@ use crate::base::time::Time;
 use crate::cluster::Held;
 use crate::cluster::facts::{GroupFact, GroupName, PodFact, PodPhase};
 use crate::cluster::ids::PodId;
+use crate::cluster::relations::{Life, PodTraits};
 
 impl Engine {
     /// Takes in a fact. Taking it twice changes nothing; one that is older than what is known is ignored.
@@ -79,6 +80,7 @@ impl Engine {
         fact.ask = self.cluster.interned(ask).ask.clone();
         let pod = Pod { fact, ask, gang: None, place: Place::Nowhere, told: 0 };
         let id = self.pods.insert(pod);
+        self.describe(id);
         self.settle_place(id);
         self.settle_gang(id);
     }
@@ -94,6 +96,7 @@ impl Engine {
         }
         let changes = self.cluster.release(id);
         self.note(changes);
+        self.cluster.undescribe(id);
         let pod = self.pods.remove(id);
         self.cluster.forget_ask(pod.ask);
     }
@@ -105,16 +108,26 @@ impl Engine {
         self.count_out(id);
         let pod = self.pods.get_mut(id);
         let newer = is_older(pod.fact.resource_version, fact.resource_version);
+        let mut replaced = None;
         if pod.fact.ask == fact.ask {
             fact.ask = pod.fact.ask.clone();
         } else {
-            let before = pod.ask;
+            replaced = Some(pod.ask);
             let ask = self.cluster.intern(&fact.ask);
             fact.ask = self.cluster.interned(ask).ask.clone();
             self.pods.get_mut(id).ask = ask;
+        }
+        let pod = self.pods.get_mut(id);
+        let was_described = replaced.is_none()
+            && pod.fact.deleting == fact.deleting
+            && pod.fact.labels == fact.labels;
+        replace_fact(&mut pod.fact, fact);
+        if !was_described {
+            self.describe(id);
+        }
+        if let Some(before) = replaced {
             self.cluster.forget_ask(before);
         }
-        replace_fact(&mut self.pods.get_mut(id).fact, fact);
         self.settle_place(id);
         self.count_in(id);
         self.settle_gang(id);
@@ -122,6 +135,14 @@ impl Engine {
         if newer && self.pods.get(id).standing() == Standing::Waiting {
             self.end_setback_of_old_version(id);
         }
+    }
+
+    /// Tells the cluster what the pod is to other pods.
+    fn describe(&mut self, id: PodId) {
+        let pod = self.pods.get(id);
+        let life = if pod.fact.deleting { Life::Leaving } else { Life::Staying };
+        let traits = PodTraits { ask: pod.ask, labels: &pod.fact.labels, life };
+        self.cluster.describe(id, &traits);
     }
 
     /// Brings the pod's place in line with its fact.
@@ -310,6 +331,9 @@ impl Engine {
 fn replace_fact(known: &mut PodFact, mut fact: Box<PodFact>) {
     std::mem::swap(&mut fact.name, &mut known.name);
     std::mem::swap(&mut fact.uid, &mut known.uid);
+    if fact.labels == known.labels {
+        std::mem::swap(&mut fact.labels, &mut known.labels);
+    }
     // A bound pod cannot be unbound: a fact without a node was read before the bind that we know of.
     if fact.node.is_none() || fact.node == known.node {
         std::mem::swap(&mut fact.node, &mut known.node);

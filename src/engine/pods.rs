@@ -243,6 +243,7 @@ mod tests {
             resource_version: 1,
             created: Time::EPOCH,
             scheduler: "muster".into(),
+            labels: Arc::default(),
             group: None,
             priority: 0,
             node: None,

@@ -161,7 +161,8 @@ impl Engine {
 
     /// True if the pod may be on the node as everything stands.
     fn could_be_placed(&self, pod: PodId, node: NodeId) -> bool {
-        let role = Role { ask: self.pods.get(pod).ask, members: vec![pod] };
+        let signature = self.cluster.signature_of(pod);
+        let role = Role { ask: self.pods.get(pod).ask, signature, members: vec![pod] };
         let demand = Demand { roles: vec![role], minimum: 1 };
         let seat = plan::Seat { pod, node };
         let plan = Plan { seats: SmallVec::from_slice(&[seat]) };

@@ -10,8 +10,9 @@ use smallvec::SmallVec;
 use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
 use crate::cluster::draft::{Draft, Edit, Step};
-use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::ids::{AskId, NodeId, PodId, SignatureId};
 use crate::cluster::node_set::NodeSet;
+use crate::planner::careful::{self, RoleSeat, Trial};
 use crate::planner::demand::{Demand, Role};
 use crate::planner::diagnose;
 use crate::planner::exact::{End, Found, Goal, Need, Problem, Seats, Steps};
@@ -19,6 +20,7 @@ use crate::planner::plan::{Plan, Seat};
 use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
 use crate::planner::walk::{Walk, Wanted};
 use crate::plugins::node_resources_fit;
+use crate::plugins::relation::{Newcomer, is_related};
 use crate::plugins::verdict::Verdicts;
 use crate::workload::ask::Amounts;
 
@@ -45,6 +47,8 @@ pub struct Planner {
     pub(super) verdicts: Verdicts,
     pub(super) walk: Walk,
     pub(super) steps: Vec<Step>,
+    /// The same seats in the order in which they must be taken, where the careful search found them.
+    in_order: Vec<RoleSeat>,
     log: Vec<Edit>,
     no_nodes: NodeSet,
 }
@@ -90,7 +94,8 @@ impl Planner {
         }
         self.refresh(cluster, demand);
         match self.find_room(cluster, demand, keep_off) {
-            Room::Enough => Ok(plan_of(demand, &mut self.steps)),
+            Room::Enough if self.in_order.is_empty() => Ok(plan_of(demand, &mut self.steps)),
+            Room::Enough => Ok(plan_in_order(demand, &self.in_order)),
             Room::Short(shortage) => Err(self.refuse(cluster, demand, keep_off, shortage)),
         }
     }
@@ -158,10 +163,75 @@ impl Planner {
         keep_off: &NodeSet,
     ) -> Room {
         self.steps.clear();
+        self.in_order.clear();
+        if demand.roles.iter().any(|role| is_related(cluster.interned(role.ask), role.signature)) {
+            return self.find_room_carefully(cluster, demand, keep_off);
+        }
         match &demand.roles[..] {
             [role] => self.find_room_for_equals(cluster, role, demand.minimum, keep_off),
             _ => self.find_room_for_mixed(cluster, demand, keep_off),
         }
+    }
+
+    /// Looks for room where members mean something to other pods, so that each must be judged beside those
+    /// before it.
+    fn find_room_carefully(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+    ) -> Room {
+        let candidates = demand.roles.iter().map(|role| self.ranked(cluster, role, keep_off));
+        let candidates = candidates.collect();
+        let mut order: Vec<usize> = (0..demand.roles.len()).collect();
+        order.sort_by_cached_key(|role| hardness(cluster, demand.roles[*role].ask));
+        let mut log = std::mem::take(&mut self.log);
+        let mut trial = Trial::open(cluster, &mut log, &demand.roles, candidates);
+        trial.fill(&order);
+        let (least, most) = (demand.minimum, demand.members());
+        let greedy = trial.seats().len();
+        let bound = self.settings.search_steps_max;
+        let mut end = careful::End::Proved;
+        if greedy < most {
+            let mut steps = if greedy >= least { bound / EXTRAS_SHARE } else { bound };
+            end = trial.search(if greedy >= least { most } else { least }, &mut steps);
+            trial.fill(&order);
+        }
+        self.in_order = trial.seats();
+        drop(trial);
+        self.log = log;
+        let step = |(role, node): &RoleSeat| {
+            let Role { ask, signature, .. } = demand.roles[*role];
+            Step { node: *node, ask, signature, count: 1 }
+        };
+        self.steps.extend(self.in_order.iter().map(step));
+        let fitting = self.in_order.len();
+        if fitting >= least {
+            return Room::Enough;
+        }
+        Room::Short(match end {
+            careful::End::Proved => {
+                Shortage { fitting, certainty: Certainty::AtMost, search: SearchEnd::Exhausted }
+            }
+            careful::End::OutOfSteps => Shortage {
+                fitting,
+                certainty: Certainty::AtLeast,
+                search: SearchEnd::Bound { steps: bound },
+            },
+        })
+    }
+
+    /// The nodes that could take one member of the role if it meant nothing to others, best first.
+    fn ranked(&mut self, cluster: &mut Cluster, role: &Role, keep_off: &NodeSet) -> Vec<NodeId> {
+        cluster.catch_up();
+        let ask = cluster.interned(role.ask);
+        let verdict = self.verdicts.get(ask.constraint);
+        let mut nodes = Vec::new();
+        self.walk.run(&Wanted { cluster, ask, verdict, keep_off }, |node| {
+            nodes.push(node);
+            ControlFlow::Continue(())
+        });
+        nodes
     }
 
     fn find_room_for_equals(
@@ -205,7 +275,7 @@ impl Planner {
             } else {
                 node_resources_fit::seats(interned, cluster, node).min(left)
             };
-            steps.push(Step { node, ask, count: seats as u32 });
+            steps.push(Step { node, ask, signature: SignatureId::NONE, count: seats as u32 });
             left -= seats;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
@@ -272,7 +342,8 @@ impl Planner {
     /// Makes what a search found the room that was found; says for how many members it is.
     fn take_seats(&mut self, seats: Seats) -> usize {
         self.steps.clear();
-        self.steps.extend(seats.into_iter().map(|(node, ask, count)| Step { node, ask, count }));
+        let step = |(node, ask, count)| Step { node, ask, signature: SignatureId::NONE, count };
+        self.steps.extend(seats.into_iter().map(step));
         self.steps.iter().map(|step| step.count as usize).sum()
     }
 
@@ -338,24 +409,28 @@ impl Planner {
             draft.place(*step);
         }
         draft.cluster_mut().catch_up();
-        let mut seated: BTreeMap<AskId, usize> = BTreeMap::new();
+        let mut seated: BTreeMap<(AskId, SignatureId), usize> = BTreeMap::new();
         for step in &self.steps {
-            *seated.entry(step.ask).or_default() += step.count as usize;
+            *seated.entry((step.ask, step.signature)).or_default() += step.count as usize;
         }
-        let is_unplaced =
-            |role: &&Role| seated.get(&role.ask).copied().unwrap_or(0) < role.members.len();
+        let is_unplaced = |role: &&Role| {
+            let seated = seated.get(&(role.ask, role.signature));
+            seated.copied().unwrap_or(0) < role.members.len()
+        };
         let unplaced = demand.roles.iter().filter(is_unplaced);
         let hardest = unplaced.min_by_key(|role| hardness(draft.cluster(), role.ask));
-        let ask = hardest.expect("the demand is larger than what fits").ask;
-        let interned = draft.cluster().interned(ask);
-        let verdict = self.verdicts.get(interned.constraint);
-        let wanted = Wanted { cluster: draft.cluster(), ask: interned, verdict, keep_off };
+        let role = hardest.expect("the demand is larger than what fits");
+        let cluster = draft.cluster();
+        let ask = cluster.interned(role.ask);
+        let verdict = self.verdicts.get(ask.constraint);
+        let wanted = Wanted { cluster, ask, verdict, keep_off };
+        let newcomer = Newcomer { cluster, ask, signature: role.signature };
         let gang = (demand.members() > 1).then_some(GangShortfall {
             needed: demand.minimum,
             fitting: shortage.fitting,
             certainty: shortage.certainty,
         });
-        let refusal = diagnose::unschedulable(&wanted, gang, shortage.search);
+        let refusal = diagnose::unschedulable(&wanted, &newcomer, gang, shortage.search);
         drop(draft);
         self.log = log;
         refusal
@@ -397,4 +472,14 @@ fn plan_of(demand: &Demand, steps: &mut [Step]) -> Plan {
         seats.extend(role.members.iter().zip(nodes).map(|(pod, node)| Seat { pod: *pod, node }));
     }
     Plan { seats }
+}
+
+/// Names the members for seats that must be taken in this order.
+fn plan_in_order(demand: &Demand, seats: &[RoleSeat]) -> Plan {
+    let mut members: Vec<_> = demand.roles.iter().map(|role| role.members.iter()).collect();
+    let seats = seats.iter().map(|(role, node)| {
+        let pod = members[*role].next().expect("no role has more seats than members");
+        Seat { pod: *pod, node: *node }
+    });
+    Plan { seats: seats.collect() }
 }

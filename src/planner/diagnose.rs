@@ -2,6 +2,9 @@
 //! holds those that did. Counts come from sets and the load index, not from visiting nodes.
 //! Writes no sentence: `refusal` says what is counted here. The cluster stays as it is.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::refusal::{Cause, GangShortfall, NearestMiss, Reason, Refusal, SearchEnd};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
@@ -12,8 +15,9 @@ use crate::cluster::node_set::NodeSet;
 use crate::planner::walk::Wanted;
 use crate::plugins::cures::Cures;
 use crate::plugins::node_resources_fit;
+use crate::plugins::relation::{Newcomer, Reasons, is_related};
 use crate::plugins::verdict::Verdict;
-use crate::plugins::{Filter, REGISTRY};
+use crate::plugins::{Filter, REGISTRY, Rule};
 use crate::workload::ask::Ask;
 
 /// Why nodes of a kept place are not available.
@@ -23,7 +27,9 @@ const KEPT: &str = "node(s) were kept for a gang that stands before it";
 pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
     let faults = REGISTRY.iter().find_map(|rule| match rule.filter {
         Filter::Ask(faults) => Some(faults(ask)).filter(|faults| !faults.is_empty()),
-        Filter::Nothing | Filter::Objects { .. } | Filter::Load { .. } => None,
+        Filter::Nothing | Filter::Objects { .. } | Filter::Load { .. } | Filter::Relation(_) => {
+            None
+        }
     })?;
     Some(Refusal {
         cause: Cause::Unsupported,
@@ -39,6 +45,7 @@ pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
 /// The refusal for the member that is `wanted` and found no room.
 pub(super) fn unschedulable(
     wanted: &Wanted<'_>,
+    newcomer: &Newcomer<'_>,
     gang: Option<GangShortfall>,
     search: SearchEnd,
 ) -> Refusal {
@@ -57,14 +64,60 @@ pub(super) fn unschedulable(
     if open.len() < verdict.allowed.len() {
         add(verdict.allowed.len() - open.len(), KEPT.into(), Cures::PLACE_FREED);
     }
-    for (resource, count) in node_resources_fit::count_lacking(ask, cluster, &open) {
-        let text = node_resources_fit::reason(cluster, resource);
-        add(count, text.into(), node_resources_fit::RULE.cured_by);
+    let related = is_related(ask, newcomer.signature);
+    if related {
+        for (text, (count, cures)) in count_one_by_one(newcomer, &open) {
+            add(count, (*text).into(), cures);
+        }
+    } else {
+        for (resource, count) in node_resources_fit::count_lacking(ask, cluster, &open) {
+            let text = node_resources_fit::reason(cluster, resource);
+            add(count, text.into(), node_resources_fit::RULE.cured_by);
+        }
     }
     reasons.sort_by_cached_key(Reason::to_string);
-    let nearest = nearest(cluster, ask, &open);
+    // Where other pods stand in the way, a node with enough left is not near for that.
+    let nearest = nearest(cluster, ask, &open).filter(|near| !related || !near.lacking.is_empty());
     let nodes = cluster.node_count();
     Refusal { cause: Cause::Unschedulable, nodes, reasons, gang, nearest, search, cured_by }
+}
+
+/// Of the open nodes, how many each reason of the first rule that rejects them holds for, and what may turn it.
+fn count_one_by_one(
+    newcomer: &Newcomer<'_>,
+    open: &NodeSet,
+) -> BTreeMap<Cow<'static, str>, (usize, Cures)> {
+    let mut counts = BTreeMap::new();
+    for node in open {
+        for rule in REGISTRY {
+            let reasons = first_reasons(rule, newcomer, node);
+            let rejects = !reasons.is_empty();
+            for reason in reasons {
+                let (count, cures) = counts.entry(reason).or_insert((0, Cures::NONE));
+                *count += 1;
+                *cures = *cures | rule.cured_by;
+            }
+            if rejects {
+                break;
+            }
+        }
+    }
+    counts
+}
+
+/// Why the rule rejects a node that rules on node objects allow; none if it does not.
+fn first_reasons(rule: &Rule, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {
+    let Newcomer { cluster, ask, .. } = *newcomer;
+    match rule.filter {
+        Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } => Reasons::new(),
+        Filter::Load { .. } => {
+            let lacks = |(kind, amount): &&(_, i64)| cluster.load().free(node, *kind) < *amount;
+            let lacking = ask.requests.iter().filter(lacks);
+            lacking.map(|(kind, _)| node_resources_fit::reason(cluster, *kind).into()).collect()
+        }
+        Filter::Relation(judge) if judge.admits(newcomer, node) => Reasons::new(),
+        Filter::Relation(judge) => judge.reasons(newcomer, node),
+    }
 }
 
 /// The open node that has most left of the resource by which the ask is packed.

@@ -14,6 +14,7 @@ pub mod refusal;
 
 pub use self::decide::{Planner, Settings};
 
+mod careful;
 mod diagnose;
 mod exact;
 mod walk;

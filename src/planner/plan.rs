@@ -18,6 +18,7 @@ pub struct Seat {
 /// Everything that has to happen for one gang, decided at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Binds, role by role in the demand's order.
+    /// Binds: role by role in the demand's order, or, where members mean something to each other, in an order
+    /// in which each is admitted beside those before it.
     pub seats: SmallVec<[Seat; 4]>,
 }

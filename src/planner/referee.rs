@@ -2,10 +2,13 @@
 //! code; a mistake of the search must not be able to hide in what both share.
 //! Reads the facts of the plan's nodes and the pods on them. A plan that it rejects is our bug and ends the process.
 
+mod beside;
+
 use std::fmt;
 
 use smallvec::{SmallVec, smallvec};
 
+use self::beside::Seated;
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::facts::NodeFact;
@@ -82,6 +85,10 @@ pub fn judge(cluster: &Cluster, demand: &Demand, plan: &Plan) -> Result<(), Viol
         return Err(Violation::BelowMinimum { seats: plan.seats.len(), minimum: demand.minimum });
     }
     let mut seated = asks_of_seats(cluster, demand, plan)?;
+    if seated.iter().any(|(_, ask)| cluster.ask(*ask).relations.is_some()) {
+        let seats = seated.iter().map(|(node, ask)| Seated { node: *node, ask: *ask });
+        beside::judge(cluster, &seats.collect::<Vec<_>>())?;
+    }
     seated.sort_unstable();
     for on_node in seated.chunk_by(|a, b| a.0 == b.0) {
         judge_node(cluster, on_node)?;
@@ -271,7 +278,7 @@ mod tests {
     use super::{Violation, judge};
     use crate::cluster::Cluster;
     use crate::cluster::facts::NodeFact;
-    use crate::cluster::ids::{AskId, NodeId, PodId};
+    use crate::cluster::ids::{AskId, NodeId, PodId, SignatureId};
     use crate::planner::demand::{Demand, Role};
     use crate::planner::plan::{Plan, Seat};
     use crate::workload::ask::Ask;
@@ -310,7 +317,8 @@ mod tests {
         seats: &[(u32, u32)],
     ) -> Result<(), Violation> {
         let members = (0..4).map(PodId).collect();
-        let demand = Demand { roles: vec![Role { ask, members }], minimum };
+        let demand =
+            Demand { roles: vec![Role { ask, signature: SignatureId::NONE, members }], minimum };
         let seat = |(pod, node): &(u32, u32)| Seat { pod: PodId(*pod), node: NodeId(*node) };
         judge(cluster, &demand, &Plan { seats: seats.iter().map(seat).collect() })
     }

@@ -12,9 +12,13 @@ use crate::cluster::Held;
 use crate::cluster::facts::NodeFact;
 use crate::cluster::ids::NodeId;
 use crate::cluster::ids::PodId;
+use crate::cluster::ids::SignatureId;
 use crate::cluster::node_set::NodeSet;
 use crate::plugins::cures::Cures;
 use crate::workload::ask::Ask;
+use crate::workload::relations::HostPort;
+use crate::workload::relations::Protocol;
+use crate::workload::relations::Relations;
 
 const GPU: &str = "nvidia.com/gpu";
 
@@ -47,7 +51,7 @@ fn demand(cluster: &mut Cluster, roles: &[(Ask, u32)], minimum: usize) -> Demand
     let roles = roles.iter().map(|(ask, count)| {
         let members = (next..next + count).map(PodId).collect();
         next += count;
-        Role { ask: cluster.intern(&Arc::new(ask.clone())), members }
+        Role { ask: cluster.intern(&Arc::new(ask.clone())), signature: SignatureId::NONE, members }
     });
     Demand { roles: roles.collect(), minimum }
 }
@@ -245,4 +249,19 @@ fn the_floor_counts_open_nodes_and_not_the_gangs_own_pods() {
     assert_eq!(planner.check_floor(&cluster, &floor(8), &[PodId(7)]), Ok(()));
     let unheard = vec![("example.com/unheard".into(), 2)];
     assert_eq!(planner.check_floor(&cluster, &unheard, &[]), Err(unheard.clone()));
+}
+
+#[test]
+fn members_that_take_one_port_go_to_a_node_each() {
+    let mut cluster = cluster([node("a", 8), node("b", 8), node("c", 8)]);
+    let port = HostPort { port: 80, protocol: Protocol::Tcp, address: None };
+    let relations = Relations { host_ports: vec![port] }.boxed();
+    let web = Ask { relations, ..cards(1) };
+    let three = demand(&mut cluster, &[(web.clone(), 3), (cards(1), 1)], 4);
+    assert_eq!(outcome(&mut cluster, &three), Ok(vec![(0, 0), (1, 1), (2, 2), (3, 0)]));
+    let four = demand(&mut cluster, &[(web, 4)], 4);
+    let text = "0/3 nodes are available: \
+                3 node(s) didn't have free ports for the requested pod ports. \
+                The gang needs 4 members placed together; at most 3 fit.";
+    assert_eq!(outcome(&mut cluster, &four), Err(text.into()));
 }

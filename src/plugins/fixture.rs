@@ -5,12 +5,16 @@
 use std::sync::Arc;
 
 use super::points::Points;
+use super::relation::Newcomer;
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::facts::NodeFact;
+use crate::cluster::ids::{AskId, PodId};
+use crate::cluster::relations::{Life, PodTraits};
 use crate::workload::ask::Ask;
 use crate::workload::constraints::{Taint, TaintEffect, Toleration, TolerationOperator};
+use crate::workload::relations::PodLabels;
 
 /// A node without labels and taints, with room for 110 pods.
 pub(super) fn node(name: &str) -> NodeFact {
@@ -81,8 +85,57 @@ impl Fixture {
         self.facts.iter().map(|fact| of(&fact.name)).collect()
     }
 
+    /// Lets a pod run on a node. Pods are numbered by the caller.
+    pub(super) fn run(&mut self, pod: u32, node: &str, ask: &Ask, labels: &[(&str, &str)]) {
+        let id = self.describe(pod, ask, labels, Life::Staying);
+        let node = self.cluster.node_or_unknown(&node.into());
+        self.cluster.assume(PodId(pod), id, node);
+    }
+
+    /// Tells what a pod of namespace `team` is.
+    pub(super) fn describe(
+        &mut self,
+        pod: u32,
+        ask: &Ask,
+        labels: &[(&str, &str)],
+        life: Life,
+    ) -> AskId {
+        let ask = self.cluster.intern(&Arc::new(ask.clone()));
+        let pairs = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let labels = Arc::new(PodLabels { namespace: "team".into(), pairs });
+        let traits = PodTraits { ask, labels: &labels, life };
+        self.cluster.describe(PodId(pod), &traits);
+        ask
+    }
+
+    /// Node by node in the given order: what a rule about other pods has against the pod of this number;
+    /// empty where it may go.
+    pub(super) fn objections(
+        &mut self,
+        rule: &Rule,
+        ask: &Ask,
+        labels: &[(&str, &str)],
+    ) -> Vec<String> {
+        let Filter::Relation(judge) = rule.filter else {
+            panic!("{} does not judge by other pods", rule.name)
+        };
+        let pod = 1_000_000;
+        let id = self.describe(pod, ask, labels, Life::Staying);
+        let cluster = &self.cluster;
+        let signature = cluster.signature_of(PodId(pod));
+        let newcomer = Newcomer { cluster, ask: cluster.interned(id), signature };
+        let on = |fact: &NodeFact| {
+            let node = cluster.node(&fact.name).expect("all nodes are known");
+            if judge.admits(&newcomer, node) {
+                return String::new();
+            }
+            judge.reasons(&newcomer, node).join(", ")
+        };
+        self.facts.iter().map(on).collect()
+    }
+
     /// The id of an ask for these amounts.
-    pub(super) fn ask(&mut self, requests: &[(&str, i64)]) -> crate::cluster::ids::AskId {
+    pub(super) fn ask(&mut self, requests: &[(&str, i64)]) -> AskId {
         let requests = requests.iter().map(|(name, amount)| ((*name).into(), *amount)).collect();
         self.cluster.intern(&Arc::new(Ask { requests, ..Ask::default() }))
     }

@@ -5,12 +5,14 @@
 use crate::cluster::Cluster;
 use crate::cluster::asks::InternedAsk;
 use crate::cluster::facts::NodeFact;
+use crate::cluster::ids::NodeId;
 use crate::cluster::node_set::NodeSet;
 use crate::cluster::nodes::Nodes;
 use crate::workload::ask::Ask;
 
 pub mod gpu_packing;
 pub mod node_affinity;
+pub mod node_ports;
 pub mod node_quarantine;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
@@ -19,10 +21,12 @@ pub mod unsupported;
 
 pub mod cures;
 pub mod points;
+pub mod relation;
 pub mod verdict;
 
 use self::cures::Cures;
 use self::points::Points;
+use self::relation::{Judge, Newcomer};
 
 /// Every rule, in the order in which kube-scheduler runs its filters: of a node that several rules
 /// reject, the first one gives the reason. Scores add up; their scales rank the rules that score.
@@ -32,6 +36,7 @@ pub const REGISTRY: &[Rule] = &[
     taint_toleration::RULE,
     node_affinity::RULE,
     node_quarantine::RULE,
+    node_ports::RULE,
     node_resources_fit::RULE,
     gpu_packing::RULE,
 ];
@@ -70,14 +75,25 @@ pub enum Filter {
         /// Takes the nodes without room for one pod out of the set.
         retain: fn(&InternedAsk, &Cluster, &mut NodeSet),
     },
+    /// What other pods mean to one more pod: to place one changes the verdict on the next, so that each is
+    /// judged on a draft beside those before it, and only asks that have such a relation pay.
+    Relation(&'static dyn Judge),
 }
 
 /// True if all rules on node objects allow `ask` on the node.
 pub fn admits(ask: &Ask, fact: &NodeFact) -> bool {
     REGISTRY.iter().all(|rule| match rule.filter {
-        Filter::Nothing | Filter::Load { .. } => true,
+        Filter::Nothing | Filter::Load { .. } | Filter::Relation(_) => true,
         Filter::Ask(faults) => faults(ask).is_empty(),
         Filter::Objects { admits, .. } => admits(ask, fact),
+    })
+}
+
+/// True if all rules about other pods allow the newcomer on the node.
+pub fn admits_beside(newcomer: &Newcomer<'_>, node: NodeId) -> bool {
+    REGISTRY.iter().all(|rule| match rule.filter {
+        Filter::Relation(judge) => judge.admits(newcomer, node),
+        Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => true,
     })
 }
 

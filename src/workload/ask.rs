@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::constraints::{NodeTerm, PreferredTerm, Toleration};
+use super::relations::Relations;
 use crate::base::names::Name;
 
 /// Amounts by resource name, sorted by name, no zeros, no duplicates.
@@ -24,6 +25,8 @@ pub struct Ask {
     pub preferred_terms: Vec<PreferredTerm>,
     /// Tolerations, as written.
     pub tolerations: Vec<Toleration>,
+    /// What it wants of other pods; `None` where it wants nothing of them.
+    pub relations: Option<Box<Relations>>,
     /// What this pod wants and Muster cannot honour: each entry names field and remedy.
     /// A pod with any entry is refused (`Unsupported`), never placed as if it had not asked.
     pub unsupported: Vec<Name>,

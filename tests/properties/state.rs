@@ -6,7 +6,7 @@ use muster::base::names::Name;
 use muster::base::random::Random;
 use muster::cluster::audit::audit;
 use muster::cluster::draft::{Draft, Step};
-use muster::cluster::ids::{AskId, PodId};
+use muster::cluster::ids::{AskId, PodId, SignatureId};
 use muster::cluster::node_set::NodeSet;
 use muster::cluster::{Cluster, Held};
 use muster::planner::Planner;
@@ -196,7 +196,12 @@ fn a_trial_leaves_no_trace() {
         let mut draft = Draft::open(&mut cluster, &mut log);
         let mut place = |draft: &mut Draft<'_>| {
             let (node, ask) = (*random.pick(&nodes), *random.pick(&asks));
-            draft.place(Step { node, ask, count: 1 + random.below(3) as u32 });
+            draft.place(Step {
+                node,
+                ask,
+                signature: SignatureId::NONE,
+                count: 1 + random.below(3) as u32,
+            });
         };
         place(&mut draft);
         let (mark, at_mark) = (draft.mark(), load_of(draft.cluster()));

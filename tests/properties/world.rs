@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muster::base::names::Name;
 use muster::base::random::Random;
 use muster::cluster::facts::NodeFact;
-use muster::cluster::ids::PodId;
+use muster::cluster::ids::{PodId, SignatureId};
 use muster::cluster::{Cluster, Held};
 use muster::planner::demand::{Demand, Role};
 use muster::workload::ask::{Amounts, Ask};
@@ -94,7 +94,7 @@ pub(crate) fn demand(cluster: &mut Cluster, members: &[Members], minimum: usize)
         let ask = cluster.intern(&Arc::new(of_role.ask.clone()));
         let pods = (next..next + of_role.count as u32).map(PodId).collect();
         next += of_role.count as u32;
-        roles.push(Role { ask, members: pods });
+        roles.push(Role { ask, signature: SignatureId::NONE, members: pods });
     }
     Demand { roles, minimum }
 }

@@ -100,6 +100,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         resource_version: 0,
         created: Time::EPOCH,
         scheduler: "muster".into(),
+        labels: Arc::default(),
         group: None,
         priority: 0,
         node: None,

@@ -9,6 +9,7 @@ pub mod objects;
 pub mod pod;
 mod read;
 mod record;
+mod relations;
 mod repulsion;
 mod shelves;
 #[cfg(test)]

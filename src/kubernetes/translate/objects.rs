@@ -110,6 +110,8 @@ pub struct PodObject {
 pub struct PodSpec {
     pub scheduler_name: Option<String>,
     pub node_name: Option<String>,
+    #[serde(deserialize_with = "nullable")]
+    pub host_network: bool,
     pub priority: Option<i32>,
     #[serde(deserialize_with = "nullable")]
     pub node_selector: BTreeMap<String, String>,
@@ -186,6 +188,15 @@ pub struct Port {
     /// The port on the node, 0 where none is asked for.
     #[serde(deserialize_with = "nullable")]
     pub host_port: i64,
+    /// The port that the container listens on.
+    #[serde(deserialize_with = "nullable")]
+    pub container_port: i64,
+    /// `TCP`, `UDP`, or `SCTP`; empty means TCP.
+    #[serde(deserialize_with = "nullable")]
+    pub protocol: String,
+    /// The node's address; empty means all of them.
+    #[serde(rename = "hostIP", deserialize_with = "nullable")]
+    pub host_ip: String,
 }
 
 /// `spec.affinity`.

@@ -3,7 +3,6 @@
 //! does not honour yet are left out, since leaving out a wish never breaks a promise.
 
 use super::amounts;
-use super::objects::Container;
 use super::objects::Metadata;
 use super::objects::NodeTermObject;
 use super::objects::PodObject;
@@ -11,6 +10,7 @@ use super::objects::PodSpec;
 use super::objects::Requirement;
 use super::objects::TolerationObject;
 use super::read::Read;
+use super::relations;
 use super::shelves::Shelves;
 use super::wishes;
 use crate::base::names::Name;
@@ -80,6 +80,7 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
         uid: metadata.uid.as_str().into(),
         resource_version: version(metadata),
         created,
+        labels: shelves.labels(&metadata.namespace, &metadata.labels),
         scheduler: shelves.name(scheduler_name(&pod.spec)),
         group,
         priority: pod.spec.priority.unwrap_or(0),
@@ -178,6 +179,7 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
             })
             .collect(),
         tolerations: spec.tolerations.iter().map(|written| toleration(written, shelves)).collect(),
+        relations: relations::relations(pod, shelves, problems).boxed(),
         unsupported: unsupported(pod).iter().map(|entry| shelves.name(entry)).collect(),
     }
 }
@@ -319,7 +321,6 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
             ));
         }
     }
-    found.extend(host_ports(spec));
     if let Some(constraint) = spec
         .topology_spread_constraints
         .iter()
@@ -345,15 +346,4 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
     found.sort();
     found.dedup();
     found
-}
-
-/// Host ports of containers that run with the pod: ordinary ones and sidecars.
-fn host_ports(spec: &PodSpec) -> Option<String> {
-    let is_sidecar = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
-    let containers = spec.containers.iter().chain(spec.init_containers.iter().filter(is_sidecar));
-    let port = containers.flat_map(|container| &container.ports).find(|port| port.host_port > 0)?;
-    Some(format!(
-        "spec.containers[].ports[].hostPort {}: host ports are not counted yet; use a Service instead",
-        port.host_port
-    ))
 }

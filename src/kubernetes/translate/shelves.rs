@@ -2,6 +2,7 @@
 //! What nobody uses any more is swept out when a shelf has doubled, so a long life does not grow it.
 //! Invariant: equal values on a shelf are one allocation. Knows nothing of what names and asks mean.
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use crate::base::names::Name;
 use crate::workload::ask::Ask;
 use crate::workload::ask::SharedAsk;
+use crate::workload::relations::PodLabels;
+use crate::workload::relations::SharedLabels;
 
 /// A shelf is never swept while it holds fewer values than this.
 const SWEEP_MIN: usize = 1024;
@@ -40,11 +43,12 @@ impl<T: ?Sized + Eq + Hash> Shelf<T> {
 pub(super) struct Shelves {
     names: Shelf<str>,
     asks: Shelf<Ask>,
+    labels: Shelf<PodLabels>,
 }
 
 impl Shelves {
     pub(super) fn new() -> Self {
-        Self { names: Shelf::new(), asks: Shelf::new() }
+        Self { names: Shelf::new(), asks: Shelf::new(), labels: Shelf::new() }
     }
 
     /// A name that other objects are likely to repeat: node names, label keys, namespaces.
@@ -52,6 +56,20 @@ impl Shelves {
         match self.names.values.get(text) {
             Some(name) => Arc::clone(name),
             None => self.names.keep(text.into()),
+        }
+    }
+
+    /// A pod's labels; pods of one template share one allocation.
+    pub(super) fn labels(
+        &mut self,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> SharedLabels {
+        let pairs = labels.iter().map(|(key, value)| (self.name(key), self.name(value))).collect();
+        let labels = PodLabels { namespace: self.name(namespace), pairs };
+        match self.labels.values.get(&labels) {
+            Some(shared) => Arc::clone(shared),
+            None => self.labels.keep(Arc::new(labels)),
         }
     }
 

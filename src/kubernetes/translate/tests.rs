@@ -18,6 +18,8 @@ use crate::engine::event::Event;
 use crate::workload::constraints::NodeOperator;
 use crate::workload::constraints::TaintEffect;
 use crate::workload::constraints::TolerationOperator;
+use crate::workload::relations::HostPort;
+use crate::workload::relations::Protocol;
 
 fn pods(translator: &mut Translator, object: &Value) -> Vec<PodFact> {
     let translated = translator.applied(Kind::Pod, object);
@@ -225,10 +227,6 @@ fn what_is_not_honoured_yet_is_refused_by_name() {
         ),
         (affinity("podAffinity"), "spec.affinity.podAffinity"),
         (affinity("podAntiAffinity"), "spec.affinity.podAntiAffinity"),
-        (
-            json!({"initContainers": [{"name": "s", "restartPolicy": "Always", "ports": [{"hostPort": 80}]}]}),
-            "spec.containers[].ports[].hostPort 80",
-        ),
     ] {
         let found = unsupported(spec.clone());
         assert_eq!(found.len(), 1, "{spec}");
@@ -478,4 +476,50 @@ fn which_pods_an_anti_affinity_term_matches() {
     assert!(refused(json!({"labelSelector": selector(), "namespaceSelector": {}}), "other"));
     assert!(refused(json!({"labelSelector": {}}), "d"), "an empty selector matches every pod");
     assert!(!refused(json!({}), "d"), "no selector matches none");
+}
+
+#[test]
+fn host_ports_of_containers_that_run_with_the_pod_are_read() {
+    let spec = json!({
+        "containers": [
+            {"name": "a", "ports": [{"hostPort": 443, "hostIP": "10.0.0.1"}, {"containerPort": 8080}]},
+            {"name": "b", "ports": [{"hostPort": 80, "hostIP": "0.0.0.0"}, {"hostPort": 53, "protocol": "UDP"}]},
+        ],
+        "initContainers": [
+            {"name": "s", "restartPolicy": "Always", "ports": [{"hostPort": 81, "protocol": "SCTP"}]},
+            {"name": "i", "ports": [{"hostPort": 82}]},
+        ],
+    });
+    let read = |spec: &Value| pod(&json!({"metadata": {"name": "p"}, "spec": spec}));
+    let fact = read(&spec);
+    let relations = fact.ask.relations.as_ref().expect("it takes ports");
+    let port = |port, protocol, address: Option<&str>| HostPort {
+        port,
+        protocol,
+        address: address.map(Into::into),
+    };
+    let expected = [
+        port(53, Protocol::Udp, None),
+        port(80, Protocol::Tcp, None),
+        port(81, Protocol::Sctp, None),
+        port(443, Protocol::Tcp, Some("10.0.0.1")),
+    ];
+    assert_eq!(relations.host_ports, expected);
+    let on_host = json!({"hostNetwork": true, "containers": [{"name": "a", "ports": [{"containerPort": 9100}]}]});
+    let fact = read(&on_host);
+    let relations = fact.ask.relations.as_ref().expect("it listens on the node");
+    assert_eq!(relations.host_ports, [port(9100, Protocol::Tcp, None)]);
+    for (wrong, problem) in [
+        (
+            json!({"hostPort": 70_000}),
+            "spec.containers[0].ports[0].hostPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+        ),
+        (
+            json!({"hostPort": 80, "protocol": "ICMP"}),
+            "spec.containers[0].ports[0].protocol: Unsupported value: \"ICMP\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+        ),
+    ] {
+        let fact = read(&json!({"containers": [{"name": "a", "ports": [wrong]}]}));
+        assert_eq!(fact.malformed.as_deref(), Some(problem));
+    }
 }

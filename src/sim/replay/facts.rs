@@ -153,6 +153,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         resource_version: 1,
         created: job.submitted,
         scheduler: SCHEDULER_NAME.into(),
+        labels: Arc::default(),
         group: group_name(job),
         priority: 0,
         node: None,

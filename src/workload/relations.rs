@@ -1,0 +1,120 @@
+//! What an ask wants of other pods: host ports of its own, and what it says about pods beside it.
+//! Plain data, as written by the pod; what is refused by the API server never comes here.
+//! Knows no node: which of them are admissible depends on what runs there, and is for `plugins` to say.
+//! Invariant: an ask without any relation has none of this, so that one test tells.
+
+use std::sync::Arc;
+
+use crate::base::names::Name;
+
+/// Everything by which a pod depends on other pods, or they on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Relations {
+    /// Ports that its containers and sidecars take on the node, sorted, no duplicates.
+    pub host_ports: Vec<HostPort>,
+}
+
+impl Relations {
+    /// As an ask keeps it: `None` where there is no relation at all.
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+/// Protocol of a host port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP, also where none is named.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// A port that a pod takes on its node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPort {
+    /// The number.
+    pub port: u16,
+    /// The protocol: equal numbers of two protocols are two ports.
+    pub protocol: Protocol,
+    /// The address; `None` for all of the node's, written as nothing or as `0.0.0.0`.
+    pub address: Option<Name>,
+}
+
+impl HostPort {
+    /// True if no two pods of one node may have these two. As upstream, `::` is an address like any other.
+    pub fn conflicts_with(&self, other: &Self) -> bool {
+        self.port == other.port
+            && self.protocol == other.protocol
+            && match (&self.address, &other.address) {
+                (Some(mine), Some(theirs)) => mine == theirs,
+                (None, Some(_) | None) | (Some(_), None) => true,
+            }
+    }
+}
+
+/// What selectors read of a pod. Beside the ask and not in it: pods with equal asks and unlike labels share
+/// one ask, and a gang whose members carry their index as a label is still one role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodLabels {
+    /// `metadata.namespace`.
+    pub namespace: Name,
+    /// `metadata.labels`, sorted by key.
+    pub pairs: Vec<(Name, Name)>,
+}
+
+/// Labels as facts carry them: shared, compared by content.
+pub type SharedLabels = Arc<PodLabels>;
+
+impl PodLabels {
+    /// The value under `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let at = self.pairs.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        Some(&self.pairs[at].1)
+    }
+}
+
+impl Default for PodLabels {
+    fn default() -> Self {
+        Self { namespace: "".into(), pairs: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HostPort, PodLabels, Protocol};
+
+    fn port(port: u16, protocol: Protocol, address: Option<&str>) -> HostPort {
+        HostPort { port, protocol, address: address.map(Into::into) }
+    }
+
+    #[test]
+    fn ports_conflict_by_number_protocol_and_address() {
+        let http = port(80, Protocol::Tcp, None);
+        for (other, conflict) in [
+            (port(80, Protocol::Tcp, None), true),
+            (port(80, Protocol::Tcp, Some("10.0.0.1")), true),
+            (port(80, Protocol::Tcp, Some("::")), true),
+            (port(80, Protocol::Udp, None), false),
+            (port(81, Protocol::Tcp, None), false),
+        ] {
+            assert_eq!(http.conflicts_with(&other), conflict, "{other:?}");
+            assert_eq!(other.conflicts_with(&http), conflict, "{other:?}");
+        }
+        let local = port(80, Protocol::Tcp, Some("127.0.0.1"));
+        assert!(!local.conflicts_with(&port(80, Protocol::Tcp, Some("10.0.0.1"))));
+        assert!(!local.conflicts_with(&port(80, Protocol::Tcp, Some("::"))));
+    }
+
+    #[test]
+    fn labels_are_found_by_key() {
+        let pairs = vec![("app".into(), "web".into()), ("tier".into(), "".into())];
+        let labels = PodLabels { namespace: "team".into(), pairs };
+        assert_eq!(
+            [labels.get("app"), labels.get("tier"), labels.get("z")],
+            [Some("web"), Some(""), None]
+        );
+    }
+}
