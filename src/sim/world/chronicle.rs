@@ -84,6 +84,9 @@ pub struct Chronicle {
     entries: Vec<Entry>,
     /// The plan of each entry that is a bind, by number; 0 for others.
     plans: Vec<u64>,
+    /// The instant of the latest bind, the first entry of it, and its highest plan: a gang of a hundred thousand is
+    /// bound in one instant, and each of its binds comes here.
+    instant: Option<(Time, usize, u64)>,
     /// The plan that each pod is bound by, by uid.
     planned: BTreeMap<String, u64>,
     last_change: Option<Time>,
@@ -107,14 +110,17 @@ impl Chronicle {
 
     /// Notes a bind. Those of one instant stand in the order of their plans, however many calls each plan takes.
     fn note_bind(&mut self, entry: Entry, plan: u64) {
-        let of_this_instant =
-            self.entries.iter().rev().take_while(|known| known.at == entry.at).count();
-        let begin = self.entries.len() - of_this_instant;
-        let later = self.plans[begin..].iter().position(|other| *other > plan);
-        let place = match later {
-            Some(later) if plan > 0 => begin + later,
-            Some(_) | None => self.entries.len(),
+        let (begin, highest) = match self.instant {
+            Some((at, begin, highest)) if at == entry.at => (begin, highest),
+            Some(_) | None => (self.entries.partition_point(|known| known.at < entry.at), 0),
         };
+        self.instant = Some((entry.at, begin, highest.max(plan)));
+        let later = if plan == 0 || plan >= highest {
+            None
+        } else {
+            self.plans[begin..].iter().position(|other| *other > plan)
+        };
+        let place = later.map_or(self.entries.len(), |later| begin + later);
         self.entries.insert(place, entry);
         self.plans.insert(place, plan);
     }
