@@ -319,11 +319,12 @@ fn indexed_pod(round: &Round<'_>, index: u32) -> Value {
 
 /// Removes `count` active pods: those that have come least far first, then the highest index, then the youngest.
 fn remove_active(round: &mut Round<'_>, count: usize) {
-    let mut active: Vec<&Child> = round.children.active().collect();
-    active.sort_by_key(|child| {
+    fn rank(child: &Child) -> impl Ord + '_ {
         let order = (std::cmp::Reverse(child.index), std::cmp::Reverse(child.created));
-        (child.ready, child.phase, order, child.name.clone())
-    });
+        (child.ready, child.phase, order, child.name.as_str())
+    }
+    let mut active: Vec<&Child> = round.children.active().collect();
+    active.sort_unstable_by(|left, right| rank(left).cmp(&rank(right)));
     let names: Vec<String> =
         active.into_iter().take(count).map(|child| child.name.clone()).collect();
     round.remove(&names);

@@ -54,10 +54,14 @@ pub(super) fn reconcile(round: &mut Round<'_>) {
 /// The `count` pods that are missed least: not assigned before assigned, pending before running,
 /// not ready before ready, young before old.
 fn surplus(round: &Round<'_>, count: usize) -> Vec<String> {
-    let mut active: Vec<&Child> = round.children.active().collect();
-    active.sort_by_key(|child| {
+    if count == 0 {
+        return Vec::new();
+    }
+    fn rank(child: &Child) -> impl Ord + '_ {
         let age = std::cmp::Reverse(child.created);
-        (child.assigned, child.phase, child.ready, age, child.name.clone())
-    });
+        (child.assigned, child.phase, child.ready, age, child.name.as_str())
+    }
+    let mut active: Vec<&Child> = round.children.active().collect();
+    active.sort_unstable_by(|left, right| rank(left).cmp(&rank(right)));
     active.into_iter().take(count).map(|child| child.name.clone()).collect()
 }
