@@ -79,6 +79,7 @@ fn measure(shapes: u64, notices: Notices) {
     let each = spent.as_nanos() as u64 / COMPLETIONS;
     let words = match notices {
         Notices::Silent => "not told",
+        Notices::WithoutEvents => "told without events",
         Notices::Told => "told",
     };
     let attempts = engine.counters().refused - refused;

@@ -115,6 +115,8 @@ pub struct Cycle {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Notices {
+    /// Whether events are written beside conditions and statuses.
+    pub events: Given<bool>,
     /// How long a gang is left in peace before its waiting is announced.
     pub delay_milliseconds: Given<u32>,
     /// Pause before the same reason is told again with other words.

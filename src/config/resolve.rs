@@ -121,7 +121,7 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
             overtaking,
             OVERTAKING_SECONDS_MAX,
         )?,
-        notices: Notices::Told,
+        notices: told(&notices.events),
         notice_after: notice_delay(&notices.delay_milliseconds)?,
         notice_again_after: repeat.0,
         notice_again_max: repeat.1,
@@ -357,6 +357,12 @@ fn after_repair(given: &Given<String>) -> Result<AfterRepair, ConfigurationError
             Err(wrong("repair.afterwards", given, &format!("{other:?}"), "must be restart or hold"))
         }
     }
+}
+
+/// Events are written unless the file says otherwise.
+fn told(events: &Given<bool>) -> Notices {
+    let written = events.as_ref().is_none_or(|given| given.value);
+    if written { Notices::Told } else { Notices::WithoutEvents }
 }
 
 fn notice_delay(given: &Given<u32>) -> Result<Span, ConfigurationError> {

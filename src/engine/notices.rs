@@ -114,7 +114,7 @@ impl Engine {
     /// A gang was judged: there may be something to tell.
     pub(super) fn something_to_tell(&mut self, id: GangId) {
         let told = &mut self.gangs.get_mut(id).told;
-        if self.settings.notices == Notices::Told && !told.touched {
+        if self.settings.notices != Notices::Silent && !told.touched {
             told.touched = true;
             self.pump.touched.push(id);
         }
@@ -145,7 +145,7 @@ impl Engine {
 
     /// A pod that had a seat is bound.
     pub(super) fn tell_bound(&mut self, id: PodId, matches: Match) {
-        if self.settings.notices == Notices::Silent {
+        if !self.settings.notices.with_events() {
             return;
         }
         let fact = &self.pods.get(id).fact;
@@ -319,6 +319,9 @@ impl Engine {
         if fact.priority.is_some() || std::mem::replace(&mut gang.told.mixed_priorities, true) {
             return;
         }
+        if !self.settings.notices.with_events() {
+            return;
+        }
         let lowest = gang.tally.priorities[0].0;
         let note = format!(
             "the members' priorities differ, from {lowest} to {highest}; the gang is scheduled with the lowest"
@@ -355,7 +358,9 @@ impl Engine {
                 return;
             }
             pod.told = print;
-            notices.extend(word_to(pod, &sentence));
+            let [condition, event] = word_to(pod, &sentence);
+            notices.push(condition);
+            notices.extend(self.settings.notices.with_events().then_some(event));
         }
         self.status_is_due(id);
     }

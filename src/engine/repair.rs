@@ -10,7 +10,7 @@ use super::Engine;
 use super::gangs::{Gang, GangId};
 use super::order::{Action, EvictCause, Notice, Order, PodRef, Subject};
 use super::pods::Standing;
-use super::settings::{AfterRepair, Notices, Settings};
+use super::settings::{AfterRepair, Settings};
 use super::settle::doubled;
 use crate::base::names::Name;
 use crate::base::time::{Span, Time};
@@ -266,7 +266,7 @@ impl Engine {
 
     fn tell_repair(&mut self, id: GangId, reason: &'static str, note: String) {
         let Some(fact) = &self.gangs.get(id).fact else { return };
-        if self.settings.notices == Notices::Silent {
+        if !self.settings.notices.with_events() {
             return;
         }
         let about = Subject::Group { name: fact.name.clone(), uid: fact.uid.clone() };

@@ -88,8 +88,20 @@ pub enum AfterRepair {
 pub enum Notices {
     /// Conditions, events, and group status are told.
     Told,
+    /// Conditions and group status are told, and no events: on a busy cluster they are half of all writes.
+    WithoutEvents,
     /// Nobody listens (a replay of a trace); no work is spent on them.
     Silent,
+}
+
+impl Notices {
+    /// Whether events are among them.
+    pub const fn with_events(self) -> bool {
+        match self {
+            Self::Told => true,
+            Self::WithoutEvents | Self::Silent => false,
+        }
+    }
 }
 
 impl Default for Settings {

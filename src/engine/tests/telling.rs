@@ -181,6 +181,18 @@ fn nobody_listening_nothing_is_composed() {
 }
 
 #[test]
+fn without_events_conditions_are_told_all_the_same() {
+    let settings = Settings { notices: Notices::WithoutEvents, ..Settings::default() };
+    let mut stage = Stage::with(settings, &[("n1", 1)]);
+    stage.put(pod("a", 1));
+    stage.put(pod("b", 1));
+    stage.settle_until(at(5_000));
+    let told = told(&mut stage);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("b Unschedulable: "), "{told:?}");
+}
+
+#[test]
 fn a_failed_bind_is_told_only_while_it_waits() {
     let mut stage = Stage::new(&[("n1", 1)]);
     stage.put(pod("a", 1));
