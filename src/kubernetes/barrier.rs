@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use kube::Api;
+use kube::Resource;
 use kube::api::ListParams;
+use kube::core::ObjectList;
+use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::info;
 use tracing::warn;
@@ -36,6 +38,22 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Watches that have not caught up by then are dead.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An object of which only the version is asked for.
+#[derive(Clone, Deserialize)]
+struct Version {
+    metadata: VersionMetadata,
+}
+
+/// The metadata that tell an object's version, without what its owners manage.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct VersionMetadata {
+    namespace: String,
+    name: String,
+    uid: String,
+    resource_version: String,
+}
 
 impl Recount {
     /// Waits until everything is known that was written before now; asks until the server answers.
@@ -100,21 +118,21 @@ impl Recount {
     /// Lists the versions of a kind, from the store and not the cache.
     async fn versions(&self, kind: Kind, apis: GroupApis) -> Result<Vec<Doubt>, Unfinished> {
         self.ask(|reply| Check::Begin(kind, reply)).await?;
-        // Only metadata is asked for, so that the type of the object does not matter.
-        let api: Api<Watched<PodObject>> = Api::all_with(self.line(kind), &of_kind(kind, apis));
+        let (line, resource) = (self.line(kind), of_kind(kind, apis));
+        // The path depends on the resource alone, whatever the type of the object.
+        let list = kube::core::Request::new(Watched::<PodObject>::url_path(&resource, None));
         let mut doubts = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
-            let page = api.list_metadata(&parameters).await;
-            let page = page.map_err(|error| {
+            let failed = |error: &dyn std::fmt::Display| {
                 Unfinished::Server(format!("a list of {}: {error}", kind.as_str()))
-            })?;
-            let versions = page.items.into_iter().map(|object| {
-                let metadata = object.metadata;
-                let namespace = metadata.namespace.unwrap_or_default();
-                let name = ObjectName::new(&namespace, &metadata.name.unwrap_or_default());
-                let uid = Name::from(metadata.uid.unwrap_or_default());
-                (name, uid, number(metadata.resource_version))
+            };
+            let request = list.list_metadata(&parameters).map_err(|error| failed(&error))?;
+            let page: ObjectList<Version> =
+                line.request(request).await.map_err(|error| failed(&error))?;
+            let versions = page.items.into_iter().map(|Version { metadata }| {
+                let name = ObjectName::new(&metadata.namespace, &metadata.name);
+                (name, Name::from(metadata.uid), number(Some(metadata.resource_version)))
             });
             let versions: Vec<_> = versions.collect();
             let found = self.ask(|reply| Check::Versions(kind, versions, reply)).await;

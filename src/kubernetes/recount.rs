@@ -27,6 +27,7 @@ use super::traffic::Recounted;
 use super::traffic::Traffic;
 use super::translate::Kind;
 use super::translate::Read;
+use super::translate::objects::HasMetadata;
 use super::translate::objects::PodObject;
 use super::watch::Object;
 use super::watch::Watched;
@@ -212,7 +213,7 @@ impl Recount {
         object: fn(Box<Read<T>>) -> Object,
     ) -> Result<Vec<Doubt>, Unfinished>
     where
-        T: DeserializeOwned + Default + Clone + fmt::Debug + Send + Sync + 'static,
+        T: DeserializeOwned + Default + HasMetadata + Clone + fmt::Debug + Send + Sync + 'static,
     {
         if self.ask(|reply| Check::Begin(kind, reply)).await? != Progress::Deciding {
             return Err(Unfinished::NotDeciding);

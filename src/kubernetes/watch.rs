@@ -17,7 +17,8 @@ use kube::runtime::watcher;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::Error as _;
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::warn;
@@ -28,9 +29,10 @@ use super::translate::Kind;
 use super::translate::Read;
 use super::translate::RecordObject;
 use super::translate::objects::GroupObject;
+use super::translate::objects::HasMetadata;
 use super::translate::objects::NodeObject;
 use super::translate::objects::PodObject;
-use super::translate::read;
+use super::translate::read_text;
 use crate::base::random::Random;
 use crate::cluster::facts::GroupSource;
 
@@ -92,14 +94,15 @@ impl<T> Watched<T> {
     }
 }
 
-impl<'de, T: DeserializeOwned + Default> Deserialize<'de> for Watched<T> {
+impl<'de, T: DeserializeOwned + Default + HasMetadata> Deserialize<'de> for Watched<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Through a tree, since only that can be read again without the field that does not parse.
-        let value = Value::deserialize(deserializer)?;
-        let version = value.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-        let metadata =
-            ObjectMeta { resource_version: version.map(str::to_owned), ..ObjectMeta::default() };
-        Ok(Self { metadata, read: read(&value) })
+        // The text, since it may have to be read again without a field that does not parse. It can be had where an
+        // object stands in a list, and in a watch behind its `type`, which API servers write first.
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let read: Read<T> = read_text(text.get()).map_err(D::Error::custom)?;
+        let version = &read.object.metadata().resource_version;
+        let resource_version = (!version.is_empty()).then(|| version.clone());
+        Ok(Self { metadata: ObjectMeta { resource_version, ..ObjectMeta::default() }, read })
     }
 }
 
@@ -147,7 +150,14 @@ impl Watch {
     /// Watches until the driver is gone.
     pub async fn run<T>(self, api: Api<Watched<T>>, object: fn(Box<Read<T>>) -> Object)
     where
-        T: DeserializeOwned + Default + Clone + std::fmt::Debug + Send + Sync + 'static,
+        T: DeserializeOwned
+            + Default
+            + HasMetadata
+            + Clone
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + 'static,
     {
         let seconds = u32::try_from(self.timeout.as_secs()).unwrap_or(u32::MAX);
         let config = watcher::Config::default().timeout(seconds);
@@ -271,6 +281,7 @@ mod tests {
 
     use serde_json::json;
 
+    use kube::core::WatchEvent;
     use kube::runtime::watcher;
     use tokio::time::Instant;
 
@@ -287,6 +298,18 @@ mod tests {
         let watched: Vec<Watched<PodObject>> = serde_json::from_value(list).expect("it is a list");
         assert_eq!(watched[0].read.problems.len(), 1);
         assert_eq!(watched[1].metadata.resource_version.as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_change_is_read_as_the_server_writes_it() {
+        let line = r#"{"type":"MODIFIED","object":{"kind":"Pod","metadata":{"name":"a","resourceVersion":"3",
+            "managedFields":[{"manager":"x"}]},"spec":{"priority":"high","nodeName":"n1"}}}"#;
+        let event = serde_json::from_str(line).expect("it is a change");
+        let WatchEvent::Modified(watched) = event else { panic!("{event:?}") };
+        let watched: Watched<PodObject> = watched;
+        assert_eq!(watched.metadata.resource_version.as_deref(), Some("3"));
+        assert_eq!(watched.read.object.spec.node_name.as_deref(), Some("n1"));
+        assert_eq!(watched.read.problems.len(), 1);
     }
 
     #[test]

@@ -64,13 +64,14 @@ pub enum AfterBind {
 
 /// Judges the reply to a bind.
 pub fn after_bind(reply: &Reply) -> AfterBind {
-    let (status, message) = match reply {
+    let (status, body) = match reply {
         Reply::Lost(why) => return AfterBind::ReadPod(why.clone()),
-        Reply::Answered { status, body } => (*status, message(*status, body)),
+        Reply::Answered { status, .. } if status.is_success() => {
+            return AfterBind::Known(Outcome::Done);
+        }
+        Reply::Answered { status, body } => (*status, body),
     };
-    if status.is_success() {
-        return AfterBind::Known(Outcome::Done);
-    }
+    let message = message(status, body);
     match status {
         StatusCode::TOO_MANY_REQUESTS => AfterBind::SendAgain(message),
         // Conflict and not-found may be about a bind of ours that took effect before; others tell nothing.

@@ -252,7 +252,7 @@ pub(super) fn request(
         .uri(path)
         .header(header::CONTENT_TYPE, content_type)
         .header(header::ACCEPT, "application/json")
-        .body(body.to_string().into_bytes())
+        .body(serde_json::to_vec(body).expect("a tree is JSON"))
         .expect("names of objects are valid in paths: the API server admitted them")
 }
 

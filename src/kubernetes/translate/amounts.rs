@@ -3,6 +3,7 @@
 //! Knows containers and statuses, not what a node has left.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::objects::Container;
 use super::objects::ContainerStatus;
@@ -33,8 +34,20 @@ pub(super) fn asked(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<S
     let mut totals = containers_total(pod, View::Spec, problems);
     let levels = pod_level_requests(pod, &totals, problems);
     totals.extend(levels);
-    add(&mut totals, &parsed("spec.overhead", &pod.spec.overhead, problems));
+    add(&mut totals, &parsed(&"spec.overhead", &pod.spec.overhead, problems));
     rounded(totals, shelves)
+}
+
+/// Whether a kubelet has said anything of a pod's amounts; until then it holds what it asks for.
+pub(super) fn is_reported(pod: &PodObject) -> bool {
+    let status = &pod.status;
+    let containers = status.container_statuses.iter().chain(&status.init_container_statuses);
+    let mut reports =
+        containers.map(|status| status.resources.is_some() || status.allocated_resources.is_some());
+    status.resources.is_some()
+        || status.allocated_resources.is_some()
+        || status.conditions.iter().any(|condition| condition.kind == "PodResizePending")
+        || reports.any(|reports| reports)
 }
 
 /// What a pod on a node holds: during an in-place resize the largest of what is asked, set aside, and in force,
@@ -53,8 +66,8 @@ pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
         pod.status.allocated_resources.as_ref().zip(status_resources)
     {
         // What the pod-level lists do not name (devices, in some releases) is still held by the containers.
-        totals.extend(parsed("status.allocatedResources", allocated_pod, &mut ignored));
-        actuated.extend(parsed("status.resources.requests", &actuated_pod.requests, &mut ignored));
+        totals.extend(parsed(&"status.allocatedResources", allocated_pod, &mut ignored));
+        actuated.extend(parsed(&"status.resources.requests", &actuated_pod.requests, &mut ignored));
     }
     raise(&mut totals, &actuated);
     let spec = containers_total(pod, View::Spec, &mut ignored);
@@ -70,13 +83,13 @@ pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
             pod.status.allocated_resources.as_ref(),
         ];
         for list in reported.into_iter().flatten() {
-            let mut list = parsed("status", list, &mut ignored);
+            let mut list = parsed(&"status", list, &mut ignored);
             list.retain(|name, _| has_pod_level(name));
             raise(&mut levels, &list);
         }
     }
     totals.extend(levels);
-    add(&mut totals, &parsed("spec.overhead", &pod.spec.overhead, &mut ignored));
+    add(&mut totals, &parsed(&"spec.overhead", &pod.spec.overhead, &mut ignored));
     rounded(totals, shelves)
 }
 
@@ -88,7 +101,7 @@ pub(super) fn listed(
     shelves: &mut Shelves,
     problems: &mut Vec<String>,
 ) -> Amounts {
-    let totals = parsed(field, list, problems);
+    let totals = parsed(&field, list, problems);
     totals
         .into_iter()
         .map(|(name, quantity)| (shelves.name(&name), units(&name, &quantity)))
@@ -148,9 +161,9 @@ fn container_amounts(
         View::Actuated => actuated.or(allocated),
     };
     match reported {
-        Some(list) => parsed("status", list, problems),
+        Some(list) => parsed(&"status", list, problems),
         None => requests(
-            &format!("spec.{}[{}].resources", path.list, path.index),
+            &format_args!("spec.{}[{}].resources", path.list, path.index),
             &container.resources,
             problems,
         ),
@@ -158,9 +171,9 @@ fn container_amounts(
 }
 
 /// Requests, where a limit without a request is a request (the API server fills this in; files may lack it).
-fn requests(field: &str, resources: &Resources, problems: &mut Vec<String>) -> Totals {
-    let mut totals = parsed(&format!("{field}.limits"), &resources.limits, problems);
-    totals.extend(parsed(&format!("{field}.requests"), &resources.requests, problems));
+fn requests(field: &dyn fmt::Display, resources: &Resources, problems: &mut Vec<String>) -> Totals {
+    let mut totals = parsed(&format_args!("{field}.limits"), &resources.limits, problems);
+    totals.extend(parsed(&format_args!("{field}.requests"), &resources.requests, problems));
     totals
 }
 
@@ -168,9 +181,9 @@ fn requests(field: &str, resources: &Resources, problems: &mut Vec<String>) -> T
 /// A limit without a request is a request unless containers ask for that resource.
 fn pod_level_requests(pod: &PodObject, containers: &Totals, problems: &mut Vec<String>) -> Totals {
     let Some(resources) = &pod.spec.resources else { return Totals::new() };
-    let mut levels = parsed("spec.resources.limits", &resources.limits, problems);
+    let mut levels = parsed(&"spec.resources.limits", &resources.limits, problems);
     levels.retain(|name, _| !containers.contains_key(name));
-    levels.extend(parsed("spec.resources.requests", &resources.requests, problems));
+    levels.extend(parsed(&"spec.resources.requests", &resources.requests, problems));
     levels.retain(|name, _| has_pod_level(name));
     levels
 }
@@ -180,7 +193,8 @@ fn has_pod_level(name: &str) -> bool {
     name == "cpu" || name == "memory" || name.starts_with("hugepages-")
 }
 
-fn parsed(field: &str, list: &ResourceList, problems: &mut Vec<String>) -> Totals {
+/// Amounts of a list by name. `field` is written only where something is wrong: most lists are right.
+fn parsed(field: &dyn fmt::Display, list: &ResourceList, problems: &mut Vec<String>) -> Totals {
     let mut totals = Totals::new();
     for (name, raw) in list {
         match Quantity::parse(&raw.0) {

@@ -24,6 +24,7 @@ pub use self::group::COSCHEDULING_API_VERSION;
 pub use self::group::works_everywhere;
 pub use self::read::Read;
 pub use self::read::read;
+pub use self::read::read_text;
 pub use self::record::COMMIT_ANNOTATION;
 pub use self::record::GANG_PLAN_API_VERSION;
 pub use self::record::RecordObject;

@@ -75,6 +75,30 @@ pub struct Annotations {
     pub kueue_slice_required_topology: Option<String>,
 }
 
+/// An object that has metadata, as all of them have.
+pub trait HasMetadata {
+    /// Its metadata.
+    fn metadata(&self) -> &Metadata;
+}
+
+impl HasMetadata for PodObject {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl HasMetadata for NodeObject {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl HasMetadata for GroupObject {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
 /// An owner.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

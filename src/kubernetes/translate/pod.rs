@@ -68,8 +68,8 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
         .as_deref()
         .filter(|name| !name.is_empty())
         .map(|name| shelves.name(name));
-    let held =
-        node.as_ref().map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
+    let held = node.as_ref().filter(|_| amounts::is_reported(pod));
+    let held = held.map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
     let controller = metadata.owner_references.iter().find(|owner| owner.controller);
     let of_daemon_set = controller.is_some_and(|owner| owner.kind == "DaemonSet");
     PodFact {

@@ -50,6 +50,18 @@ pub fn read<T: DeserializeOwned + Default>(value: &Value) -> Read<T> {
     Read { object: T::default(), problems }
 }
 
+/// Reads an object from its text, leaving out what does not parse.
+///
+/// # Errors
+/// The text is no JSON.
+pub fn read_text<T: DeserializeOwned + Default>(text: &str) -> serde_json::Result<Read<T>> {
+    if let Ok(object) = serde_json::from_str(text) {
+        return Ok(Read { object, problems: Vec::new() });
+    }
+    // Only a tree can be read again without the field that does not parse, and few objects need one.
+    Ok(read(&serde_json::from_str(text)?))
+}
+
 /// For `#[serde(deserialize_with)]`: `null` counts as absent.
 pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

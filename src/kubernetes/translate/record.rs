@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::objects::HasMetadata;
 use super::objects::Metadata;
 use super::pod::version;
 use super::read::Read;
@@ -44,6 +45,12 @@ pub struct RecordObject {
     /// Spec.
     #[serde(deserialize_with = "nullable")]
     pub spec: RecordSpec,
+}
+
+impl HasMetadata for RecordObject {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
 }
 
 /// `spec` of a `GangPlan`.
