@@ -110,17 +110,21 @@ impl LabelSelector {
     /// # Errors
     /// When a part has the wrong type, or an operator is unknown or has the wrong number of values.
     pub fn from_json(object: &Value) -> Result<Self, SelectorError> {
-        let mut requirements = Vec::new();
-        if let Some(labels) = object.get("matchLabels").and_then(Value::as_object) {
-            for (key, value) in labels {
-                let value = value
-                    .as_str()
-                    .ok_or_else(|| SelectorError(format!("matchLabels.{key} must be a string")))?;
-                requirements.push(Requirement::new(key, Operator::In, vec![value.into()]));
-            }
+        if !object.is_object() {
+            return Err(SelectorError("a selector must be an object".to_owned()));
         }
-        let expressions = object.get("matchExpressions").and_then(Value::as_array);
-        for expression in expressions.into_iter().flatten() {
+        let mut requirements = Vec::new();
+        match object.get("matchLabels") {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(labels)) => {
+                for (key, value) in labels {
+                    let value = text(value, &format!("matchLabels.{key}"))?;
+                    requirements.push(Requirement::new(key, Operator::In, vec![value.into()]));
+                }
+            }
+            Some(_) => return Err(SelectorError("matchLabels must be an object".to_owned())),
+        }
+        for expression in list(object.get("matchExpressions"), "matchExpressions")? {
             requirements.push(read_expression(expression)?);
         }
         requirements.sort();
@@ -138,13 +142,29 @@ impl LabelSelector {
     }
 }
 
+fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str, SelectorError> {
+    value.as_str().ok_or_else(|| SelectorError(format!("{field} must be a string")))
+}
+
+/// The items of a list; absent and `null` are the empty one.
+fn list<'a>(value: Option<&'a Value>, field: &str) -> Result<&'a [Value], SelectorError> {
+    match value {
+        None | Some(Value::Null) => Ok(&[]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(_) => Err(SelectorError(format!("{field} must be a list"))),
+    }
+}
+
 fn read_expression(expression: &Value) -> Result<Requirement, SelectorError> {
     let key = expression.get("key").and_then(Value::as_str).unwrap_or_default();
-    let values: Vec<Name> = expression
-        .get("values")
-        .and_then(Value::as_array)
-        .map(|values| values.iter().filter_map(Value::as_str).map(Name::from).collect())
-        .unwrap_or_default();
+    if key.is_empty() {
+        return Err(SelectorError("matchExpressions[].key must be a string".to_owned()));
+    }
+    let values = list(expression.get("values"), "matchExpressions[].values")?;
+    let values: Vec<Name> = values
+        .iter()
+        .map(|value| text(value, "matchExpressions[].values[]").map(Name::from))
+        .collect::<Result<_, _>>()?;
     let named = expression.get("operator").and_then(Value::as_str).unwrap_or_default();
     let operator = match named {
         "In" => Operator::In,
@@ -463,5 +483,32 @@ mod tests {
             wrong.expect_err("is refused").to_string(),
             "\"Is\" is not a valid label selector operator"
         );
+    }
+
+    #[test]
+    fn a_selector_object_of_which_a_part_cannot_be_read_selects_nothing_by_mistake() {
+        for (object, reason) in [
+            (json!("app=web"), "a selector must be an object"),
+            (json!({"matchLabels": "app=web"}), "matchLabels must be an object"),
+            (json!({"matchLabels": {"app": 1}}), "matchLabels.app must be a string"),
+            (json!({"matchExpressions": {"key": "a"}}), "matchExpressions must be a list"),
+            (
+                json!({"matchExpressions": [{"operator": "Exists"}]}),
+                "matchExpressions[].key must be a string",
+            ),
+            (
+                json!({"matchExpressions": [{"key": "a", "operator": "In", "values": "b"}]}),
+                "matchExpressions[].values must be a list",
+            ),
+            (
+                json!({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", 3]}]}),
+                "matchExpressions[].values[] must be a string",
+            ),
+        ] {
+            let refused = LabelSelector::from_json(&object).expect_err("is refused");
+            assert_eq!(refused.to_string(), reason, "{object}");
+        }
+        let empty = json!({"matchLabels": null, "matchExpressions": null});
+        assert!(LabelSelector::from_json(&empty).expect("parses").is_everything());
     }
 }

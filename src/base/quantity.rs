@@ -12,9 +12,6 @@ const NANO: i128 = 1_000_000_000;
 /// The largest magnitude, in nanounits.
 const LARGEST: i128 = (i64::MAX as i128) * NANO;
 
-/// Digits that are kept; a whole number of more digits is beyond [`LARGEST`] in any case.
-const DIGITS_MAX: usize = 20;
-
 /// An exact amount of anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity {
@@ -163,39 +160,49 @@ fn exponent_of(text: &str) -> Result<i32, QuantityError> {
     digits.parse().map_err(|_| QuantityError)
 }
 
-/// `whole.decimals` times `unit` in nanounits, rounded up and capped.
+/// `whole.decimals` times `unit` in nanounits, rounded up and capped. Exact for any number of digits.
 fn magnitude(whole: &str, decimals: &str, unit: Unit) -> i128 {
-    let mut mantissa: i128 = 0;
-    let mut kept = 0;
-    let mut tens = i64::from(unit.tens) + 9;
-    let mut dropped = false;
-    for (digit, after_point) in
-        whole.bytes().map(|digit| (digit, false)).chain(decimals.bytes().map(|digit| (digit, true)))
-    {
-        if kept < DIGITS_MAX {
-            mantissa = mantissa * 10 + i128::from(digit - b'0');
-            kept += usize::from(mantissa > 0);
-            tens -= i64::from(after_point);
-        } else {
-            dropped |= digit != b'0';
-            tens += i64::from(!after_point);
+    let digit = |byte: u8| i128::from(byte - b'0');
+    let count = whole.len() + decimals.len();
+    // So many digits stand before the decimal point once the power of ten has moved it; it may be far off either end.
+    let point = i64::try_from(whole.len()).unwrap_or(i64::MAX).saturating_add(i64::from(unit.tens));
+    let before = usize::try_from(point).unwrap_or(0);
+
+    let mut units: i128 = 0;
+    for byte in whole.bytes().chain(decimals.bytes()).take(before) {
+        units = units * 10 + digit(byte);
+        if units > i128::from(i64::MAX) {
+            return LARGEST;
         }
     }
-    // At most 10^20 * 2^60 < 2^127: no overflow here.
-    let mut nanos = mantissa << unit.twos;
-    if nanos == 0 {
-        return 0;
+    let mut zeros = before.saturating_sub(count);
+    while zeros > 0 && units > 0 && units <= i128::from(i64::MAX) {
+        units *= 10;
+        zeros -= 1;
     }
-    while tens > 0 && nanos <= LARGEST {
-        nanos *= 10;
-        tens -= 1;
+    // Below 2^67 before the shift: no overflow.
+    units <<= unit.twos;
+    if units > i128::from(i64::MAX) {
+        return LARGEST;
     }
-    while tens < 0 && nanos > 0 {
-        dropped |= nanos % 10 != 0;
-        nanos /= 10;
-        tens += 1;
+
+    // What stands behind the point, from its last digit on: each step is exact but for what it marks as dropped.
+    let factor = NANO << unit.twos;
+    let (mut part, mut dropped) = (0, false);
+    let mut divide = |value: i128| {
+        dropped |= value % 10 != 0;
+        value / 10
+    };
+    let behind = count - before.min(count);
+    for byte in decimals.bytes().rev().chain(whole.bytes().rev()).take(behind) {
+        part = divide(digit(byte) * factor + part);
     }
-    (nanos + i128::from(dropped)).min(LARGEST)
+    let mut zeros = point.min(0).unsigned_abs();
+    while zeros > 0 && part > 0 {
+        part = divide(part);
+        zeros -= 1;
+    }
+    (units * NANO + part + i128::from(dropped)).min(LARGEST)
 }
 
 fn ceiling(nanos: i128, unit: i128) -> i64 {
@@ -296,6 +303,17 @@ mod tests {
         );
         assert_eq!(Quantity::parse("0.00000000000000000000000000"), Ok(Quantity::ZERO));
         assert_eq!(Quantity::parse("00000000000000000000000000042"), Ok(Quantity::whole(42)));
+        assert_eq!(whole("0.0000000001e20"), Some(10_000_000_000));
+    }
+
+    #[test]
+    fn many_digits_are_all_kept() {
+        let nanos = |text: &str| Quantity::parse(text).expect("a quantity").nanos;
+        assert_eq!(nanos("6789067890106490056.78"), 6_789_067_890_106_490_056_780_000_000);
+        assert_eq!(nanos("123456789012345678.123456789"), 123_456_789_012_345_678_123_456_789);
+        assert_eq!(nanos("0.000000000000000000000000001Ei"), 2);
+        assert_eq!(nanos("0.1234567890123456789012345Ki"), 126_419_751_949);
+        assert_eq!(nanos("7.9999999999999999999999999999Ei"), super::LARGEST);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! All that is wrong is told, not only the first; fields in the order of the object.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::Map;
 use serde_json::Number;
@@ -86,11 +87,15 @@ impl Schema {
             ListKeys::Set => items.to_vec(),
             ListKeys::Map(names) => items.iter().map(|item| key_of(item, names)).collect(),
         };
-        for (index, key) in keys.iter().enumerate() {
-            if keys[..index].contains(key) {
+        // By their texts with fields in order, so that a long list costs no more than to sort it.
+        let mut seen = BTreeSet::new();
+        for (index, key) in keys.into_iter().enumerate() {
+            let mut ordered = key.clone();
+            ordered.sort_all_objects();
+            if !seen.insert(ordered.to_string()) {
                 errors.push(FieldError::new(
                     format!("{field}[{index}]"),
-                    Fault::Duplicate(key.clone()),
+                    Fault::Duplicate(key),
                     "",
                 ));
             }

@@ -86,7 +86,7 @@ impl LeaseRecord {
         spec["renewTime"] = microseconds(now).into();
         if changes_hands {
             spec["acquireTime"] = microseconds(now).into();
-            spec["leaseTransitions"] = (self.transitions() + 1).into();
+            spec["leaseTransitions"] = self.transitions().saturating_add(1).into();
         }
         object["metadata"]["annotations"][LINE_ANNOTATION] =
             tenant.line.clone().unwrap_or_default().into();
@@ -139,4 +139,25 @@ fn collection(namespace: &str) -> String {
 
 fn path(name: &ObjectName) -> String {
     format!("{}/{}", collection(&name.namespace), name.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_of_any_count_of_transitions_can_be_taken() {
+        let name = ObjectName::new("kube-system", "muster");
+        let tenant =
+            Tenant { identity: "me".into(), line: None, duration: Span::milliseconds(15_000) };
+        for (written, expected) in
+            [(json!(4), 5), (json!(i64::MAX), i64::MAX), (json!(u64::MAX), 1), (json!("many"), 1)]
+        {
+            let object = json!({"metadata": {}, "spec": {"leaseTransitions": written}});
+            let request = LeaseRecord::new(object).taken(&name, &tenant, Time::EPOCH);
+            let body: Value = serde_json::from_slice(request.body()).expect("JSON");
+            assert_eq!(body["spec"]["leaseTransitions"], expected, "{written}");
+            assert_eq!(body["spec"]["holderIdentity"], "me");
+        }
+    }
 }

@@ -8,9 +8,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 
-/// How many bad fields of one object are taken out before the object counts as unreadable.
+/// How many bad fields of one object are taken out one by one; beyond that whole parts of it are.
 /// An API server refuses such objects, so more than one is rare.
 const BAD_FIELDS_MAX: usize = 16;
+
+/// How many parts are taken out whole before the object counts as unreadable; no object that is read here has more.
+const BAD_PARTS_MAX: usize = 32;
+
+/// How deep a part lies that is taken out whole: `metadata.labels`, `spec.containers`. Who an object is stands above.
+const PART_DEPTH: usize = 2;
 
 /// How much of a wrong value a message shows, in characters.
 const SHOWN_VALUE_MAX: usize = 64;
@@ -34,11 +40,12 @@ pub fn read<T: DeserializeOwned + Default>(value: &Value) -> Read<T> {
     }
     let mut rest = value.clone();
     let mut problems = Vec::new();
-    while problems.len() < BAD_FIELDS_MAX {
+    while problems.len() < BAD_FIELDS_MAX + BAD_PARTS_MAX {
         match serde_path_to_error::deserialize::<_, T>(&rest) {
             Ok(object) => return Read { object, problems },
             Err(error) => {
-                let (path, removed) = prune(&mut rest, error.path());
+                let depth = if problems.len() < BAD_FIELDS_MAX { usize::MAX } else { PART_DEPTH };
+                let (path, removed) = prune(&mut rest, error.path(), depth);
                 problems.push(format!(
                     "{path}: {} cannot be read ({}); write it as the Kubernetes API reference defines it",
                     shown(&removed),
@@ -83,12 +90,13 @@ fn cut(text: &str, characters: usize) -> String {
     }
 }
 
-/// Takes the value at `path` out of `value`; the nearest part of the path that exists, if it is not there.
-/// Returns the path as people write it, and what was taken out.
-fn prune(value: &mut Value, path: &serde_path_to_error::Path) -> (String, Value) {
+/// Takes the value at `path` out of `value`, or what lies above it at `depth`; the nearest part of the path that
+/// exists, if it is not there. Returns the path as people write it, and what was taken out.
+fn prune(value: &mut Value, path: &serde_path_to_error::Path, depth: usize) -> (String, Value) {
     let segments: Vec<&Segment> = path
         .iter()
         .filter(|segment| matches!(segment, Segment::Seq { .. } | Segment::Map { .. }))
+        .take(depth)
         .collect();
     let Some((last, parents)) = segments.split_last() else {
         return ("the object".to_owned(), value.take());
@@ -197,8 +205,23 @@ mod tests {
             "{}",
             got.problems[0]
         );
-        let many: Vec<_> = (0..40).map(|_| json!({"pages": "x"})).collect();
-        assert_eq!(read::<Shelf>(&json!({"books": many})).problems.len(), super::BAD_FIELDS_MAX);
+    }
+
+    #[test]
+    fn many_bad_fields_cost_their_part_of_the_object_and_not_its_name() {
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(default)]
+        struct Library {
+            metadata: Book,
+            spec: Shelf,
+        }
+        let many: Vec<_> = (0..4000).map(|_| json!({"pages": "x"})).collect();
+        let spec = json!({"books": many, "labels": {"k": "v"}});
+        let got = read::<Library>(&json!({"spec": spec, "metadata": {"title": "t"}}));
+        assert_eq!(got.problems.len(), super::BAD_FIELDS_MAX + 1);
+        assert!(got.problems[super::BAD_FIELDS_MAX].starts_with("spec.books: "), "{got:?}");
+        assert_eq!((got.object.metadata.title.as_str(), got.object.spec.books.len()), ("t", 0));
+        assert_eq!(got.object.spec.labels["k"], "v");
     }
 
     #[test]

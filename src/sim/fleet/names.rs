@@ -63,7 +63,7 @@ fn range_names(range: &str) -> Result<Piece, String> {
             }
         };
         let width = first.len();
-        if usize::try_from(to - from).is_ok_and(|count| count >= NAMES_MAX) {
+        if usize::try_from(to - from).is_ok_and(|count| names.len() + count >= NAMES_MAX) {
             return Err(format!("stands for more than {NAMES_MAX} names: write shorter ranges"));
         }
         names.extend((from..=to).map(|number| format!("{number:0width$}")));
@@ -131,6 +131,7 @@ mod tests {
             ("a[]", "write numbers"),
             ("a[1-2-3]", "write numbers"),
             ("a[1-999999]", "more than 100000"),
+            ("a[1-60000,1-60000]", "more than 100000"),
             ("a[1-1000]b[1-1000]", "more than 100000"),
         ];
         for (pattern, part) in cases {
