@@ -10,6 +10,7 @@ use axum::http::Request;
 use super::requests::ConditionStamp;
 use super::requests::EventText;
 use super::requests::NativeVersion;
+use super::requests::Regarding;
 use super::requests::Reporter;
 use super::requests::create_event;
 use super::requests::event_name;
@@ -130,8 +131,9 @@ impl Noticeboard {
             self.under_way.insert(key.clone(), Standing::Holds);
             return Some(Posting { request, state: Some((key, notice)) });
         }
-        while let Some((about, text)) = self.events.pop_front() {
-            if let Some(request) = self.event_request(&about, text, now, pods) {
+        while let Some((subject, text)) = self.events.pop_front() {
+            let about = Regarding { subject: &subject, native };
+            if let Some(request) = self.event_request(about, text, now, pods) {
                 return Some(Posting { request, state: None });
             }
         }
@@ -176,12 +178,12 @@ impl Noticeboard {
 
     fn event_request(
         &mut self,
-        about: &Subject,
+        about: Regarding<'_>,
         text: EventText,
         now: Time,
         pods: &View,
     ) -> Option<Request<Vec<u8>>> {
-        let (subject, uid, scheduler) = match about {
+        let (subject, uid, scheduler) = match about.subject {
             // A pod reads who speaks as the scheduler that it asked for.
             Subject::Pod { name, uid } => {
                 (name, uid, pods.get(uid).and_then(|known| known.scheduler.clone()))

@@ -88,6 +88,15 @@ pub struct EventText {
     pub note: String,
 }
 
+/// What an event is about, and how the server at hand calls it.
+#[derive(Clone, Copy, Debug)]
+pub struct Regarding<'a> {
+    /// The pod or PodGroup.
+    pub subject: &'a Subject,
+    /// The version of native PodGroups that the server speaks: an object of another version could not be looked up.
+    pub native: NativeVersion,
+}
+
 impl NativeVersion {
     /// As it stands in paths.
     pub const fn as_str(self) -> &'static str {
@@ -166,17 +175,17 @@ pub fn group_status(
 /// Creates the event `name` about `about`.
 pub fn create_event(
     name: &ObjectName,
-    about: &Subject,
+    about: Regarding<'_>,
     text: &EventText,
     reporter: &Reporter,
     now: Time,
 ) -> Request<Vec<u8>> {
-    let (api_version, kind, subject, uid) = match about {
-        Subject::Pod { name, uid } => ("v1", "Pod", name, uid),
+    let (api_version, kind, subject, uid) = match about.subject {
+        Subject::Pod { name, uid } => ("v1".to_owned(), "Pod", name, uid),
         Subject::Group { name, uid } => {
             let api_version = match name.source {
-                GroupSource::Coscheduling => super::translate::COSCHEDULING_API_VERSION,
-                GroupSource::Native => "scheduling.k8s.io/v1beta1",
+                GroupSource::Coscheduling => super::translate::COSCHEDULING_API_VERSION.to_owned(),
+                GroupSource::Native => format!("scheduling.k8s.io/{}", about.native.as_str()),
             };
             (api_version, "PodGroup", &name.name, uid)
         }
@@ -391,6 +400,25 @@ mod tests {
     }
 
     #[test]
+    fn an_event_names_a_group_as_the_server_knows_it() {
+        let reporter = Reporter { controller: "muster".into(), instance: "muster-x".into() };
+        let text =
+            EventText { warning: false, reason: "Bound", action: "Binding", note: "n".to_owned() };
+        for (source, native, expected) in [
+            (GroupSource::Native, NativeVersion::V1Beta1, "scheduling.k8s.io/v1beta1"),
+            (GroupSource::Native, NativeVersion::V1Alpha2, "scheduling.k8s.io/v1alpha2"),
+            (GroupSource::Coscheduling, NativeVersion::V1Alpha2, "scheduling.x-k8s.io/v1alpha1"),
+        ] {
+            let name = GroupName { name: ObjectName::new("d", "g"), source };
+            let subject = Subject::Group { name, uid: "u".into() };
+            let regarding = Regarding { subject: &subject, native };
+            let name = event_name(&ObjectName::new("d", "g"), 1);
+            let request = create_event(&name, regarding, &text, &reporter, Time(0));
+            assert_eq!(body(&request)["regarding"]["apiVersion"], expected);
+        }
+    }
+
+    #[test]
     fn an_event_as_kube_scheduler_writes_it() {
         let about = Subject::Pod { name: ObjectName::new("d", "p"), uid: "u".into() };
         let reporter = Reporter { controller: "muster".into(), instance: "muster-x".into() };
@@ -401,7 +429,8 @@ mod tests {
             note: "n".to_owned(),
         };
         let name = event_name(&ObjectName::new("d", "p"), 0xab);
-        let request = create_event(&name, &about, &text, &reporter, Time(1_000_002_003));
+        let regarding = Regarding { subject: &about, native: NativeVersion::V1Beta1 };
+        let request = create_event(&name, regarding, &text, &reporter, Time(1_000_002_003));
         assert_eq!(kind(&request).1, "/apis/events.k8s.io/v1/namespaces/d/events");
         assert_eq!(
             body(&request),
