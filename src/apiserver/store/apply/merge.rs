@@ -3,6 +3,7 @@
 //! `sigs.k8s.io/structured-merge-diff`. Knows no owner by name.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Map;
 use serde_json::Value;
@@ -28,7 +29,7 @@ pub(super) fn complaints(value: &Value, shape: Shape<'_>, here: &str, found: &mu
             }
         }
         Value::Array(entries) => {
-            let mut seen = Vec::new();
+            let mut seen = BTreeSet::new();
             for (index, entry) in entries.iter().enumerate() {
                 let step = match shape.step_to(entry) {
                     Ok(step) => step,
@@ -40,13 +41,12 @@ pub(super) fn complaints(value: &Value, shape: Shape<'_>, here: &str, found: &mu
                     }
                 };
                 let path = shown_below(here, &step);
-                if seen.contains(&step) {
+                if !seen.insert(step) {
                     let what = if shape.entries() == Entries::Values { "" } else { "key " };
                     let shown = path.strip_prefix(here).unwrap_or_default();
                     found.push(format!("{here}: duplicate entries for {what}{shown}"));
                 }
                 complaints(entry, shape.entry(), &path, found);
-                seen.push(step);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -226,11 +226,17 @@ pub(super) fn prune(value: &mut Value, before: &FieldSet, owned: &FieldSet, shap
             for (step, was) in &before.parts {
                 let Some(name) = step.name() else { continue };
                 let is = owned.parts.get(step).unwrap_or(&empty);
-                if is.is_empty() {
+                let whole = is.is_empty() && (was.own || was.parts.is_empty());
+                let hollow = match (fields.get_mut(name), shape.field(name)) {
+                    (Some(field), Some(below)) if !whole => {
+                        prune(field, was, is, below);
+                        // What belongs to nobody, such as a name or a default, stays.
+                        is.is_empty() && is_hollow(field)
+                    }
+                    (Some(_) | None, _) => whole,
+                };
+                if hollow {
                     fields.shift_remove(name);
-                } else if let (Some(field), Some(below)) = (fields.get_mut(name), shape.field(name))
-                {
-                    prune(field, was, is, below);
                 }
             }
         }
@@ -252,5 +258,13 @@ pub(super) fn prune(value: &mut Value, before: &FieldSet, owned: &FieldSet, shap
             });
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn is_hollow(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(entries) => entries.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }

@@ -36,7 +36,6 @@ use crate::apiserver::store::state::Ownership;
 use crate::apiserver::store::state::Payload;
 use crate::apiserver::store::state::State;
 use crate::apiserver::store::state::Written;
-use crate::apiserver::store::state::check_kind;
 use crate::apiserver::store::state::whole_seconds;
 use crate::apiserver::store::view;
 
@@ -72,12 +71,12 @@ impl State {
         let request = call.request;
         let resource = Arc::clone(&request.resource);
         let force = request.force()?;
-        let config = read_config(request, payload)?;
+        let Given { config, namespace } = read_config(request, payload)?;
         let shape = Shape::of(&resource);
         let mut wrong = Vec::new();
         merge::complaints(&config, shape, "", &mut wrong);
         if !wrong.is_empty() {
-            return Err(untyped(request, &wrong));
+            return Err(untyped(request, &namespace, &wrong));
         }
         let who = identity(request, Operation::Apply, request.parameters.get("fieldManager"));
         let call = Call { ownership: Ownership::Settled, ..*call };
@@ -226,9 +225,17 @@ fn cut_what_is_elsewhere(fields: &mut FieldSet, request: &Request) {
     }
 }
 
+/// An applied configuration.
+struct Given {
+    /// In the kept form.
+    config: Value,
+    /// The namespace as it was written, perhaps not at all.
+    namespace: String,
+}
+
 /// Reads an applied configuration: JSON or YAML of the request's kind, in the kept form, without what
 /// the path does not write.
-fn read_config(request: &Request, payload: Payload<'_>) -> Result<Value, Failure> {
+fn read_config(request: &Request, payload: Payload<'_>) -> Result<Given, Failure> {
     let config = match payload {
         Payload::Empty => Value::Null,
         Payload::Json(value) => value,
@@ -241,18 +248,17 @@ fn read_config(request: &Request, payload: Payload<'_>) -> Result<Value, Failure
         ));
     }
     let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default();
-    let expected = request.resource.api_version();
-    if text("apiVersion") != expected {
-        return Err(Failure::bad_request(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {}, expected: {expected}",
-            text("apiVersion")
-        )));
+    if text("apiVersion") != request.resource.api_version()
+        || text("kind") != &*request.resource.kind
+    {
+        let why = format!("invalid object type: {}", type_of(text("apiVersion"), text("kind")));
+        return Err(Failure::bad_request(why));
     }
-    check_kind(&request.resource, &config)?;
-    let managed = config.pointer("/metadata/managedFields").and_then(Value::as_array);
-    if managed.is_some_and(|managed| !managed.is_empty()) {
+    let managed = config.pointer("/metadata/managedFields");
+    if managed.is_some_and(|managed| !managed.is_null()) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
     }
+    let namespace = meta(&config, "namespace").to_owned();
     let named = meta(&config, "name");
     if !named.is_empty() && named != request.name {
         return Err(Failure::bad_request(format!(
@@ -276,22 +282,26 @@ fn read_config(request: &Request, payload: Payload<'_>) -> Result<Value, Failure
     if is_status && let Some(metadata) = config.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.retain(|name, _| UNOWNED.contains(&name.as_str()));
     }
-    Ok(config)
+    Ok(Given { config, namespace })
+}
+
+/// A type as upstream prints it: `apps/v1, Kind=Deployment`, and `/v1, Kind=Pod` of the core group.
+fn type_of(api_version: &str, kind: &str) -> String {
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    format!("{slash}{api_version}, Kind={kind}")
 }
 
 /// 500, as upstream answers a configuration that does not fit its kind's schema.
-fn untyped(request: &Request, wrong: &[String]) -> Failure {
+fn untyped(request: &Request, namespace: &str, wrong: &[String]) -> Failure {
     let why = match wrong {
         [only] => only.clone(),
         all => format!("errors:\n  {}", all.join("\n  ")),
     };
     let resource = &request.resource;
     let message = format!(
-        "failed to create typed patch object ({}/{}; {}, Kind={}): {why}",
-        request.namespace,
+        "failed to create typed patch object ({namespace}/{}; {}): {why}",
         request.name,
-        resource.api_version(),
-        resource.kind
+        type_of(&resource.api_version(), &resource.kind)
     );
     Failure::new(500, "", message)
 }
