@@ -107,6 +107,11 @@ fn documents_name_what_is_there() {
 }
 
 #[test]
+fn documents_name_tests_and_stories_that_exist() {
+    hold("tests and scenarios in docs/RELIABILITY.md", documents::dead_evidence());
+}
+
+#[test]
 fn the_testing_page_names_every_test() {
     hold("docs/TESTING.md", documents::unnamed_tests());
 }

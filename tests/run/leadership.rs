@@ -25,12 +25,12 @@ use crate::world::pod;
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/muster";
 
 /// Whose processes are known to be gone: what kernels tell over TCP.
-struct Kernels {
+pub(crate) struct Kernels {
     gone: watch::Sender<BTreeSet<Name>>,
 }
 
 impl Kernels {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { gone: watch::Sender::new(BTreeSet::new()) }
     }
 
@@ -45,17 +45,17 @@ impl Kernels {
         })
     }
 
-    fn close(&self, process: &str) {
+    pub(crate) fn close(&self, process: &str) {
         self.gone.send_modify(|gone| {
             gone.insert(process.into());
         });
     }
 
-    fn start(&self, world: &World, identity: &str) -> Scheduler {
+    pub(crate) fn start(&self, world: &World, identity: &str) -> Scheduler {
         self.start_through(world, identity, |client| client)
     }
 
-    fn start_through(
+    pub(crate) fn start_through(
         &self,
         world: &World,
         identity: &str,
@@ -73,7 +73,7 @@ impl Kernels {
     }
 }
 
-fn holder(world: &World) -> Value {
+pub(crate) fn holder(world: &World) -> Value {
     world.get(LEASE)["spec"]["holderIdentity"].clone()
 }
 

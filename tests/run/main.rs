@@ -3,6 +3,8 @@
 
 mod leadership;
 mod process;
+mod regressions;
+mod rights;
 mod virtual_time;
 mod wires;
 mod world;

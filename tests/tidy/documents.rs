@@ -92,6 +92,32 @@ fn paths_in(text: &str) -> Vec<&str> {
     spans.filter(is_path).collect()
 }
 
+/// What `docs/RELIABILITY.md` calls its evidence, and what no test or scenario is called.
+pub(crate) fn dead_evidence() -> Vec<String> {
+    let path = source::root().join("docs/RELIABILITY.md");
+    let Ok(text) = fs::read_to_string(&path) else { return vec!["is missing".to_owned()] };
+    let sources = source::all();
+    let is_test =
+        |name: &str| sources.iter().any(|source| source.code.contains(&format!("fn {name}(")));
+    let stories = source::root().join("testdata/scenarios");
+    let is_story = |name: &str| stories.join(format!("{name}.yaml")).exists();
+    evidence_in(&text)
+        .into_iter()
+        .filter(|name| !is_test(name) && !is_story(name))
+        .map(|name| format!("docs/RELIABILITY.md names {name}, which is no test and no scenario"))
+        .collect()
+}
+
+/// Code spans that are sentences spelt as the names of tests (`_`) or of scenarios (`-`).
+fn evidence_in(text: &str) -> Vec<&str> {
+    let spans = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_sentence = |span: &&str, space: char| {
+        let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        span.chars().all(|c| word(c) || c == space) && span.matches(space).count() >= 3
+    };
+    spans.filter(|span| is_sentence(span, '_') || is_sentence(span, '-')).collect()
+}
+
 /// Tests that `docs/TESTING.md` does not name.
 pub(crate) fn unnamed_tests() -> Vec<String> {
     let path = source::root().join("docs/TESTING.md");
@@ -169,6 +195,9 @@ fn the_rules_of_documents_bite() {
     assert!(titles_and_sentences("a.md", good).is_empty());
     let named = "See `src/a.rs`, `docs/ARCHITECTURE.md`, `src/plugins/RULE.rs`, and `tests/` or `kubectl get`.";
     assert_eq!(paths_in(named), ["src/a.rs", "docs/ARCHITECTURE.md", "tests/"]);
+    let evidence =
+        "`a_test_of_ours`, a story `a-story-of-ours`, and `src/a_b_c_d.rs` or `min_member`";
+    assert_eq!(evidence_in(evidence), ["a_test_of_ours", "a-story-of-ours"]);
     assert_eq!(reasons_in("        Self::A => \"Alpha\",\n"), ["Alpha"]);
     assert_eq!(transcript("a: 1\nexpect: |\n  Alpha\n"), "\n  Alpha\n");
 }

@@ -48,7 +48,11 @@ impl Gangs {
         let groups = groups(snapshot);
         let musters = musters(snapshot);
         for (key, group) in &groups {
-            let counted = musters.get(key).map_or(0, |muster| muster.counted);
+            // Whom a kubelet turned away in the instant of its bind was bound with the others.
+            let rejected = fresh.iter().filter(|pod| {
+                pod["status"]["phase"] == "Failed" && group_key(pod).as_ref() == Some(key)
+            });
+            let counted = musters.get(key).map_or(0, |muster| muster.counted) + rejected.count();
             if counted > 0 && counted >= minimum(key, group) {
                 self.started.insert(Object(group).uid().to_owned());
             }

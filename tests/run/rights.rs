@@ -1,0 +1,325 @@
+//! The scheduler with exactly the rights of `deploy/rbac/`, against an in-memory API that refuses every other request
+//! as RBAC does, and notes it: binds, fences, evictions, leases, events, conditions, records, and their removal.
+//! And the manifests of `deploy/` themselves: the least that is needed, and nothing that is dangerous.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::Response;
+use kube::client::Body as ClientBody;
+use muster::apiserver::face::SharedServer;
+use muster::apiserver::store::failure::Failure;
+use muster::apiserver::store::faults::FaultEffect;
+use muster::apiserver::store::faults::FaultRule;
+use muster::apiserver::store::faults::Target;
+use muster::apiserver::store::faults::denied;
+use muster::apiserver::store::request::Verb;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::leadership::Kernels;
+use crate::wires::answered;
+use crate::world;
+use crate::world::World;
+use crate::world::member;
+use crate::world::pod;
+
+/// One right: a verb on a resource, everywhere, or in one namespace and perhaps on one name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    verb: String,
+    /// `pods/binding`, `podgroups.scheduling.k8s.io`.
+    resource: String,
+    namespace: Option<String>,
+    name: Option<String>,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// The documents of a manifest.
+fn documents(path: &str) -> Vec<Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let text = std::fs::read_to_string(&path).expect("it is shipped");
+    text.split("\n---\n").map(|part| serde_saphyr::from_str(part).expect("YAML")).collect()
+}
+
+/// What the shipped roles grant, spelt out.
+fn rights() -> BTreeSet<Right> {
+    let mut rights = BTreeSet::new();
+    for role in documents("deploy/rbac/scheduler.yaml") {
+        let namespace = match role["kind"].as_str() {
+            Some("ClusterRole") => None,
+            Some("Role") => Some(text(&role["metadata"]["namespace"])),
+            _ => continue,
+        };
+        for rule in role["rules"].as_array().expect("a role has rules") {
+            let mut names: Vec<Option<String>> =
+                texts(&rule["resourceNames"]).into_iter().map(Some).collect();
+            if names.is_empty() {
+                names.push(None);
+            }
+            for group in texts(&rule["apiGroups"]) {
+                for resource in texts(&rule["resources"]) {
+                    for verb in texts(&rule["verbs"]) {
+                        rights.extend(names.iter().map(|name| Right {
+                            verb: verb.clone(),
+                            resource: spelt(&resource, &group),
+                            namespace: namespace.clone(),
+                            name: name.clone(),
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    rights
+}
+
+/// A resource with its group, as the API's own messages write it: `podgroups.scheduling.k8s.io/status`.
+fn spelt(resource: &str, group: &str) -> String {
+    let (plural, below) = resource.split_once('/').unwrap_or((resource, ""));
+    let dot = if group.is_empty() { "" } else { "." };
+    let slash = if below.is_empty() { "" } else { "/" };
+    format!("{plural}{dot}{group}{slash}{below}")
+}
+
+/// Who may do what, and what was done with it.
+struct Gate {
+    server: SharedServer,
+    rights: BTreeSet<Right>,
+    used: Mutex<BTreeSet<Right>>,
+    refused: Mutex<Vec<String>>,
+}
+
+impl Gate {
+    /// The refusal of a request that no right covers. What is no request for objects, such as discovery, everybody may.
+    fn check(&self, request: &Request<ClientBody>) -> Option<Response<Body>> {
+        let target = request.uri().path_and_query()?.as_str();
+        let method = request.method().as_str();
+        let routed = self.server.read(|server| server.route(method, target)).ok()?;
+        let below = routed.subresource.map_or("", |subresource| subresource.name());
+        let slash = if below.is_empty() { "" } else { "/" };
+        let resource = format!("{}{slash}{below}", routed.resource.subject());
+        let covers = |right: &&Right| {
+            right.verb == routed.verb.name()
+                && right.resource == resource
+                && right.namespace.as_ref().is_none_or(|namespace| *namespace == routed.namespace)
+                && right.name.as_ref().is_none_or(|name| *name == routed.name)
+        };
+        if let Some(right) = self.rights.iter().find(covers) {
+            self.used.lock().expect("one thread").insert(right.clone());
+            return None;
+        }
+        let failure: Failure = denied(&routed);
+        self.refused.lock().expect("one thread").push(failure.message.clone());
+        let response = Response::builder().status(403).header("content-type", "application/json");
+        Some(response.body(Body::from(failure.to_json().to_string())).expect("it is valid"))
+    }
+}
+
+/// A world whose API grants only what is shipped.
+fn gated(world: &World) -> Arc<Gate> {
+    Arc::new(Gate {
+        server: world.server.clone(),
+        rights: rights(),
+        used: Mutex::default(),
+        refused: Mutex::default(),
+    })
+}
+
+/// The pod as one of a Job, which would make it again: only such pods are deleted when their gang is undone.
+fn owned(mut pod: Value, job: &str) -> Value {
+    let owner = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "name": "undone", "controller": true, "uid": job,
+    });
+    pod["metadata"]["ownerReferences"] = json!([owner]);
+    pod
+}
+
+/// Creates a Job that nobody carries out; gives its uid.
+fn job(world: &World) -> String {
+    let main = json!({"name": "main", "image": "pause"});
+    let object = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "undone"},
+        "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [main]}}},
+    });
+    let path = "/apis/batch/v1/namespaces/default/jobs";
+    let created = world.server.write(|server| server.create(world.clock.now(), path, object));
+    created.expect("it is valid").uid().to_owned()
+}
+
+fn native_member(name: &str, group: &str) -> Value {
+    let mut pod = pod(name, 1);
+    pod["spec"]["schedulingGroup"] = json!({"podGroupName": group});
+    pod
+}
+
+fn deny(world: &World, times: u32, verb: Verb, resource: &str, pod: &str) {
+    let target = Target::of(verb, resource).named("default", pod);
+    let rule = FaultRule { target, skip: 0, times: Some(times), effect: FaultEffect::Deny };
+    world.server.write(|server| server.faults().add(rule));
+}
+
+/// The next reply to such a request is lost, so that what became of it has to be read.
+fn lose_the_reply(world: &World, verb: Verb, resource: &str) {
+    let target = Target::of(verb, resource);
+    let rule = FaultRule { target, skip: 0, times: Some(1), effect: FaultEffect::LoseReply };
+    world.server.write(|server| server.faults().add(rule));
+}
+
+/// Gangs of both kinds, plain pods, what waits and says so, and a gang that is undone.
+async fn everything(world: &World) {
+    lose_the_reply(world, Verb::Create, "pods/binding");
+    lose_the_reply(world, Verb::Patch, "podgroups.scheduling.x-k8s.io");
+    lose_the_reply(world, Verb::Patch, "podgroups.scheduling.k8s.io");
+    world.group("train", 2);
+    for index in 0..2 {
+        world.create("pods", member(&format!("train-{index}"), "train", 1));
+    }
+    let native = json!({
+        "apiVersion": "scheduling.k8s.io/v1beta1", "kind": "PodGroup",
+        "metadata": {"name": "native", "namespace": "default"},
+        "spec": {"schedulingPolicy": {"gang": {"minCount": 2}}},
+    });
+    let path = "/apis/scheduling.k8s.io/v1beta1/namespaces/default/podgroups";
+    world
+        .server
+        .write(|server| server.create(world.clock.now(), path, native))
+        .expect("native groups are served");
+    for index in 0..2 {
+        world.create("pods", native_member(&format!("native-{index}"), "native"));
+    }
+    world.create("pods", pod("plain", 1));
+    world.create("pods", pod("too-big", 64));
+    world.until("what fits is bound", |world| world.bound().len() == 5).await;
+    world.until("what does not says so", |world| world.condition("too-big").is_object()).await;
+    // One member's bind is refused until the time of the gang is over: the other is evicted, this one fenced.
+    deny(world, 1_000, Verb::Create, "pods/binding", "undone-1");
+    world.group("undone", 2);
+    let job = job(world);
+    for index in 0..2 {
+        world.create("pods", owned(member(&format!("undone-{index}"), "undone", 1), &job));
+    }
+    let undone = |world: &World| {
+        let pods = world.list("/api/v1/pods");
+        let stays = pods.iter().any(|pod| {
+            pod["metadata"]["name"] == "undone-0" && pod["metadata"]["deletionTimestamp"].is_null()
+        });
+        !stays
+    };
+    for _ in 0..600 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if undone(world) {
+            break;
+        }
+    }
+    assert!(undone(world), "the gang that cannot be bound whole is not undone");
+    for index in 0..2 {
+        world.delete_pod(&format!("train-{index}"));
+    }
+    // Long enough for the records that nobody needs any more to be removed, and for a recount.
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shipped_rights_are_enough_for_everything_and_none_of_them_is_idle() {
+    let kernels = Kernels::new();
+    let world = World::unsynced();
+    world.create("nodes", world::node("n1"));
+    let gate = gated(&world);
+    let through = |client| {
+        let gate = Arc::clone(&gate);
+        answered(client, Arc::new(move |request| gate.check(request)))
+    };
+    let a = kernels.start_through(&world, "a", through);
+    a.until("a decides", |report| report.synced).await;
+    everything(&world).await;
+    let b = kernels.start_through(&world, "b", through);
+    b.until("b knows everything", |report| report.listed).await;
+    a.stop().await;
+    kernels.close("a");
+    b.until("b decides", |report| report.synced).await;
+    b.stop().await;
+    let refused = gate.refused.lock().expect("one thread").clone();
+    assert!(refused.is_empty(), "the scheduler did what its role does not grant: {refused:#?}");
+    let used = gate.used.lock().expect("one thread");
+    let idle: Vec<&Right> = gate.rights.iter().filter(|right| !used.contains(right)).collect();
+    assert!(idle.is_empty(), "rights that nothing needs: {idle:#?}");
+}
+
+#[test]
+fn the_manifests_grant_little() {
+    let granted = rights();
+    let forbidden = |right: &&Right| {
+        let plural = right.resource.split(['.', '/']).next().unwrap_or_default();
+        let writes = !["get", "list", "watch"].contains(&right.verb.as_str());
+        let dangerous = ["secrets", "configmaps", "serviceaccounts", "customresourcedefinitions"];
+        let parts = [&right.verb, &right.resource].map(|part| part.contains('*'));
+        parts.contains(&true)
+            || dangerous.contains(&plural)
+            || ["impersonate", "escalate", "bind"].contains(&right.verb.as_str())
+            || (plural == "nodes" && writes)
+            || right.resource.contains("/exec")
+            || right.resource.contains("/token")
+            || (right.resource == "pods"
+                && ["create", "patch", "update"].contains(&right.verb.as_str()))
+            || (plural == "leases" && right.namespace.is_none())
+    };
+    let found: Vec<&Right> = granted.iter().filter(forbidden).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    for document in documents("deploy/rbac/scheduler.yaml") {
+        let subjects = document["subjects"].as_array().cloned().unwrap_or_default();
+        for subject in subjects {
+            assert_eq!(
+                (&subject["kind"], &subject["name"], &subject["namespace"]),
+                (&json!("ServiceAccount"), &json!("muster"), &json!("muster-system")),
+                "nobody but the scheduler gets its rights"
+            );
+        }
+    }
+    let expected = include_str!("rights.txt");
+    let shown: String = granted.iter().map(|right| format!("{}\n", told(right))).collect();
+    assert_eq!(
+        shown, expected,
+        "a right was added or taken away: tests/run/rights.txt says which there are"
+    );
+}
+
+fn told(right: &Right) -> String {
+    let namespace = right.namespace.as_ref().map_or(String::new(), |place| format!(" in {place}"));
+    let name = right.name.as_ref().map_or(String::new(), |name| format!(" named {name}"));
+    format!("{} {}{namespace}{name}", right.verb, right.resource)
+}
+
+#[test]
+fn every_flow_schema_is_for_the_scheduler_and_for_what_it_may_do() {
+    let granted = rights();
+    for schema in documents("deploy/flow-schemas.yaml") {
+        for rule in schema["spec"]["rules"].as_array().expect("it has rules") {
+            for subject in rule["subjects"].as_array().expect("it has subjects") {
+                assert_eq!(subject["serviceAccount"]["name"], "muster");
+                assert_eq!(subject["serviceAccount"]["namespace"], "muster-system");
+            }
+            for resource in rule["resourceRules"].as_array().expect("it has resources") {
+                for group in texts(&resource["apiGroups"]) {
+                    for plural in texts(&resource["resources"]) {
+                        let spelt = spelt(&plural, &group);
+                        let known = granted.iter().any(|right| right.resource == spelt);
+                        assert!(known, "{spelt} is given a priority, and no right");
+                    }
+                }
+            }
+        }
+    }
+}
