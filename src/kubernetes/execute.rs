@@ -16,6 +16,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
@@ -170,16 +171,23 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Carries out orders as they come, until the sender is gone and all have come back.
+    /// Carries out orders as they come, until the sender is gone or `stop` says so, and all that were begun have
+    /// come back. What was not begun then is whoever leads next to decide.
     pub async fn run(
         self,
         orders: mpsc::UnboundedReceiver<Order>,
         settled: mpsc::UnboundedSender<Settled>,
+        stop: oneshot::Receiver<()>,
     ) {
-        let incoming = futures::stream::unfold(orders, |mut orders| async move {
-            let order = orders.recv().await?;
-            Some((order, orders))
-        });
+        let incoming =
+            futures::stream::unfold((orders, stop), |(mut orders, mut stop)| async move {
+                let order = tokio::select! {
+                    biased;
+                    _ = &mut stop => None,
+                    order = orders.recv() => order,
+                };
+                Some((order?, (orders, stop)))
+            });
         let (executor, settled) = (&self, &settled);
         incoming
             .for_each_concurrent(self.concurrent, |order| async move {

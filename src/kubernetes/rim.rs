@@ -124,6 +124,8 @@ pub struct Running {
     /// Where people ask.
     pub questions: mpsc::Sender<Question>,
     stop: Option<oneshot::Sender<()>>,
+    /// Tells the executor to begin nothing more.
+    stop_orders: Option<oneshot::Sender<()>>,
     give_up: Option<oneshot::Sender<()>>,
     driver: JoinHandle<Result<(), Fault>>,
     executor: JoinHandle<()>,
@@ -144,6 +146,7 @@ impl Rim {
         let (question_sender, questions) = mpsc::channel(16);
         let (check_sender, checks) = mpsc::channel(1);
         let (stop_sender, stop) = oneshot::channel();
+        let (stop_orders_sender, stop_orders) = oneshot::channel();
         let (give_up, given_up) = oneshot::channel();
         let (lead, leads) = oneshot::channel();
 
@@ -191,9 +194,10 @@ impl Rim {
         Running {
             questions: question_sender,
             stop: Some(stop_sender),
+            stop_orders: Some(stop_orders_sender),
             give_up: Some(give_up),
             driver: tokio::spawn(driver.run(stop)),
-            executor: tokio::spawn(executor.run(orders, settled_sender)),
+            executor: tokio::spawn(executor.run(orders, settled_sender, stop_orders)),
             election,
             others,
         }
@@ -362,7 +366,11 @@ impl Running {
         if !self.driver.is_finished() {
             let _ = (&mut self.driver).await;
         }
-        // With the driver, the sender of orders is gone: the executor ends when all have come back.
+        if let Some(stop) = self.stop_orders.take() {
+            // An executor that has ended already needs no word either.
+            let _ = stop.send(());
+        }
+        // What waits for its turn is a successor's to bind, at once; only what was sent is waited for.
         match tokio::time::timeout(FINISHING_TIME_MAX, &mut self.executor).await {
             Ok(Ok(())) => info!("stopped; no bind is under way"),
             Ok(Err(_)) => info!("stopped; what was under way was given up"),
