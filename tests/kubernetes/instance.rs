@@ -1,6 +1,10 @@
 //! `muster run` as a process against a cluster, with exactly the rights that `deploy/` gives it, and the signals that
 //! end or pause it. Ends with the test.
 
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -28,6 +32,8 @@ pub(crate) enum Signal {
 pub(crate) struct Instance {
     child: Child,
     log: PathBuf,
+    /// Where it answers over HTTP.
+    address: String,
 }
 
 impl Instance {
@@ -38,17 +44,24 @@ impl Instance {
 
     /// Starts one with further lines of configuration.
     pub(crate) fn start_with(cluster: &Cluster, name: &str, configuration: &str) -> Self {
+        Self::start_as(cluster, User::Muster, name, configuration)
+    }
+
+    /// Starts one that speaks for `user`.
+    pub(crate) fn start_as(cluster: &Cluster, user: User, name: &str, configuration: &str) -> Self {
         let config = cluster.file(&format!("{name}.yaml"));
         // Any free port: several run at once.
-        let text = format!("http: {{listenAddress: \"127.0.0.1:0\"}}\n{configuration}");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address = port.expect("loopback has free ports").to_string();
+        let text = format!("http: {{listenAddress: \"{address}\"}}\n{configuration}");
         std::fs::write(&config, text).expect("the cluster's folder can be written");
         let log = cluster.file(&format!("{name}.log"));
         let errors = std::fs::File::create(&log).expect("the cluster's folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
         command.arg("run").arg("--config").arg(config);
-        command.arg("--kubeconfig").arg(cluster.kubeconfig(User::Muster));
+        command.arg("--kubeconfig").arg(cluster.kubeconfig(user));
         command.env("HOSTNAME", name).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
-        Self { child: command.spawn().expect("the binary is built"), log }
+        Self { child: command.spawn().expect("the binary is built"), log, address }
     }
 
     /// Part of its identity in the lease.
@@ -76,6 +89,19 @@ impl Instance {
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("it is our child")
+    }
+
+    /// What it says at `/readyz`; nothing while it does not answer.
+    pub(crate) fn readiness(&self) -> String {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(&self.address)?;
+            write!(stream, "GET /readyz HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text)?;
+            Ok(text)
+        };
+        let answer = ask().unwrap_or_default();
+        answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned())
     }
 
     /// What it has logged so far.

@@ -6,7 +6,9 @@
 
 mod atomic;
 mod board;
+#[allow(dead_code, reason = "benches/apiserver uses more of it")]
 mod cluster;
 mod contract;
+#[allow(dead_code, reason = "benches/apiserver uses more of it")]
 mod instance;
 mod quickstart;

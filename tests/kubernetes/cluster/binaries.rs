@@ -40,6 +40,14 @@ impl Binaries {
         Some(Self::Folder(folder))
     }
 
+    /// Whether there is such a part.
+    pub(crate) fn have(&self, part: &str) -> bool {
+        match self {
+            Self::Together(_) => true,
+            Self::Folder(folder) => folder.join(part).is_file(),
+        }
+    }
+
     /// The program and first arguments that start `part`.
     pub(crate) fn command(&self, part: &str) -> Vec<String> {
         match self {

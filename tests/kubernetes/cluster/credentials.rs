@@ -30,23 +30,27 @@ pub(crate) enum User {
     Administrator,
     /// Muster's service account; may do what `deploy/` gives it.
     Muster,
+    /// The same account with another token and uid, by which the audit log tells two instances apart.
+    OtherMuster,
 }
 
 impl User {
-    const ALL: [Self; 2] = [Self::Administrator, Self::Muster];
+    const ALL: [Self; 3] = [Self::Administrator, Self::Muster, Self::OtherMuster];
 
     /// As the server's log and error messages name them.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Administrator => "administrator",
-            Self::Muster => "system:serviceaccount:muster-system:muster",
+            Self::Muster | Self::OtherMuster => "system:serviceaccount:muster-system:muster",
         }
     }
 
     const fn groups(self) -> &'static str {
         match self {
             Self::Administrator => "system:masters",
-            Self::Muster => "system:serviceaccounts,system:serviceaccounts:muster-system",
+            Self::Muster | Self::OtherMuster => {
+                "system:serviceaccounts,system:serviceaccounts:muster-system"
+            }
         }
     }
 
@@ -55,18 +59,20 @@ impl User {
         match self {
             Self::Administrator => "token-of-the-administrator",
             Self::Muster => "token-of-muster",
+            Self::OtherMuster => "token-of-the-other-muster",
         }
     }
 }
 
 /// Writes what the API server reads at start.
-pub(crate) fn write(home: &Path) {
+pub(crate) fn write(home: &Path, audit_policy: Option<&str>) {
     let mut tokens = String::new();
     for user in User::ALL {
         let (token, name, groups) = (user.token(), user.name(), user.groups());
-        tokens.push_str(&format!("{token},{name},{name},\"{groups}\"\n"));
+        tokens.push_str(&format!("{token},{name},uid-of-{token},\"{groups}\"\n"));
     }
-    for (file, text) in [(TOKENS, tokens.as_str()), (AUDIT_POLICY, AUDITED)] {
+    let policy = audit_policy.unwrap_or(AUDITED);
+    for (file, text) in [(TOKENS, tokens.as_str()), (AUDIT_POLICY, policy)] {
         std::fs::write(home.join(file), text).expect("the folder for data can be written");
     }
 }

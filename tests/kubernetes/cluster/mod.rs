@@ -5,6 +5,7 @@
 mod binaries;
 mod credentials;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
@@ -25,9 +26,18 @@ pub(crate) use self::credentials::User;
 /// How long the API server may take until it is ready; a machine that is busy building needs most of it.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// Runs its arguments until standard input ends; then kills them and removes the folder that is `$0`.
-const UNTIL_INPUT_ENDS: &str =
-    r#""$@" & child=$!; cat >/dev/null; kill -9 $child; wait $child; rm -rf "$0""#;
+/// Runs its arguments until standard input ends; then kills them, and removes the folder that is `$0` unless the
+/// last word of the input was to keep it.
+const UNTIL_INPUT_ENDS: &str = r#""$@" & child=$!; word=$(cat); kill -9 $child; wait $child; [ "$word" = keep ] || rm -rf "$0""#;
+
+/// How a control plane differs from the usual one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// What etcd starts with: a folder that [`Cluster::freeze`] left. Nothing, where there is none.
+    pub(crate) data: Option<&'a Path>,
+    /// Which requests are written to the audit log, instead of binds: a policy of `audit.k8s.io/v1`.
+    pub(crate) audit_policy: Option<&'a str>,
+}
 
 /// A running control plane without controllers, nodes, or a scheduler.
 #[derive(Debug)]
@@ -39,7 +49,6 @@ pub(crate) struct Cluster {
     /// Which Kubernetes release it is.
     pub(crate) release: Release,
     /// Ended, in this order, when the cluster is dropped.
-    #[expect(dead_code, reason = "held for its end")]
     parts: Vec<Part>,
 }
 
@@ -75,6 +84,11 @@ impl Cluster {
     /// Starts a control plane named `name`, unique among the tests of this binary; `None`, having said so, where
     /// this machine has no binaries.
     pub(crate) async fn start(name: &str) -> Option<Self> {
+        Self::start_with(name, Options::default()).await
+    }
+
+    /// The same with differences.
+    pub(crate) async fn start_with(name: &str, options: Options<'_>) -> Option<Self> {
         let Some(binaries) = Binaries::find() else {
             eprintln!(
                 "skipped: no kube-apiserver and etcd; build them with tests/envtest/build (needs Go), or set \
@@ -85,7 +99,10 @@ impl Cluster {
         let home = folder(name);
         let _ = std::fs::remove_dir_all(&home);
         std::fs::create_dir_all(&home).expect("the folder for data can be written");
-        credentials::write(&home);
+        credentials::write(&home, options.audit_policy);
+        if let Some(data) = options.data {
+            copy_folder(data, &home.join("etcd"));
+        }
         let release = binaries.release();
         let [etcd_port, peer_port, port] = free_ports();
         let etcd = start_etcd(&binaries, &home, etcd_port, peer_port);
@@ -95,6 +112,18 @@ impl Cluster {
         let cluster = Self { address, home, release, parts: vec![server, etcd] };
         cluster.until_ready().await;
         Some(cluster)
+    }
+
+    /// Ends it, and keeps what etcd holds in a folder that must not exist yet.
+    pub(crate) fn freeze(mut self, to: &Path) {
+        for part in &mut self.parts {
+            let input = part.shell.stdin.as_mut().expect("it is piped");
+            input.write_all(b"keep").expect("the shell reads its input");
+        }
+        // etcd is killed, not asked: what it holds is what a crash would leave, which it starts from as well.
+        self.parts.clear();
+        std::fs::rename(self.home.join("etcd"), to).expect("both are on one file system");
+        std::fs::remove_dir_all(&self.home).expect("the folder was made here");
     }
 
     async fn until_ready(&self) {
@@ -111,6 +140,15 @@ impl Cluster {
             assert!(Instant::now() < deadline, "not ready in {START_LIMIT:?}:\n{}", self.logs());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Starts a further part with `arguments`, its output in a log file of its name. False where there is none.
+    pub(crate) fn start_beside(&mut self, part: &str, arguments: &[String]) -> bool {
+        let binaries = Binaries::find().filter(|binaries| binaries.have(part));
+        let Some(binaries) = binaries else { return false };
+        // The first to end, while what it talks to is still there.
+        self.parts.insert(0, start_part(&binaries, &self.home, part, arguments));
+        true
     }
 
     /// The ends of the logs of all parts.
@@ -154,6 +192,12 @@ impl Cluster {
     pub(crate) async fn client(&self, user: User) -> Client {
         credentials::client(&self.address, &self.home, user).await
     }
+}
+
+/// Copies a folder with all that is in it.
+fn copy_folder(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-r").arg(from).arg(to).status();
+    assert!(copied.expect("cp is there").success(), "{} cannot be copied", from.display());
 }
 
 /// Starts one part, its output in a log file of its name.
