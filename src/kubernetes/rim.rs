@@ -69,7 +69,7 @@ use crate::engine::settings::Settings;
 const MESSAGES_WAITING: usize = 4096;
 
 /// Notices that are written at once.
-const NOTICES_CONCURRENT: usize = 8;
+const NOTICES_CONCURRENT: usize = 16;
 
 /// Pause before a word that was overtaken by a change of its object is tried again.
 const CATCHING_UP: Duration = Duration::from_millis(200);
