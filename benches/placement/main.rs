@@ -1,7 +1,8 @@
 //! How fast placements are decided, against a plain scan in the same run: the same rules evaluated over an
 //! array of node structs. Single pods on a nearly full cluster, a big gang, pods that each ask for something
-//! new. One thread. `cargo bench --bench placement [-- FILTER]`; both sides must choose the same nodes.
+//! new, pods that mean something to other pods. One thread. `cargo bench --bench placement [-- FILTER]`; both sides must choose the same nodes.
 
+mod beside;
 mod novel;
 mod report;
 mod scan;
@@ -13,5 +14,10 @@ mod whole_gang;
 use shared::fleet;
 
 fn main() {
-    shared::run(&[("singles", singles::run), ("gang", whole_gang::run), ("novel", novel::run)]);
+    shared::run(&[
+        ("singles", singles::run),
+        ("gang", whole_gang::run),
+        ("novel", novel::run),
+        ("beside", beside::run),
+    ]);
 }

@@ -38,6 +38,15 @@ pub struct InternedAsk {
     pub constraint: ConstraintId,
 }
 
+/// What became of an ask that was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is still there, or wanted nothing of other pods.
+    Kept,
+    /// It wanted something of other pods, and is gone.
+    Dropped,
+}
+
 /// Whether an ask wants anything of other pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
@@ -177,13 +186,21 @@ impl AskTable {
         self.slot_mut(id).users += 1;
     }
 
-    /// Counts one user less. Unused asks are dropped once many have gathered.
-    pub(super) fn forget(&mut self, id: AskId) {
+    /// Counts one user less. Unused asks are dropped once many have gathered; those that want something of
+    /// other pods at once, since what they want is followed for as long as they live.
+    pub(super) fn forget(&mut self, id: AskId) -> Fate {
         let slot = self.slot_mut(id);
         slot.users =
             slot.users.checked_sub(1).expect("an ask is given back as often as it was taken");
         if slot.users > 0 || slot.queued_as_idle {
-            return;
+            return Fate::Kept;
+        }
+        match slot.interned.relation {
+            Relation::Some => {
+                self.drop_if_unused(id);
+                return Fate::Dropped;
+            }
+            Relation::None => {}
         }
         slot.queued_as_idle = true;
         self.idle.push_back(id);
@@ -191,6 +208,7 @@ impl AskTable {
             let oldest = self.idle.pop_front().expect("the queue is longer than its limit");
             self.drop_if_unused(oldest);
         }
+        Fate::Kept
     }
 
     fn drop_if_unused(&mut self, id: AskId) {

@@ -43,6 +43,11 @@ pub enum Discrepancy {
         /// Which node.
         node: Name,
     },
+    /// What pods mean to each other.
+    Relations {
+        /// What of it.
+        what: String,
+    },
     /// The sum over all schedulable nodes.
     Sum {
         /// Which resource.
@@ -64,6 +69,7 @@ impl fmt::Display for Discrepancy {
             }
             Self::Set { name } => write!(f, "the nodes of {name} are wrong"),
             Self::Pods { node } => write!(f, "the number of pods on node {node} is wrong"),
+            Self::Relations { what } => write!(f, "{what} are kept otherwise than a recount gives"),
             Self::Sum { resource } => write!(f, "the sum of free {resource} is wrong"),
         }
     }
@@ -108,6 +114,11 @@ pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
         kinds(cluster).find(|id| cluster.schedulable_free(*id) != sums[id.index()])
     {
         return Err(Discrepancy::Sum { resource: cluster.resources().name(resource).clone() });
+    }
+    if let Some(what) =
+        super::relations::audit::difference(&cluster.relations, &cluster.asks, &cluster.pods)
+    {
+        return Err(Discrepancy::Relations { what });
     }
     audit_sets(cluster)
 }

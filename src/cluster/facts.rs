@@ -29,6 +29,17 @@ pub struct NodeFact {
     pub allocatable: Amounts,
 }
 
+/// A namespace as its object says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceFact {
+    /// Its name.
+    pub name: Name,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// Labels sorted by key.
+    pub labels: Vec<(Name, Name)>,
+}
+
 /// Where a PodGroup comes from; two groups of one name from different sources are two gangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupSource {

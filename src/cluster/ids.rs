@@ -20,6 +20,19 @@ id_type!(
     /// A resource kind, in the order in which kinds were first seen.
     ResourceId
 );
+id_type!(
+    /// A selector of pods that some ask uses; given out again once none does.
+    SelectorId
+);
+id_type!(
+    /// A term that running pods carry against, or for, the pods that it selects.
+    TermId
+);
+id_type!(
+    /// A node label whose values are domains to some ask.
+    KeyId
+);
+
 /// Which of the selectors that are in use match a pod: pods with equal asks and equal signatures are equal to
 /// every rule. Given out once and never again, so that a number that is kept too long is merely unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

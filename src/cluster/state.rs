@@ -3,7 +3,7 @@
 //! Invariants: free amounts, sums, and indices equal a recount.
 //! A node keeps its id while its object exists or a pod is held there.
 
-use super::asks::{AskTable, InternedAsk, compile_amounts};
+use super::asks::{AskTable, Fate, InternedAsk, compile_amounts};
 use super::change::Changes;
 use super::facts::NodeFact;
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
@@ -11,6 +11,7 @@ use super::load::Load;
 use super::node_set::Membership;
 use super::nodes::Nodes;
 use super::pods::{Holding, Pods};
+use super::relations::moved::Moved;
 use super::relations::{PodTraits, Relations};
 use super::renumbering::Renumbering;
 use super::resources::{ResourceClass, ResourceSet, Resources};
@@ -108,13 +109,19 @@ impl Cluster {
     /// The id of an equal ask. Each call is matched by one [`Self::forget_ask`] when its user is gone.
     pub fn intern(&mut self, ask: &SharedAsk) -> AskId {
         let id = self.asks.intern(ask, &mut self.resources);
+        if let Some(relations) = &ask.relations {
+            self.relations.adopt(id, relations, &self.pods);
+        }
         self.make_room();
         id
     }
 
     /// Gives back one use of an ask.
     pub fn forget_ask(&mut self, ask: AskId) {
-        self.asks.forget(ask);
+        match self.asks.forget(ask) {
+            Fate::Kept => {}
+            Fate::Dropped => self.relations.disown(ask, &self.pods),
+        }
     }
 
     /// The ask as its pod wrote it.
@@ -149,6 +156,7 @@ impl Cluster {
         }
         self.make_room();
         self.sum_free(id, Sign::Minus);
+        let objects = self.nodes.version();
         let before = self.nodes.put_fact(id, kept);
         let mut changes = Changes { node: Some(id), added: before.is_none(), ..Changes::NONE };
         if let Some(before) = &before {
@@ -160,6 +168,9 @@ impl Cluster {
         }
         changes.grew = self.set_allocatable(id, &fact.allocatable);
         self.sum_free(id, Sign::Plus);
+        if self.nodes.version() != objects {
+            self.relations.note_domains();
+        }
         self.version += 1;
         changes
     }
@@ -183,6 +194,7 @@ impl Cluster {
         let Some(id) = self.nodes.present_id(name) else { return Changes::NONE };
         self.sum_free(id, Sign::Minus);
         self.nodes.take_fact(id);
+        self.relations.note_domains();
         self.load.leave_index(id);
         self.set_allocatable(id, &[]);
         self.forget_if_unnamed(id);
@@ -219,6 +231,29 @@ impl Cluster {
         self.relations.undescribe(pod);
     }
 
+    /// Takes in the labels of a namespace, or that it is gone: selectors of namespaces read them.
+    pub fn observe_namespace(&mut self, name: &Name, labels: Option<&[(Name, Name)]>) {
+        self.relations.observe_namespace(name, labels, &self.pods);
+        self.version += 1;
+    }
+
+    /// Brings the domains of topology keys up to date; to be called before they are read, and not needed again
+    /// until a node object changes.
+    pub fn refresh_domains(&mut self) {
+        self.relations.refresh_domains(&self.nodes);
+    }
+
+    /// What facts changed about other pods since this was asked last.
+    pub fn take_moved(&mut self) -> Moved {
+        self.relations.take_moved()
+    }
+
+    /// Pods on no node whose signature is another than when this was asked last; some more than once, some
+    /// gone since.
+    pub fn take_resigned(&mut self) -> Vec<PodId> {
+        self.relations.take_resigned()
+    }
+
     /// Which of the selectors in use match a pod that was described.
     #[inline]
     pub fn signature_of(&self, pod: PodId) -> SignatureId {
@@ -253,7 +288,7 @@ impl Cluster {
         let freed = self.vacate(pod);
         self.shift(node, holding, Sign::Minus);
         self.pods.put(pod, node, holding);
-        self.relations.shift_pod(&self.asks, pod, node, 1);
+        self.relations.arrive(&self.asks, pod, node);
         if let Some((old, _)) = freed {
             self.forget_if_unnamed(old);
         }
@@ -274,9 +309,9 @@ impl Cluster {
     fn vacate(&mut self, pod: PodId) -> Option<(NodeId, ResourceSet)> {
         let (node, holding) = self.pods.take(pod)?;
         let grew = self.shift(node, holding, Sign::Plus);
-        self.relations.shift_pod(&self.asks, pod, node, -1);
+        self.relations.leave(&self.asks, pod, node);
         match holding {
-            Holding::Ask(ask) => self.asks.forget(ask),
+            Holding::Ask(ask) => self.forget_ask(ask),
             Holding::Other(amounts) => self.pods.discard(amounts),
         }
         Some((node, grew))

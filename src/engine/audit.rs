@@ -83,7 +83,17 @@ impl Engine {
                     )
                 })
             }
+            Event::Namespace(fact) => {
+                let known = self.cluster.relations().namespace_labels(&fact.name);
+                (known != fact.labels).then(|| {
+                    format!(
+                        "namespace {} is believed to have the labels {known:?}, it has {:?}",
+                        fact.name, fact.labels
+                    )
+                })
+            }
             Event::NodeGone(_)
+            | Event::NamespaceGone(_)
             | Event::PodGone { .. }
             | Event::GroupGone { .. }
             | Event::Record(_)

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::gangs::GangId;
 use crate::base::slab::Slab;
-use crate::cluster::ids::{AskId, ConstraintId, ResourceId};
+use crate::cluster::ids::{AskId, ConstraintId, ResourceId, SignatureId};
 use crate::id_type;
 use crate::planner::order::Turn;
 use crate::workload::ask::Amounts;
@@ -26,8 +26,8 @@ id_type!(
 /// Everything about a gang that the answer of the planner depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
-    /// How many wait of each ask, in ask order.
-    pub(super) roles: SmallVec<[(AskId, u32); 1]>,
+    /// How many wait of each ask and signature, in that order.
+    pub(super) roles: SmallVec<[((AskId, SignatureId), u32); 1]>,
     /// How many of them must be placed together.
     pub(super) needed: u32,
     /// What must be free before any search; empty where there is no floor.
@@ -105,6 +105,8 @@ pub(super) struct Backlog<No> {
     by_need: BTreeMap<Need, LinesInTurn>,
     /// Those of them with a floor.
     floored: BTreeSet<LineId>,
+    /// Those of them to whom other pods mean something.
+    related: BTreeSet<LineId>,
     /// How often a parked line got an earlier head.
     earlier_heads: u64,
 }
@@ -118,6 +120,7 @@ impl<No> Default for Backlog<No> {
             parked: BTreeSet::new(),
             by_need: BTreeMap::new(),
             floored: BTreeSet::new(),
+            related: BTreeSet::new(),
             earlier_heads: 0,
         }
     }
@@ -180,6 +183,7 @@ impl<No> Backlog<No> {
             self.active.remove(&queued.line);
             self.parked.remove(&queued.line);
             self.floored.remove(&queued.line);
+            self.related.remove(&queued.line);
         } else if was_head && is_parked {
             self.list(queued.line);
         } else if was_head {
@@ -253,6 +257,16 @@ impl<No> Backlog<No> {
         self.floored.iter().copied().collect()
     }
 
+    /// Notes that other pods mean something to a parked line.
+    pub(super) fn note_related(&mut self, line: LineId) {
+        self.related.insert(line);
+    }
+
+    /// Parked lines to whom other pods mean something, in id order.
+    pub(super) fn parked_related(&self) -> Vec<LineId> {
+        self.related.iter().copied().collect()
+    }
+
     /// Moves when a parked line gets an earlier head.
     pub(super) const fn earlier_heads(&self) -> u64 {
         self.earlier_heads
@@ -276,6 +290,7 @@ impl<No> Backlog<No> {
         self.unlist(line);
         self.parked.remove(&line);
         self.floored.remove(&line);
+        self.related.remove(&line);
         self.active.push(line, Reverse(turn));
         Some(no)
     }
@@ -313,11 +328,12 @@ mod tests {
     use super::{Backlog, GangId, LineId, Need, Shape};
     use crate::base::names::ObjectName;
     use crate::base::time::Time;
-    use crate::cluster::ids::{AskId, ConstraintId, ResourceId};
+    use crate::cluster::ids::{AskId, ConstraintId, ResourceId, SignatureId};
     use crate::planner::order::{Claim, Turn};
 
     fn shape(ask: u32) -> Shape {
-        Shape { roles: [(AskId(ask), 1)].into_iter().collect(), needed: 1, floor: Vec::new() }
+        let role = ((AskId(ask), SignatureId::NONE), 1);
+        Shape { roles: [role].into_iter().collect(), needed: 1, floor: Vec::new() }
     }
 
     fn turn(since: i64) -> Turn {

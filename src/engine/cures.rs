@@ -65,8 +65,28 @@ impl Engine {
         if let Some(latest) = self.changes.iter().map(|pending| pending.version).max() {
             self.activate_floored(latest);
         }
+        self.activate_related();
         self.cures.looked_at = self.changes.len();
         self.find_first_helped();
+    }
+
+    /// Other pods that come and go help wherever they are: lines to whom those mean something are simply tried.
+    fn activate_related(&mut self) {
+        let moved = self.cluster.take_moved();
+        if moved.is_none() {
+            return;
+        }
+        for line in self.backlog.parked_related() {
+            let row = self.backlog.line(line);
+            let version = self.cluster.version();
+            let refused = row.parked.as_ref().is_some_and(|no| no.version() < version);
+            let helped = row.shape.roles.iter().any(|((ask, signature), _)| {
+                self.cluster.relations().could_help(&moved, *ask, *signature)
+            });
+            if refused && helped {
+                self.backlog.activate(line);
+            }
+        }
     }
 
     /// What is free in all counts towards a floor, on whichever node: such lines are simply tried.
@@ -126,7 +146,7 @@ impl Engine {
 
     fn is_still_helped(&self, helped: &Helped) -> bool {
         let Some(line) = self.backlog.known(helped.line) else { return false };
-        let asks = line.shape.roles.iter().map(|(ask, _)| *ask);
+        let asks = line.shape.roles.iter().map(|((ask, _), _)| *ask);
         *line.head().0 == helped.turn
             && asks.into_iter().any(|ask| self.helps(helped.change, ask, line.parked.as_ref()))
     }
@@ -175,7 +195,8 @@ impl Engine {
                 constraint: interned.constraint,
             }
         };
-        self.backlog.line(line).shape.roles.iter().map(|(ask, _)| (need(*ask), *ask)).collect()
+        let roles = self.backlog.line(line).shape.roles.iter();
+        roles.map(|((ask, _), _)| (need(*ask), *ask)).collect()
     }
 }
 

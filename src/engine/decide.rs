@@ -3,7 +3,7 @@
 //! Sends nothing: orders are values for the rim. Invariant: no seat is held that the referee did not judge before.
 
 use super::backlog::{LineId, Shape};
-use super::gangs::{Gang, GangId};
+use super::gangs::{Gang, GangId, count_in};
 use super::order::{Action, BindRole, Order, OrderId, PodRef, WaitReason};
 use super::pods::{Answer, Place, Seat, Standing};
 use super::verdict::{Verdict, judge};
@@ -11,12 +11,14 @@ use super::{Cycle, Engine};
 use crate::base::time::Time;
 use crate::cluster::ids::NodeId;
 use crate::cluster::ids::PodId;
+use crate::cluster::ids::SignatureId;
 use crate::cluster::node_set::NodeSet;
 use crate::planner::demand::{Demand, Role};
 use crate::planner::order::{Claim, Turn};
 use crate::planner::plan::Plan;
 use crate::planner::referee;
 use crate::planner::refusal::{Cause, Refusal, SearchEnd};
+use crate::plugins::relation::is_related;
 use crate::workload::ask::Amounts;
 use smallvec::SmallVec;
 
@@ -120,6 +122,12 @@ impl Engine {
 
     /// Brings the backlog in line with the gangs that changed.
     pub(super) fn judge_changed(&mut self) {
+        for pod in self.cluster.take_resigned() {
+            // The pod may be gone, its id may be another's; judging a gang in vain does no harm.
+            if let Some(gang) = self.pods.known(pod).and_then(|pod| pod.gang) {
+                self.mark(gang);
+            }
+        }
         while let Some(id) = self.dirty.pop() {
             // The gang may be gone, its id may be another's; judging twice does no harm.
             if let Some(gang) = self.gangs.known(id) {
@@ -139,7 +147,7 @@ impl Engine {
         match verdict {
             Verdict::Ready { needed } => {
                 gang.ready_since.get_or_insert(self.now);
-                let shape = Shape::of(gang, needed);
+                let shape = self.shape_of(id, needed);
                 self.queue(id, shape);
             }
             Verdict::BackingOff(until) => {
@@ -159,6 +167,28 @@ impl Engine {
         if may_be_over {
             self.note_idle_of(id);
         }
+    }
+
+    /// The shape of a gang that may be placed.
+    fn shape_of(&self, id: GangId, needed: u32) -> Shape {
+        let gang = self.gangs.get(id);
+        let floor = match &gang.fact {
+            Some(fact) if !gang.has_started() => fact.min_resources.clone(),
+            Some(_) | None => Amounts::new(),
+        };
+        if !self.cluster.relations().is_awake() {
+            let roles = gang.tally.roles.iter();
+            let roles = roles.map(|(ask, count)| ((*ask, SignatureId::NONE), *count)).collect();
+            return Shape { roles, needed, floor };
+        }
+        let mut roles = SmallVec::new();
+        for id in &gang.members {
+            let pod = self.pods.get(*id);
+            if pod.standing() == Standing::Waiting {
+                count_in(&mut roles, (pod.ask, self.cluster.signature_of(*id)));
+            }
+        }
+        Shape { roles, needed, floor }
     }
 
     /// Lets a gang stand in the line of its shape, at its turn.
@@ -232,6 +262,10 @@ impl Engine {
         let needs = self.needs_of(line);
         for gang in self.backlog.park(line, no, needs) {
             self.start_clock_if_in(line, gang);
+        }
+        let mut roles = self.backlog.line(line).shape.roles.iter();
+        if roles.any(|((ask, signature), _)| is_related(&self.cluster, *ask, *signature)) {
+            self.backlog.note_related(line);
         }
         self.line_has_something_to_tell(line);
     }
@@ -375,17 +409,6 @@ impl Engine {
                 }
             }
         }
-    }
-}
-
-impl Shape {
-    /// The shape of a gang that may be placed.
-    fn of(gang: &Gang, needed: u32) -> Self {
-        let floor = match &gang.fact {
-            Some(fact) if !gang.has_started() => fact.min_resources.clone(),
-            Some(_) | None => Amounts::new(),
-        };
-        Self { roles: gang.tally.roles.clone(), needed, floor }
     }
 }
 

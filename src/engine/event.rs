@@ -5,7 +5,7 @@
 use super::order::OrderId;
 use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
-use crate::cluster::facts::{GroupFact, GroupName, NodeFact, PodFact};
+use crate::cluster::facts::{GroupFact, GroupName, NamespaceFact, NodeFact, PodFact};
 
 /// A fact about the world, whole and idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub enum Event {
     Node(Box<NodeFact>),
     /// A node is gone.
     NodeGone(Name),
+    /// A namespace was added or changed: selectors of namespaces read its labels.
+    Namespace(Box<NamespaceFact>),
+    /// A namespace is gone.
+    NamespaceGone(Name),
     /// A pod was added or changed. Pods of every scheduler are told.
     Pod(Box<PodFact>),
     /// A pod is gone from the API.

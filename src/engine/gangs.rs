@@ -193,7 +193,8 @@ const fn is_living(standing: Standing) -> bool {
     }
 }
 
-fn count_in<K: Ord>(counts: &mut SmallVec<[(K, u32); 1]>, key: K) {
+/// Counts one more of `key`.
+pub(super) fn count_in<K: Ord>(counts: &mut SmallVec<[(K, u32); 1]>, key: K) {
     match counts.binary_search_by(|(known, _)| known.cmp(&key)) {
         Ok(index) => counts[index].1 += 1,
         Err(index) => counts.insert(index, (key, 1)),

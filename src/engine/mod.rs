@@ -172,6 +172,7 @@ impl Engine {
         let more = !self.dirty.is_empty()
             || !self.busy.is_empty()
             || !self.changes.is_empty()
+            || self.cluster.relations().has_news()
             || self.backlog.has_work();
         let backoff = self.backing_off.first().map(|(until, _)| *until);
         [

@@ -33,6 +33,10 @@ impl Engine {
                 self.note(changes);
                 self.nodes_changed_since(before);
             }
+            Event::Namespace(fact) => {
+                self.cluster.observe_namespace(&fact.name, Some(&fact.labels));
+            }
+            Event::NamespaceGone(name) => self.cluster.observe_namespace(&name, None),
             Event::Pod(fact) => self.observe_pod(fact),
             Event::PodGone { name, uid } => self.observe_pod_gone(&name, &uid),
             Event::Group(fact) => self.observe_group(fact),

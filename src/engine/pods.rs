@@ -201,6 +201,11 @@ impl Pods {
         &self.rows[id]
     }
 
+    /// The pod of `id`, if it still exists.
+    pub(super) fn known(&self, id: PodId) -> Option<&Pod> {
+        self.rows.get(id)
+    }
+
     /// The pod of `id`, which must exist.
     #[inline]
     pub(super) fn get_mut(&mut self, id: PodId) -> &mut Pod {

@@ -68,6 +68,7 @@ pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
     match kind {
         Kind::Pod => resource("", "v1", "Pod", "pods"),
         Kind::Node => resource("", "v1", "Node", "nodes"),
+        Kind::Namespace => resource("", "v1", "Namespace", "namespaces"),
         Kind::Group(GroupSource::Coscheduling) => {
             resource("scheduling.x-k8s.io", "v1alpha1", "PodGroup", "podgroups")
         }

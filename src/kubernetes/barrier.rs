@@ -80,7 +80,7 @@ impl Recount {
         let started = Instant::now();
         self.all_listed().await?;
         let apis = GroupApis::discover(&self.wire).await.map_err(Unfinished::Server)?;
-        let mut kinds = vec![Kind::Node, Kind::Pod];
+        let mut kinds = vec![Kind::Node, Kind::Namespace, Kind::Pod];
         kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
         kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
         kinds.extend(apis.records.then_some(Kind::Record));

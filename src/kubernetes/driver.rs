@@ -136,6 +136,7 @@ impl Driver {
         let kinds = [
             Kind::Pod,
             Kind::Node,
+            Kind::Namespace,
             Kind::Group(GroupSource::Coscheduling),
             Kind::Group(GroupSource::Native),
             Kind::Record,
@@ -352,8 +353,8 @@ impl Driver {
             let gone = self.view(*kind).clear();
             self.tell_gone(*kind, gone);
         }
-        let mut unlisted =
-            self.unlisted.take().unwrap_or_else(|| BTreeSet::from([Kind::Pod, Kind::Node]));
+        let always = [Kind::Pod, Kind::Node, Kind::Namespace];
+        let mut unlisted = self.unlisted.take().unwrap_or_else(|| BTreeSet::from(always));
         if !self.synced {
             for (kind, served) in served {
                 if served && self.view(kind).is_empty() {
@@ -393,6 +394,7 @@ impl Driver {
             Object::Node(read) => self.translator.node(read),
             Object::Group(source, read) => self.translator.group(read, *source),
             Object::Record(read) => self.translator.record(read),
+            Object::Namespace(read) => self.translator.namespace(read),
         }
     }
 
@@ -401,7 +403,6 @@ impl Driver {
         let now = self.clock.now();
         let (_, metadata) = identity(object);
         let mut scheduler = None;
-        // A pod may change what is known of others; its own fact is the last.
         let (name, uid) = match translated.events.last() {
             Some(Event::Pod(fact)) => {
                 scheduler = Some(fact.scheduler.clone());
@@ -410,6 +411,9 @@ impl Driver {
             Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
             Some(Event::Record(fact)) => (fact.name.clone(), fact.uid.clone()),
             Some(Event::Node(fact)) => {
+                (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
+            }
+            Some(Event::Namespace(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
             _ => return,
@@ -493,8 +497,8 @@ impl Driver {
     }
 
     fn tell_gone(&mut self, kind: Kind, mut gone: Vec<(ObjectName, Name)>) {
-        if kind == Kind::Node {
-            // A node is known by its name alone: one that was made again under the same name is not gone.
+        if matches!(kind, Kind::Node | Kind::Namespace) {
+            // These are known by their names alone: one that was made again under the same name is not gone.
             let taken = self.view(kind).taken(&gone);
             gone.retain(|(name, _)| !taken.contains(name));
         }
@@ -526,6 +530,7 @@ fn identity(object: &Object) -> (Kind, &Metadata) {
         Object::Node(read) => (Kind::Node, &read.object.metadata),
         Object::Group(source, read) => (Kind::Group(*source), &read.object.metadata),
         Object::Record(read) => (Kind::Record, &read.object.metadata),
+        Object::Namespace(read) => (Kind::Namespace, &read.object.metadata),
     }
 }
 

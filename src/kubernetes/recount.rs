@@ -174,6 +174,7 @@ impl Recount {
     async fn once(&self) -> Result<Recounted, Unfinished> {
         let apis = GroupApis::discover(&self.wire).await.map_err(Unfinished::Server)?;
         let mut doubts = self.list(Kind::Node, apis, Object::Node).await?;
+        doubts.extend(self.list(Kind::Namespace, apis, Object::Namespace).await?);
         doubts.extend(self.list(Kind::Pod, apis, Object::Pod).await?);
         if apis.coscheduling {
             let kind = Kind::Group(GroupSource::Coscheduling);

@@ -414,6 +414,8 @@ impl Watches {
         }
         let nodes = Api::all_with(self.line(Kind::Node), &of_kind(Kind::Node, apis));
         tasks.spawn(self.watch(Kind::Node).run(nodes, Object::Node));
+        let namespaces = Api::all_with(self.line(Kind::Namespace), &of_kind(Kind::Namespace, apis));
+        tasks.spawn(self.watch(Kind::Namespace).run(namespaces, Object::Namespace));
         let pods = Api::all_with(self.line(Kind::Pod), &of_kind(Kind::Pod, apis));
         tasks.spawn(self.watch(Kind::Pod).run(pods, Object::Pod));
         let mut groups = self.watch_groups(apis);

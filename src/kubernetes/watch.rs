@@ -30,6 +30,7 @@ use super::translate::Read;
 use super::translate::RecordObject;
 use super::translate::objects::GroupObject;
 use super::translate::objects::HasMetadata;
+use super::translate::objects::NamespaceObject;
 use super::translate::objects::NodeObject;
 use super::translate::objects::PodObject;
 use super::translate::read_text;
@@ -74,6 +75,8 @@ pub enum Object {
     Pod(Box<Read<PodObject>>),
     /// A node.
     Node(Box<Read<NodeObject>>),
+    /// A namespace.
+    Namespace(Box<Read<NamespaceObject>>),
     /// A PodGroup.
     Group(GroupSource, Box<Read<GroupObject>>),
     /// The record of a gang's plan.
@@ -253,6 +256,7 @@ impl Pause {
             Kind::Group(GroupSource::Coscheduling) => 3,
             Kind::Group(GroupSource::Native) => 4,
             Kind::Record => 5,
+            Kind::Namespace => 6,
         };
         Self::seeded(seed)
     }

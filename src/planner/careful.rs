@@ -5,13 +5,18 @@
 //! Invariant: the cluster is as before once the trial is dropped.
 
 use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
 
 use super::demand::Role;
 use crate::base::random::Random;
 use crate::cluster::Cluster;
 use crate::cluster::draft::{Draft, Edit, Mark, Step};
 use crate::cluster::ids::NodeId;
-use crate::plugins::relation::Newcomer;
+use crate::cluster::relations::domains::Domain;
+use crate::plugins::census::Census;
+use crate::plugins::gpu_packing::rank;
+use crate::plugins::relation::{Newcomer, is_wishing};
+use crate::plugins::verdict::Verdicts;
 use crate::plugins::{self, node_resources_fit};
 
 /// Looking at one node costs a fraction of placing a member there.
@@ -24,7 +29,9 @@ pub(super) type RoleSeat = (usize, NodeId);
 #[derive(Debug)]
 pub(super) struct Trial<'a> {
     draft: Draft<'a>,
+    census: Census,
     roles: &'a [Role],
+    verdicts: &'a Verdicts,
     /// Candidates of each role, best first; none that could not take one member at the start.
     candidates: Vec<Vec<NodeId>>,
     /// How many members of each role have no seat.
@@ -53,11 +60,13 @@ impl<'a> Trial<'a> {
     pub(super) fn open(
         cluster: &'a mut Cluster,
         log: &'a mut Vec<Edit>,
-        roles: &'a [Role],
+        (roles, verdicts): (&'a [Role], &'a Verdicts),
         candidates: Vec<Vec<NodeId>>,
     ) -> Self {
         let left = roles.iter().map(|role| role.members.len()).collect();
-        Self { draft: Draft::open(cluster, log), roles, candidates, left, seats: Vec::new() }
+        let census = take_census(cluster, roles);
+        let draft = Draft::open(cluster, log);
+        Self { draft, census, roles, verdicts, candidates, left, seats: Vec::new() }
     }
 
     /// Seats so far, in the order in which they were taken.
@@ -81,6 +90,15 @@ impl<'a> Trial<'a> {
     }
 
     fn fill_role(&mut self, role: usize) {
+        let Role { ask, signature, .. } = self.roles[role];
+        if is_wishing(self.draft.cluster(), ask, signature) {
+            while self.left[role] > 0
+                && let Some(node) = self.best(role)
+            {
+                self.place(role, node);
+            }
+            return;
+        }
         for at in 0..self.candidates[role].len() {
             let node = self.candidates[role][at];
             while self.left[role] > 0 && self.admits(role, node) {
@@ -92,17 +110,97 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// The node that admits one more member and is best for it as things stand, whom it wishes for included.
+    fn best(&self, role: usize) -> Option<NodeId> {
+        let admitting = self.candidates[role].iter().copied();
+        let nodes: Vec<NodeId> = admitting.filter(|node| self.admits(role, *node)).collect();
+        let cluster = self.draft.cluster();
+        let ask = cluster.interned(self.roles[role].ask);
+        let newcomer = Newcomer { cluster, ask, census: &self.census, role };
+        let points = plugins::points_beside(&newcomer, &nodes);
+        let verdict = self.verdicts.get(ask.constraint);
+        let ranked = nodes.into_iter().zip(points).map(|(node, points)| {
+            let points = points + verdict.points(node).unwrap_or(0);
+            (rank(points, cluster.load().free(node, ask.packed_by), node), node)
+        });
+        ranked.max_by_key(|(rank, _)| *rank).map(|(_, node)| node)
+    }
+
     /// Looks for an order and nodes for `least` members, beginning with nobody placed; leaves the best that
-    /// was found in place.
-    pub(super) fn search(&mut self, least: usize, steps: &mut u64) -> End {
+    /// was found in place. `order` is that of [`Self::fill`], which has left somebody without a seat.
+    pub(super) fn search(&mut self, order: &[usize], least: usize, steps: &mut u64) -> End {
+        if self.filled_is_most() {
+            return End::Proved;
+        }
         let mut best = self.seats();
-        self.undo_to(0);
-        let end = self.descend(least, steps, &mut best);
+        let mut end = self.try_domains(order, least, steps, &mut best);
+        if end == End::Proved && best.len() < least {
+            self.undo_to(0);
+            end = self.descend(least, steps, &mut best);
+        }
         self.undo_to(0);
         for (role, node) in best {
             self.place(role, node);
         }
         end
+    }
+
+    /// True if no other choice of seats could have given seats to more members.
+    fn filled_is_most(&self) -> bool {
+        // A port is a limit per node, which lies within any domain: beside one more limit it changes nothing,
+        // but beside spreading it does.
+        match self.roles {
+            [only] => {
+                let ask = &self.draft.cluster().interned(only.ask).ask;
+                let wants = ask.relations.as_ref();
+                let mixes = wants.is_some_and(|w| !w.host_ports.is_empty() && !w.spread.is_empty());
+                !mixes && self.census.any_full_set_is_a_largest(0)
+            }
+            _ => false,
+        }
+    }
+
+    /// Where members must be together, the domain of the first decides for all: tries each as the first, and
+    /// fills from there. Finds what a search by single seats would not come to within its bound.
+    fn try_domains(
+        &mut self,
+        order: &[usize],
+        least: usize,
+        steps: &mut u64,
+        best: &mut Vec<RoleSeat>,
+    ) -> End {
+        let keys = self.census.attraction_keys();
+        if keys.is_empty() {
+            return End::Proved;
+        }
+        let round = self.candidates.iter().map(|nodes| nodes.len() as u64).sum::<u64>();
+        for role in order {
+            let mut tried: FxHashSet<SmallVec<[Option<Domain>; 2]>> = FxHashSet::default();
+            for at in 0..self.candidates[*role].len() {
+                let node = self.candidates[*role][at];
+                let relations = self.draft.cluster().relations();
+                let domains = keys.iter().map(|key| relations.key(*key).domain(node)).collect();
+                if !tried.insert(domains) {
+                    continue;
+                }
+                let Some(left) = steps.checked_sub(round / LOOKS_PER_STEP + 1) else {
+                    return End::OutOfSteps;
+                };
+                *steps = left;
+                self.undo_to(0);
+                if self.admits(*role, node) {
+                    self.place(*role, node);
+                    self.fill(order);
+                }
+                if self.seats.len() > best.len() {
+                    *best = self.seats();
+                    if best.len() >= least {
+                        return End::Proved;
+                    }
+                }
+            }
+        }
+        End::Proved
     }
 
     /// Depth first. What can follow depends only on who is where, not on the order in which they came: a
@@ -160,10 +258,9 @@ impl<'a> Trial<'a> {
 
     /// True if one more member of the role may go to the node, a candidate.
     fn admits(&self, role: usize, node: NodeId) -> bool {
-        let Role { ask, signature, .. } = &self.roles[role];
         let cluster = self.draft.cluster();
-        let ask = cluster.interned(*ask);
-        let newcomer = Newcomer { cluster, ask, signature: *signature };
+        let ask = cluster.interned(self.roles[role].ask);
+        let newcomer = Newcomer { cluster, ask, census: &self.census, role };
         node_resources_fit::fits(ask, cluster, node) && plugins::admits_beside(&newcomer, node)
     }
 
@@ -171,6 +268,7 @@ impl<'a> Trial<'a> {
         let mark = self.draft.mark();
         let Role { ask, signature, .. } = self.roles[role];
         self.draft.place(Step { node, ask, signature, count: 1 });
+        self.census.shift(self.draft.cluster(), role, node, 1);
         self.left[role] -= 1;
         self.seats.push(((role, node), mark));
     }
@@ -178,11 +276,19 @@ impl<'a> Trial<'a> {
     /// Takes seats back, the latest first, until so many are left.
     fn undo_to(&mut self, count: usize) {
         while self.seats.len() > count {
-            let ((role, _), mark) = self.seats.pop().expect("there are more than are to be left");
+            let ((role, node), mark) =
+                self.seats.pop().expect("there are more than are to be left");
             self.left[role] += 1;
+            self.census.shift(self.draft.cluster(), role, node, -1);
             self.draft.roll_back(mark);
         }
     }
+}
+
+/// Counts for all roles, whose domains must be up to date.
+pub(super) fn take_census(cluster: &Cluster, roles: &[Role]) -> Census {
+    let roles: Vec<_> = roles.iter().map(|role| (role.ask, role.signature)).collect();
+    Census::take(cluster, &roles)
 }
 
 /// A number for a seat, so that the sum over all seats stands for who is where, whatever the order. Of 128

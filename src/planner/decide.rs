@@ -19,9 +19,9 @@ use crate::planner::exact::{End, Found, Goal, Need, Problem, Seats, Steps};
 use crate::planner::plan::{Plan, Seat};
 use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
 use crate::planner::walk::{Walk, Wanted};
-use crate::plugins::node_resources_fit;
-use crate::plugins::relation::{Newcomer, is_related};
+use crate::plugins::relation::{Newcomer, is_related, is_wishing};
 use crate::plugins::verdict::Verdicts;
+use crate::plugins::{self, node_resources_fit};
 use crate::workload::ask::Amounts;
 
 /// Limits of the planner.
@@ -92,6 +92,7 @@ impl Planner {
         if let Some(refusal) = unsupported(cluster, demand) {
             return Err(refusal);
         }
+        let demand = &*demand.without_signatures_if_alone(cluster);
         self.refresh(cluster, demand);
         match self.find_room(cluster, demand, keep_off) {
             Room::Enough if self.in_order.is_empty() => Ok(plan_of(demand, &mut self.steps)),
@@ -164,7 +165,8 @@ impl Planner {
     ) -> Room {
         self.steps.clear();
         self.in_order.clear();
-        if demand.roles.iter().any(|role| is_related(cluster.interned(role.ask), role.signature)) {
+        if demand.roles.iter().any(|role| is_related(cluster, role.ask, role.signature)) {
+            cluster.refresh_domains();
             return self.find_room_carefully(cluster, demand, keep_off);
         }
         match &demand.roles[..] {
@@ -181,12 +183,18 @@ impl Planner {
         demand: &Demand,
         keep_off: &NodeSet,
     ) -> Room {
+        if let [role] = &demand.roles[..]
+            && role.members.len() == 1
+            && !is_wishing(cluster, role.ask, role.signature)
+        {
+            return self.find_room_for_one(cluster, role, keep_off);
+        }
         let candidates = demand.roles.iter().map(|role| self.ranked(cluster, role, keep_off));
         let candidates = candidates.collect();
         let mut order: Vec<usize> = (0..demand.roles.len()).collect();
         order.sort_by_cached_key(|role| hardness(cluster, demand.roles[*role].ask));
         let mut log = std::mem::take(&mut self.log);
-        let mut trial = Trial::open(cluster, &mut log, &demand.roles, candidates);
+        let mut trial = Trial::open(cluster, &mut log, (&demand.roles, &self.verdicts), candidates);
         trial.fill(&order);
         let (least, most) = (demand.minimum, demand.members());
         let greedy = trial.seats().len();
@@ -194,7 +202,8 @@ impl Planner {
         let mut end = careful::End::Proved;
         if greedy < most {
             let mut steps = if greedy >= least { bound / EXTRAS_SHARE } else { bound };
-            end = trial.search(if greedy >= least { most } else { least }, &mut steps);
+            let goal = if greedy >= least { most } else { least };
+            end = trial.search(&order, goal, &mut steps);
             trial.fill(&order);
         }
         self.in_order = trial.seats();
@@ -219,6 +228,35 @@ impl Planner {
                 search: SearchEnd::Bound { steps: bound },
             },
         })
+    }
+
+    /// The best node that takes a pod that is alone, and the walk ends there.
+    fn find_room_for_one(
+        &mut self,
+        cluster: &mut Cluster,
+        role: &Role,
+        keep_off: &NodeSet,
+    ) -> Room {
+        cluster.catch_up();
+        let census = careful::take_census(cluster, std::slice::from_ref(role));
+        let ask = cluster.interned(role.ask);
+        let verdict = self.verdicts.get(ask.constraint);
+        let newcomer = Newcomer { cluster, ask, census: &census, role: 0 };
+        let in_order = &mut self.in_order;
+        self.walk.run(&Wanted { cluster, ask, verdict, keep_off }, |node| {
+            if !plugins::admits_beside(&newcomer, node) {
+                return ControlFlow::Continue(());
+            }
+            in_order.push((0, node));
+            ControlFlow::Break(())
+        });
+        let Some((_, node)) = self.in_order.first() else {
+            let (certainty, search) = (Certainty::AtMost, SearchEnd::Exhausted);
+            return Room::Short(Shortage { fitting: 0, certainty, search });
+        };
+        let Role { ask, signature, .. } = *role;
+        self.steps.push(Step { node: *node, ask, signature, count: 1 });
+        Room::Enough
     }
 
     /// The nodes that could take one member of the role if it meant nothing to others, best first.
@@ -424,13 +462,15 @@ impl Planner {
         let ask = cluster.interned(role.ask);
         let verdict = self.verdicts.get(ask.constraint);
         let wanted = Wanted { cluster, ask, verdict, keep_off };
-        let newcomer = Newcomer { cluster, ask, signature: role.signature };
+        let related = is_related(cluster, role.ask, role.signature);
+        let census = related.then(|| careful::take_census(cluster, std::slice::from_ref(role)));
+        let newcomer = census.as_ref().map(|census| Newcomer { cluster, ask, census, role: 0 });
         let gang = (demand.members() > 1).then_some(GangShortfall {
             needed: demand.minimum,
             fitting: shortage.fitting,
             certainty: shortage.certainty,
         });
-        let refusal = diagnose::unschedulable(&wanted, &newcomer, gang, shortage.search);
+        let refusal = diagnose::unschedulable(&wanted, newcomer.as_ref(), gang, shortage.search);
         drop(draft);
         self.log = log;
         refusal
@@ -442,12 +482,14 @@ fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
     demand.roles.iter().find_map(|role| diagnose::unsupported(cluster.ask(role.ask), nodes))
 }
 
-/// Orders asks by how hard they are to seat: those for scarce kinds first, of these the biggest first.
+/// Orders asks by how hard they are to seat: those for scarce kinds first, of these the biggest first, of these
+/// those that want something of other pods.
 fn hardness(cluster: &Cluster, ask: AskId) -> impl Ord + use<> {
     let interned = cluster.interned(ask);
     let class = cluster.resources().class(interned.packed_by);
     let rest: i128 = interned.requests.iter().map(|(_, amount)| i128::from(*amount)).sum();
-    (class, -interned.request(interned.packed_by), -rest, interned.ask.clone())
+    let is_free = interned.ask.relations.is_none();
+    (class, -interned.request(interned.packed_by), -rest, is_free, interned.ask.clone())
 }
 
 fn free_without(cluster: &Cluster, name: &str, own: &[PodId]) -> i128 {

@@ -2,7 +2,12 @@
 //! Speaks ids; knows no priority, no age, and nobody else who waits.
 //! Invariants: no role is empty, no two roles are of one ask and one signature, the minimum is between 1 and the number of members.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::cluster::Cluster;
 use crate::cluster::ids::{AskId, PodId, SignatureId};
+use crate::plugins::relation::is_related;
 
 /// Members with equal asks that the same selectors match, in the order in which they should be placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +31,28 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// The same demand as members who mean nothing to other pods are placed: one role per ask, whichever
+    /// selectors match them.
+    pub(super) fn without_signatures_if_alone(&self, cluster: &Cluster) -> Cow<'_, Self> {
+        let is_related = |role: &Role| is_related(cluster, role.ask, role.signature);
+        let is_split = self.roles.iter().any(|role| role.signature != SignatureId::NONE);
+        if !is_split || self.roles.iter().any(is_related) {
+            return Cow::Borrowed(self);
+        }
+        let mut roles: Vec<Role> = Vec::with_capacity(self.roles.len());
+        let mut of_ask: BTreeMap<AskId, usize> = BTreeMap::new();
+        for role in &self.roles {
+            match of_ask.get(&role.ask) {
+                Some(at) => roles[*at].members.extend(&role.members),
+                None => {
+                    of_ask.insert(role.ask, roles.len());
+                    roles.push(Role { signature: SignatureId::NONE, ..role.clone() });
+                }
+            }
+        }
+        Cow::Owned(Self { roles, minimum: self.minimum })
+    }
+
     /// Number of unplaced members.
     pub fn members(&self) -> usize {
         self.roles.iter().map(|role| role.members.len()).sum()

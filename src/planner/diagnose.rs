@@ -15,7 +15,7 @@ use crate::cluster::node_set::NodeSet;
 use crate::planner::walk::Wanted;
 use crate::plugins::cures::Cures;
 use crate::plugins::node_resources_fit;
-use crate::plugins::relation::{Newcomer, Reasons, is_related};
+use crate::plugins::relation::{Newcomer, Reasons};
 use crate::plugins::verdict::Verdict;
 use crate::plugins::{Filter, REGISTRY, Rule};
 use crate::workload::ask::Ask;
@@ -42,10 +42,11 @@ pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
     })
 }
 
-/// The refusal for the member that is `wanted` and found no room.
+/// The refusal for the member that is `wanted` and found no room. `newcomer` is the same member where rules
+/// about other pods have a say.
 pub(super) fn unschedulable(
     wanted: &Wanted<'_>,
-    newcomer: &Newcomer<'_>,
+    newcomer: Option<&Newcomer<'_>>,
     gang: Option<GangShortfall>,
     search: SearchEnd,
 ) -> Refusal {
@@ -64,8 +65,7 @@ pub(super) fn unschedulable(
     if open.len() < verdict.allowed.len() {
         add(verdict.allowed.len() - open.len(), KEPT.into(), Cures::PLACE_FREED);
     }
-    let related = is_related(ask, newcomer.signature);
-    if related {
+    if let Some(newcomer) = newcomer {
         for (text, (count, cures)) in count_one_by_one(newcomer, &open) {
             add(count, (*text).into(), cures);
         }
@@ -77,7 +77,8 @@ pub(super) fn unschedulable(
     }
     reasons.sort_by_cached_key(Reason::to_string);
     // Where other pods stand in the way, a node with enough left is not near for that.
-    let nearest = nearest(cluster, ask, &open).filter(|near| !related || !near.lacking.is_empty());
+    let nearest =
+        nearest(cluster, ask, &open).filter(|near| newcomer.is_none() || !near.lacking.is_empty());
     let nodes = cluster.node_count();
     Refusal { cause: Cause::Unschedulable, nodes, reasons, gang, nearest, search, cured_by }
 }

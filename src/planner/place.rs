@@ -24,6 +24,7 @@ impl Planner {
         if demand.roles.iter().any(|role| !cluster.ask(role.ask).unsupported.is_empty()) {
             return NodeSet::new();
         }
+        let demand = &*demand.without_signatures_if_alone(cluster);
         self.refresh(cluster, demand);
         let candidates = self.by_seats_now(cluster, demand);
         let mut log: Vec<Edit> = Vec::new();

@@ -3,6 +3,7 @@
 //! Reads the facts of the plan's nodes and the pods on them. A plan that it rejects is our bug and ends the process.
 
 mod beside;
+mod ledger;
 
 use std::fmt;
 
@@ -19,7 +20,6 @@ use crate::workload::ask::Ask;
 use crate::workload::constraints::NodeOperator;
 use crate::workload::constraints::NodeRequirement;
 use crate::workload::constraints::NodeTerm;
-use crate::workload::constraints::Taint;
 use crate::workload::constraints::TaintEffect;
 use crate::workload::constraints::TolerationOperator;
 
@@ -85,8 +85,11 @@ pub fn judge(cluster: &Cluster, demand: &Demand, plan: &Plan) -> Result<(), Viol
         return Err(Violation::BelowMinimum { seats: plan.seats.len(), minimum: demand.minimum });
     }
     let mut seated = asks_of_seats(cluster, demand, plan)?;
-    if seated.iter().any(|(_, ask)| cluster.ask(*ask).relations.is_some()) {
-        let seats = seated.iter().map(|(node, ask)| Seated { node: *node, ask: *ask });
+    let seats = || plan.seats.iter().zip(&seated).map(|(seat, (_, ask))| (seat.pod, *ask));
+    if seats().any(|(pod, ask)| beside::concerns(cluster, pod, ask)) {
+        let seats = plan.seats.iter().zip(&seated);
+        let seats =
+            seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask });
         beside::judge(cluster, &seats.collect::<Vec<_>>())?;
     }
     seated.sort_unstable();
@@ -202,27 +205,35 @@ fn add_held(needed: &mut Sums, held: &[(ResourceId, i64)], pods: i128) {
 
 /// What in the node's object keeps the pod away, if anything does.
 fn closed_by_object(ask: &Ask, fact: &NodeFact) -> Option<&'static str> {
-    let tolerates = |key: &str, value: &str, effect: TaintEffect| {
-        ask.tolerations.iter().any(|toleration| {
-            let effect_covered = toleration.effect.is_none() || toleration.effect == Some(effect);
-            let key_covered = toleration.key.is_empty() || &*toleration.key == key;
-            let value_covered = match toleration.operator {
-                TolerationOperator::Exists => true,
-                TolerationOperator::Equal => &*toleration.value == value,
-                TolerationOperator::Never => false,
-            };
-            effect_covered && key_covered && value_covered
-        })
-    };
     if fact.unschedulable
-        && !tolerates("node.kubernetes.io/unschedulable", "", TaintEffect::NoSchedule)
+        && !tolerates(ask, "node.kubernetes.io/unschedulable", "", TaintEffect::NoSchedule)
     {
         return Some("it is cordoned");
     }
-    let binding = |taint: &&Taint| taint.effect != TaintEffect::PreferNoSchedule;
-    if fact.taints.iter().filter(binding).any(|t| !tolerates(&t.key, &t.value, t.effect)) {
-        return Some("it has a taint that the pod does not tolerate");
-    }
+    closed_by_taints(ask, fact).or_else(|| closed_by_affinity(ask, fact))
+}
+
+fn tolerates(ask: &Ask, key: &str, value: &str, effect: TaintEffect) -> bool {
+    ask.tolerations.iter().any(|toleration| {
+        let effect_covered = toleration.effect.is_none() || toleration.effect == Some(effect);
+        let key_covered = toleration.key.is_empty() || &*toleration.key == key;
+        let value_covered = match toleration.operator {
+            TolerationOperator::Exists => true,
+            TolerationOperator::Equal => &*toleration.value == value,
+            TolerationOperator::Never => false,
+        };
+        effect_covered && key_covered && value_covered
+    })
+}
+
+fn closed_by_taints(ask: &Ask, fact: &NodeFact) -> Option<&'static str> {
+    let mut binding = fact.taints.iter().filter(|t| t.effect != TaintEffect::PreferNoSchedule);
+    binding
+        .any(|taint| !tolerates(ask, &taint.key, &taint.value, taint.effect))
+        .then_some("it has a taint that the pod does not tolerate")
+}
+
+fn closed_by_affinity(ask: &Ask, fact: &NodeFact) -> Option<&'static str> {
     if ask.node_selector.iter().any(|wanted| !fact.labels.contains(wanted)) {
         return Some("the node selector does not match");
     }

@@ -255,7 +255,7 @@ fn the_floor_counts_open_nodes_and_not_the_gangs_own_pods() {
 fn members_that_take_one_port_go_to_a_node_each() {
     let mut cluster = cluster([node("a", 8), node("b", 8), node("c", 8)]);
     let port = HostPort { port: 80, protocol: Protocol::Tcp, address: None };
-    let relations = Relations { host_ports: vec![port] }.boxed();
+    let relations = Relations { host_ports: vec![port], ..Relations::default() }.boxed();
     let web = Ask { relations, ..cards(1) };
     let three = demand(&mut cluster, &[(web.clone(), 3), (cards(1), 1)], 4);
     assert_eq!(outcome(&mut cluster, &three), Ok(vec![(0, 0), (1, 1), (2, 2), (3, 0)]));

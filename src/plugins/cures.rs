@@ -1,12 +1,12 @@
 //! Which kinds of change may turn a rule's rejection. A refused gang sleeps until one of them comes.
-//! A set in one byte. Knows no node, no gang, and no change that happened: only kinds of them.
+//! A set in one word. Knows no node, no gang, and no change that happened: only kinds of them.
 //! A kind too many wakes a gang in vain; a kind too few lets it sleep for ever, so in doubt a rule names more.
 
 use std::ops::BitOr;
 
 /// A set of kinds of change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cures(u8);
+pub struct Cures(u16);
 
 impl Cures {
     /// No change to the cluster helps; only the pod's author can.
@@ -25,6 +25,8 @@ impl Cures {
     pub const PLACE_FREED: Self = Self(32);
     /// The end of a node's quarantine.
     pub const QUARANTINE: Self = Self(64);
+    /// Other pods that come, leave, or change their labels, on whichever node.
+    pub const PODS: Self = Self(128);
 
     /// True if all of `kinds` are in the set.
     pub const fn contains(self, kinds: Self) -> bool {
@@ -38,12 +40,13 @@ impl Cures {
 
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Cures, &str); 7] = [
+        const WORDS: [(Cures, &str); 8] = [
             (Cures::NODE_ADDED, "a node that is added"),
             (Cures::UNCORDONED, "a node that is uncordoned"),
             (Cures::TAINTS, "a taint that goes"),
             (Cures::LABELS, "a node label that changes"),
             (Cures::CAPACITY, "pods that leave, or nodes that offer more"),
+            (Cures::PODS, "other pods that come, leave, or change their labels"),
             (Cures::QUARANTINE, "a quarantine that ends"),
             (Cures::PLACE_FREED, "the kept place when it is used or given up"),
         ];

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use super::points::Points;
-use super::relation::Newcomer;
+use super::census::Census;
+use super::points::{Points, WISH_SCALE};
+use super::relation::{Newcomer, is_wishing};
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
@@ -121,9 +122,10 @@ impl Fixture {
         };
         let pod = 1_000_000;
         let id = self.describe(pod, ask, labels, Life::Staying);
+        self.cluster.refresh_domains();
         let cluster = &self.cluster;
-        let signature = cluster.signature_of(PodId(pod));
-        let newcomer = Newcomer { cluster, ask: cluster.interned(id), signature };
+        let census = Census::take(cluster, &[(id, cluster.signature_of(PodId(pod)))]);
+        let newcomer = Newcomer { cluster, ask: cluster.interned(id), census: &census, role: 0 };
         let on = |fact: &NodeFact| {
             let node = cluster.node(&fact.name).expect("all nodes are known");
             if judge.admits(&newcomer, node) {
@@ -132,6 +134,26 @@ impl Fixture {
             judge.reasons(&newcomer, node).join(", ")
         };
         self.facts.iter().map(on).collect()
+    }
+
+    /// Node by node in the given order: the points that a rule about other pods gives to a new pod, on the scale
+    /// of a wish's weight.
+    pub(super) fn wishes(&mut self, rule: &Rule, ask: &Ask, labels: &[(&str, &str)]) -> Vec<i64> {
+        let Filter::Relation(judge) = rule.filter else {
+            panic!("{} does not judge by other pods", rule.name)
+        };
+        let pod = 1_000_000;
+        let id = self.describe(pod, ask, labels, Life::Staying);
+        self.cluster.refresh_domains();
+        let cluster = &self.cluster;
+        let signature = cluster.signature_of(PodId(pod));
+        assert!(is_wishing(cluster, id, signature), "the rule would not be asked");
+        let census = Census::take(cluster, &[(id, signature)]);
+        let newcomer = Newcomer { cluster, ask: cluster.interned(id), census: &census, role: 0 };
+        let ids = self.facts.iter().map(|fact| cluster.node(&fact.name).expect("it is known"));
+        let mut points = vec![0; self.facts.len()];
+        judge.score(&newcomer, &ids.collect::<Vec<_>>(), &mut points);
+        points.into_iter().map(|points| points / WISH_SCALE).collect()
     }
 
     /// The id of an ask for these amounts.

@@ -11,14 +11,17 @@ use crate::cluster::nodes::Nodes;
 use crate::workload::ask::Ask;
 
 pub mod gpu_packing;
+pub mod inter_pod_affinity;
 pub mod node_affinity;
 pub mod node_ports;
 pub mod node_quarantine;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod pod_topology_spread;
 pub mod taint_toleration;
 pub mod unsupported;
 
+pub mod census;
 pub mod cures;
 pub mod points;
 pub mod relation;
@@ -38,6 +41,8 @@ pub const REGISTRY: &[Rule] = &[
     node_quarantine::RULE,
     node_ports::RULE,
     node_resources_fit::RULE,
+    pod_topology_spread::RULE,
+    inter_pod_affinity::RULE,
     gpu_packing::RULE,
 ];
 
@@ -95,6 +100,18 @@ pub fn admits_beside(newcomer: &Newcomer<'_>, node: NodeId) -> bool {
         Filter::Relation(judge) => judge.admits(newcomer, node),
         Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => true,
     })
+}
+
+/// Points for what other pods are worth to the newcomer, node by node; all `nodes` admit it.
+pub fn points_beside(newcomer: &Newcomer<'_>, nodes: &[NodeId]) -> Vec<i64> {
+    let mut points = vec![0; nodes.len()];
+    for rule in REGISTRY {
+        match rule.filter {
+            Filter::Relation(judge) => judge.score(newcomer, nodes, &mut points),
+            Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => {}
+        }
+    }
+    points
 }
 
 #[cfg(test)]

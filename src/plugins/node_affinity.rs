@@ -28,7 +28,8 @@ pub const RULE: Rule = Rule {
 /// The one field that `matchFields` knows.
 const NAME_FIELD: &str = "metadata.name";
 
-fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
+/// Takes the nodes that node selector and required affinity reject out of the set.
+pub(super) fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
     for (key, value) in &ask.node_selector {
         retain_group(passing, nodes.labels().value(key, value));
     }

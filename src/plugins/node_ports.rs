@@ -51,7 +51,8 @@ mod tests {
             protocol: *protocol,
             address: address.map(Into::into),
         };
-        let relations = Relations { host_ports: ports.iter().map(port).collect() };
+        let relations =
+            Relations { host_ports: ports.iter().map(port).collect(), ..Relations::default() };
         Ask { relations: relations.boxed(), ..Ask::default() }
     }
 

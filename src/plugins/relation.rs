@@ -7,9 +7,10 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
+use super::census::Census;
 use crate::cluster::Cluster;
 use crate::cluster::asks::{InternedAsk, Relation};
-use crate::cluster::ids::{NodeId, SignatureId};
+use crate::cluster::ids::{AskId, NodeId, SignatureId};
 
 /// One more pod of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +19,10 @@ pub struct Newcomer<'a> {
     pub cluster: &'a Cluster,
     /// What it asks for.
     pub ask: &'a InternedAsk,
-    /// Which of the selectors that are in use match it.
-    pub signature: SignatureId,
+    /// Counts by domain, the members placed so far included.
+    pub census: &'a Census,
+    /// Which role of the census it is of.
+    pub role: usize,
 }
 
 /// Reasons in kube-scheduler's words, each counted by itself; at least one.
@@ -32,14 +35,31 @@ pub trait Judge: fmt::Debug + Sync {
 
     /// Why it may not go to `node`: asked only where [`Self::admits`] said no.
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons;
+
+    /// Adds to the points of each of `nodes`, all that admit the newcomer, for what is only wished for. Asked
+    /// where [`is_wishing`] says so.
+    fn score(&self, _newcomer: &Newcomer<'_>, _nodes: &[NodeId], _points: &mut [i64]) {}
 }
 
 /// True if any rule about other pods could have a say: else the ask is judged node by node, once for all
 /// equal pods.
 #[inline]
-pub fn is_related(ask: &InternedAsk, _: SignatureId) -> bool {
-    match ask.relation {
-        Relation::None => false,
+pub fn is_related(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
+    match cluster.interned(ask).relation {
+        Relation::None => {
+            let relations = cluster.relations();
+            relations.is_repelled(signature) || relations.is_wished_for(signature)
+        }
         Relation::Some => true,
     }
+}
+
+/// True if other pods make some nodes better than others for such a pod, so that the best is found only by
+/// asking all.
+pub fn is_wishing(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
+    let relations = cluster.relations();
+    let by_itself = relations
+        .wants(ask)
+        .is_some_and(|wants| !wants.wishes.is_empty() || !wants.wished_spread.is_empty());
+    by_itself || relations.is_wished_for(signature)
 }

@@ -30,7 +30,8 @@ const fn keeps_away(taint: &Taint) -> bool {
     }
 }
 
-fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
+/// Takes the nodes with a taint that is not tolerated out of the set.
+pub(super) fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
     for (taint, tainted) in nodes.taints() {
         if keeps_away(taint) && !tolerated(ask, taint) {
             passing.subtract(tainted);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::base::labels::LabelSelector;
 use crate::base::names::Name;
 
 /// Everything by which a pod depends on other pods, or they on it.
@@ -12,6 +13,17 @@ use crate::base::names::Name;
 pub struct Relations {
     /// Ports that its containers and sidecars take on the node, sorted, no duplicates.
     pub host_ports: Vec<HostPort>,
+    /// Required pod affinity: a node must be in a domain of each term with a pod that all terms match.
+    pub affinity: Vec<PodTerm>,
+    /// Required pod anti-affinity: a node must be in no domain with a pod that a term matches, and the pods
+    /// that a term matches may come to no such domain of the pod.
+    pub anti_affinity: Vec<PodTerm>,
+    /// Topology spread constraints that a node must meet (`DoNotSchedule`).
+    pub spread: Vec<Spread>,
+    /// Preferred pod affinity and anti-affinity, of the pod for others and, once it runs, of others for it.
+    pub wishes: Vec<PodWish>,
+    /// Topology spread constraints that are only wished for (`ScheduleAnyway`).
+    pub wished_spread: Vec<Spread>,
 }
 
 impl Relations {
@@ -19,6 +31,56 @@ impl Relations {
     pub fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
     }
+}
+
+/// A term of pod affinity or anti-affinity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodTerm {
+    /// Which pods; `None`, a selector that is absent, matches none.
+    pub selector: Option<LabelSelector>,
+    /// Namespaces by name, sorted: the pod's own where it names none and selects none.
+    pub namespaces: Vec<Name>,
+    /// Namespaces by their labels, beside those by name.
+    pub namespace_selector: Option<LabelSelector>,
+    /// The node label whose values are the domains.
+    pub topology_key: Name,
+}
+
+/// A preferred term of pod affinity or anti-affinity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodWish {
+    /// What each pod that the term matches is worth in its domain: 1 to 100, for anti-affinity below zero.
+    pub weight: i32,
+    /// The term.
+    pub term: PodTerm,
+}
+
+/// A topology spread constraint.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spread {
+    /// By how much a domain may be ahead of the last one, from 1.
+    pub max_skew: u32,
+    /// The node label whose values are the domains.
+    pub topology_key: Name,
+    /// Which pods of its namespace are counted, `matchLabelKeys` included; `None` matches none.
+    pub selector: Option<LabelSelector>,
+    /// The pod's namespace.
+    pub namespace: Name,
+    /// With fewer domains than this, the last one counts as empty; at least 1.
+    pub min_domains: u32,
+    /// Whether nodes that the pod's node selector and affinity reject count as domains.
+    pub node_affinity_policy: InclusionPolicy,
+    /// Whether nodes with taints that the pod does not tolerate count as domains.
+    pub node_taints_policy: InclusionPolicy,
+}
+
+/// Whether a rule on node objects decides which nodes a spread constraint counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InclusionPolicy {
+    /// Nodes that it rejects do not count.
+    Honor,
+    /// All nodes count.
+    Ignore,
 }
 
 /// Protocol of a host port.

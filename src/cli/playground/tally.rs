@@ -126,7 +126,9 @@ impl Tally {
                 Event::PodGone { uid, .. } => {
                     self.pods.remove(&uid);
                 }
-                Event::Group(_)
+                Event::Namespace(_)
+                | Event::NamespaceGone(_)
+                | Event::Group(_)
                 | Event::GroupGone { .. }
                 | Event::Record(_)
                 | Event::RecordGone { .. }

@@ -1,16 +1,34 @@
-//! What pods mean to each other, as far as somebody asks: host ports in use, node by node.
-//! Kept current by every place and release, of facts and of drafts alike; pods that want nothing of others,
-//! and whom nobody selects, cost a test. Knows no rule: who keeps whom away is for `plugins` to say.
+//! What pods mean to each other, as far as somebody asks: host ports in use, how many pods each selector matches
+//! on each node, which nodes have pods that keep others away, and the domains that nodes are in.
+//! Kept current by every place and release, of facts and of drafts alike. Until the first ask with a selector
+//! comes, a place or release costs a test. Knows no rule: who keeps whom away is for `plugins` to say.
 //! Invariant: what is kept equals a recount of the described pods (`audit`).
 
-mod ports;
+pub mod column;
+pub mod domains;
+pub mod moved;
+pub mod wants;
 
+pub(super) mod audit;
+mod label_sets;
+mod ports;
+pub mod selectors;
+mod track;
+
+use std::collections::BTreeMap;
+
+use self::column::Column;
+use self::domains::{TopologyKey, TopologyKeys};
+use self::label_sets::{LabelSetId, LabelSets};
+use self::moved::Moved;
 use self::ports::PortsInUse;
-use super::asks::{AskTable, InternedAsk, Relation};
-use super::draft::Step;
-use super::ids::{AskId, NodeId, PodId, SignatureId};
-use super::renumbering::Renumbering;
+use self::selectors::{Scope, Selectors, Term};
+use self::wants::Wants;
+use super::asks::Relation;
+use super::ids::{AskId, KeyId, NodeId, PodId, SelectorId, SignatureId, TermId};
 use crate::base::id::Id;
+use crate::base::labels::LabelSelector;
+use crate::base::names::Name;
 use crate::workload::relations::{HostPort, SharedLabels};
 
 /// Everything about a pod that other pods may ask for.
@@ -39,6 +57,29 @@ pub enum Life {
 pub struct Relations {
     rows: Vec<Option<Row>>,
     ports: PortsInUse,
+    /// By ask; `None` for asks that are gone or want nothing of others.
+    wants: Vec<Option<Box<Wants>>>,
+    selectors: Selectors,
+    keys: TopologyKeys,
+    /// Empty while asleep.
+    sets: LabelSets,
+    attention: Attention,
+    /// Labels of namespaces, by name.
+    namespaces: BTreeMap<Name, Vec<(Name, Name)>>,
+    /// What facts changed since it was asked for last.
+    moved: Moved,
+    /// Pods on no node that other selectors match than before.
+    resigned: Vec<PodId>,
+}
+
+/// Whether pods are followed by their labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Attention {
+    /// No ask with a selector has come yet.
+    #[default]
+    Asleep,
+    /// From the first such ask on, for good: to begin anew with each that comes and goes costs more than to go on.
+    Awake,
 }
 
 /// A described pod.
@@ -48,6 +89,9 @@ struct Row {
     ask: AskId,
     life: Life,
     relation: Relation,
+    /// Its set of labels, and where it stands among the pods of it; without meaning while asleep.
+    set: LabelSetId,
+    at: u32,
 }
 
 impl Relations {
@@ -62,79 +106,126 @@ impl Relations {
         Some(PodTraits { ask: row.ask, labels: &row.labels, life: row.life })
     }
 
-    /// Takes in what a pod is, which stands on `node` if on any. True if a filter could notice.
-    pub(super) fn describe(
-        &mut self,
-        asks: &AskTable,
-        pod: PodId,
-        traits: &PodTraits<'_>,
-        node: Option<NodeId>,
-    ) -> bool {
-        if self.rows.len() <= pod.index() {
-            self.rows.resize(pod.index() + 1, None);
-        }
-        let relation = asks.get(traits.ask).relation;
-        let row =
-            Row { labels: traits.labels.clone(), ask: traits.ask, life: traits.life, relation };
-        if let Some(node) = node {
-            self.shift_pod(asks, pod, node, -1);
-        }
-        let before = self.rows[pod.index()].replace(row);
-        let Some(node) = node else { return false };
-        self.shift_pod(asks, pod, node, 1);
-        let was_related = before.is_some_and(|before| before.relation == Relation::Some);
-        was_related || relation == Relation::Some
-    }
-
-    /// Forgets a pod that stands on no node.
-    pub(super) fn undescribe(&mut self, pod: PodId) {
-        if let Some(row) = self.rows.get_mut(pod.index()) {
-            *row = None;
-        }
-    }
-
-    /// Which selectors match a pod. None is in use.
-    pub(super) const fn signature_of(&self, _: PodId) -> SignatureId {
-        SignatureId::NONE
-    }
-
-    /// Counts a described pod in on `node` (1), or out (-1).
+    /// What an ask wants of other pods; `None` for one that wants nothing.
     #[inline]
-    pub(super) fn shift_pod(&mut self, asks: &AskTable, pod: PodId, node: NodeId, count: i64) {
-        let Some(row) = self.row(pod) else { return };
-        match row.relation {
-            Relation::None => {}
-            Relation::Some => {
-                let ask = row.ask;
-                self.shift_wants(asks.get(ask), node, count);
+    pub fn wants(&self, ask: AskId) -> Option<&Wants> {
+        self.wants.get(ask.index())?.as_deref()
+    }
+
+    /// Asks in use that say anything about other pods beyond host ports, in id order.
+    pub fn asks_with_wants(&self) -> impl Iterator<Item = AskId> {
+        let wants = self.wants.iter().enumerate().filter(|(_, wants)| wants.is_some());
+        wants.map(|(at, _)| AskId::from_index(at))
+    }
+
+    /// Described pods, placed or not, among which are all that a selector matches in some namespaces, or in
+    /// any. Found by a label or a namespace: the caller compares each.
+    pub fn pods_that_may_match(
+        &self,
+        selector: &LabelSelector,
+        namespaces: Option<&[Name]>,
+    ) -> impl Iterator<Item = PodId> {
+        let sets = self.sets.candidates(&[Scope::of(selector, namespaces)]);
+        sets.into_iter().flat_map(|set| self.sets.get(set).pods.iter().copied())
+    }
+
+    /// Labels of a namespace; none where it is not known.
+    pub fn namespace_labels(&self, name: &str) -> &[(Name, Name)] {
+        self.namespace(name)
+    }
+
+    /// True if some ask that is in use selects pods.
+    pub const fn is_awake(&self) -> bool {
+        matches!(self.attention, Attention::Awake)
+    }
+
+    /// True if something changed that [`super::Cluster::take_moved`] or `take_resigned` would tell.
+    pub const fn has_news(&self) -> bool {
+        !self.moved.is_none() || !self.resigned.is_empty()
+    }
+
+    /// The selectors that match pods of a signature, in id order.
+    #[inline]
+    pub fn matched(&self, signature: SignatureId) -> &[SelectorId] {
+        if signature == SignatureId::NONE { &[] } else { self.sets.matched(signature) }
+    }
+
+    /// How many of the pods that a selector matches are on each node.
+    pub fn pods(&self, selector: SelectorId) -> &Column {
+        &self.selectors.get(selector).pods
+    }
+
+    /// The terms against the pods that a selector matches.
+    pub fn repelling(&self, selector: SelectorId) -> &[TermId] {
+        &self.selectors.get(selector).repelling
+    }
+
+    /// The terms that make domains better or worse for the pods that a selector matches.
+    pub fn wishing(&self, selector: SelectorId) -> &[TermId] {
+        &self.selectors.get(selector).wishing
+    }
+
+    /// A term that pods carry.
+    pub fn term(&self, id: TermId) -> &Term {
+        self.selectors.term(id)
+    }
+
+    /// How many pods on each node carry a term.
+    pub fn carriers(&self, id: TermId) -> &Column {
+        &self.selectors.term(id).carriers
+    }
+
+    /// The domains of a key; see [`super::Cluster::refresh_domains`].
+    #[inline]
+    pub fn key(&self, id: KeyId) -> &TopologyKey {
+        self.keys.get(id)
+    }
+
+    /// True if pods of this signature are kept away from anywhere by pods that run.
+    #[inline]
+    pub fn is_repelled(&self, signature: SignatureId) -> bool {
+        let mut terms = self.matched(signature).iter().flat_map(|id| self.repelling(*id));
+        terms.any(|term| !self.carriers(*term).is_empty())
+    }
+
+    /// True if pods that run make some nodes better or worse for pods of this signature.
+    #[inline]
+    pub fn is_wished_for(&self, signature: SignatureId) -> bool {
+        let mut terms = self.matched(signature).iter().flat_map(|id| self.wishing(*id));
+        terms.any(|term| !self.carriers(*term).is_empty())
+    }
+
+    /// Which selectors match a described pod.
+    #[inline]
+    pub(super) fn signature_of(&self, pod: PodId) -> SignatureId {
+        match self.attention {
+            Attention::Asleep => SignatureId::NONE,
+            Attention::Awake => {
+                self.row(pod).map_or(SignatureId::NONE, |row| self.sets.get(row.set).signature)
             }
         }
     }
 
-    /// Counts in as many pods as `count` says that a draft places by `step`; a negative count takes them back.
-    #[inline]
-    pub(super) fn shift(&mut self, asks: &AskTable, step: Step, count: i64) {
-        let interned = asks.get(step.ask);
-        match interned.relation {
-            Relation::None => {}
-            Relation::Some => self.shift_wants(interned, step.node, count),
-        }
-    }
-
-    fn shift_wants(&mut self, interned: &InternedAsk, node: NodeId, count: i64) {
-        let Some(wants) = &interned.ask.relations else { return };
-        for port in &wants.host_ports {
-            self.ports.shift(node, port, count);
-        }
-    }
-
-    /// Gives all nodes their new ids.
-    pub(super) fn renumber(&mut self, new: &Renumbering) {
-        self.ports.renumber(new);
+    /// True if `moved` could turn a no that pods of this ask and signature got because of other pods.
+    pub fn could_help(&self, moved: &Moved, ask: AskId, signature: SignatureId) -> bool {
+        let wants = self.wants(ask);
+        let by_wants = wants.is_some_and(|wants| {
+            moved.has_domains() && wants.requires_anything()
+                || wants.required().any(|selector| moved.has_selector(selector))
+        });
+        by_wants
+            || self.matched(signature).iter().any(|selector| {
+                !self.repelling(*selector).is_empty()
+                    && (moved.has_selector(*selector) || moved.has_domains())
+            })
     }
 
     #[inline]
     fn row(&self, pod: PodId) -> Option<&Row> {
         self.rows.get(pod.index())?.as_ref()
+    }
+
+    fn namespace(&self, name: &str) -> &[(Name, Name)] {
+        self.namespaces.get(name).map_or(&[], |labels| labels)
     }
 }

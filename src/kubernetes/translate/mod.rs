@@ -10,7 +10,6 @@ pub mod pod;
 mod read;
 mod record;
 mod relations;
-mod repulsion;
 mod shelves;
 #[cfg(test)]
 mod tests;
@@ -33,13 +32,14 @@ pub use self::record::record_of;
 
 use self::objects::GroupObject;
 use self::objects::Metadata;
+use self::objects::NamespaceObject;
 use self::objects::NodeObject;
 use self::objects::PodObject;
-use self::repulsion::Repulsion;
 use self::shelves::Shelves;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::NamespaceFact;
 use crate::engine::event::Event;
 
 /// The kinds of object that become facts.
@@ -49,6 +49,8 @@ pub enum Kind {
     Pod,
     /// `v1` Node.
     Node,
+    /// `v1` Namespace, read for its labels.
+    Namespace,
     /// PodGroup of one of its APIs.
     Group(GroupSource),
     /// `GangPlan`: the record of a gang's plan.
@@ -58,18 +60,17 @@ pub enum Kind {
 /// What an object says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Translated {
-    /// For the engine, in this order. Usually one; a pod's change may also change what is known of other pods.
+    /// For the engine, in this order; usually one.
     pub events: Vec<Event>,
     /// For people, where the object cannot be used as it stands and no event can say so
     /// (`node a1: status.allocatable.cpu: ...`). Pods and PodGroups carry their own problems in their facts.
     pub complaint: Option<String>,
 }
 
-/// Turns objects into events. Keeps what many objects share, and the few terms by which pods keep others away.
+/// Turns objects into events. Keeps what many objects share.
 #[derive(Debug)]
 pub struct Translator {
     shelves: Shelves,
-    repulsion: Repulsion,
 }
 
 impl Kind {
@@ -78,6 +79,7 @@ impl Kind {
         match self {
             Self::Pod => "pods",
             Self::Node => "nodes",
+            Self::Namespace => "namespaces",
             Self::Group(GroupSource::Coscheduling) => "podgroups.scheduling.x-k8s.io",
             Self::Group(GroupSource::Native) => "podgroups.scheduling.k8s.io",
             Self::Record => "gangplans.muster.dev",
@@ -91,6 +93,7 @@ impl Kind {
         match (text("apiVersion"), text("kind")) {
             ("v1", "Pod") => Some(Self::Pod),
             ("v1", "Node") => Some(Self::Node),
+            ("v1", "Namespace") => Some(Self::Namespace),
             (COSCHEDULING_API_VERSION, "PodGroup") => Some(Self::Group(GroupSource::Coscheduling)),
             ("scheduling.k8s.io/v1beta1" | "scheduling.k8s.io/v1alpha2", "PodGroup") => {
                 Some(Self::Group(GroupSource::Native))
@@ -110,7 +113,7 @@ impl Default for Translator {
 impl Translator {
     /// A translator that has seen nothing.
     pub fn new() -> Self {
-        Self { shelves: Shelves::new(), repulsion: Repulsion::default() }
+        Self { shelves: Shelves::new() }
     }
 
     /// An object of `kind` was added or changed.
@@ -118,6 +121,7 @@ impl Translator {
         match kind {
             Kind::Pod => self.pod(&read::<PodObject>(object)),
             Kind::Node => self.node(&read::<NodeObject>(object)),
+            Kind::Namespace => self.namespace(&read::<NamespaceObject>(object)),
             Kind::Group(source) => self.group(&read::<GroupObject>(object), source),
             Kind::Record => self.record(&read::<RecordObject>(object)),
         }
@@ -139,12 +143,10 @@ impl Translator {
     pub fn gone(&mut self, kind: Kind, name: &ObjectName, uid: &str) -> Vec<Event> {
         match kind {
             Kind::Pod => {
-                let mut events = vec![Event::PodGone { name: name.clone(), uid: uid.into() }];
-                let changed = self.repulsion.forget(uid, &mut self.shelves);
-                events.extend(changed.into_iter().map(|fact| Event::Pod(Box::new(fact))));
-                events
+                vec![Event::PodGone { name: name.clone(), uid: uid.into() }]
             }
             Kind::Node => vec![Event::NodeGone(name.name.clone())],
+            Kind::Namespace => vec![Event::NamespaceGone(name.name.clone())],
             Kind::Group(source) => {
                 vec![Event::GroupGone {
                     name: GroupName { name: name.clone(), source },
@@ -161,11 +163,7 @@ impl Translator {
             return complaint;
         }
         let fact = pod::fact(read, &mut self.shelves);
-        let told = self.repulsion.observe(&read.object, fact, &mut self.shelves);
-        Translated {
-            events: told.into_iter().map(|fact| Event::Pod(Box::new(fact))).collect(),
-            complaint: None,
-        }
+        Translated { events: vec![Event::Pod(Box::new(fact))], complaint: None }
     }
 
     /// A node that was read.
@@ -177,6 +175,20 @@ impl Translator {
         let complaint =
             (!problems.is_empty()).then(|| format!("node {}: {}", fact.name, problems.join("; ")));
         Translated { events: vec![Event::Node(Box::new(fact))], complaint }
+    }
+
+    /// A namespace that was read.
+    pub fn namespace(&mut self, read: &Read<NamespaceObject>) -> Translated {
+        let metadata = &read.object.metadata;
+        if let Err(complaint) = self.identity("namespace", metadata) {
+            return complaint;
+        }
+        let fact = NamespaceFact {
+            name: self.shelves.name(&metadata.name),
+            uid: metadata.uid.as_str().into(),
+            labels: pod::pairs(&metadata.labels, &mut self.shelves),
+        };
+        Translated { events: vec![Event::Namespace(Box::new(fact))], complaint: None }
     }
 
     /// A PodGroup of `source` that was read.

@@ -2,6 +2,8 @@
 //! Serde's mirror of the API, nothing else: no defaults of the API server, no meaning.
 //! Everything is optional here, so that an object of a newer or older server, or of a hand-written file, still parses.
 
+mod affinity;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,8 +11,11 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::IgnoredAny;
 use serde::de::Visitor;
-use serde_json::Value;
 
+pub use self::affinity::PodAffinity;
+pub use self::affinity::PodAffinityTerm;
+pub use self::affinity::PreferredPodTerm;
+pub use self::affinity::SpreadConstraint;
 use super::read::nullable;
 
 /// A quantity as written; files may hold numbers where the API holds strings.
@@ -88,6 +93,12 @@ impl HasMetadata for PodObject {
 }
 
 impl HasMetadata for NodeObject {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
+impl HasMetadata for NamespaceObject {
     fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -296,33 +307,6 @@ pub struct Requirement {
     pub values: Vec<String>,
 }
 
-/// Affinity or anti-affinity between pods; preferred terms are not read, since they are only wishes.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct PodAffinity {
-    /// Required terms.
-    #[serde(
-        rename = "requiredDuringSchedulingIgnoredDuringExecution",
-        deserialize_with = "nullable"
-    )]
-    pub required: Vec<PodAffinityTerm>,
-}
-
-/// One required term of pod affinity.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct PodAffinityTerm {
-    /// Which pods (a `metav1.LabelSelector`); absent matches none, empty matches all.
-    pub label_selector: Option<Value>,
-    /// Namespaces by name.
-    #[serde(deserialize_with = "nullable")]
-    pub namespaces: Vec<String>,
-    /// Namespaces by label; `{}` means all of them.
-    pub namespace_selector: Option<Value>,
-    /// The node label whose values are the domains.
-    pub topology_key: String,
-}
-
 /// A toleration as written.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -336,16 +320,6 @@ pub struct TolerationObject {
     pub value: String,
     #[serde(deserialize_with = "nullable")]
     pub effect: String,
-}
-
-/// A topology spread constraint.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct SpreadConstraint {
-    /// The node label whose values are the domains.
-    pub topology_key: String,
-    /// `DoNotSchedule` or `ScheduleAnyway`.
-    pub when_unsatisfiable: String,
 }
 
 /// `status` of a pod.
@@ -447,6 +421,15 @@ pub struct NodeStatus {
     /// What there is.
     #[serde(deserialize_with = "nullable")]
     pub capacity: ResourceList,
+}
+
+/// A namespace: its labels are in its metadata.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NamespaceObject {
+    /// Metadata.
+    #[serde(deserialize_with = "nullable")]
+    pub metadata: Metadata,
 }
 
 /// A PodGroup of any API: the fields of all of them, which do not collide.

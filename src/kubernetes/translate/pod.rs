@@ -321,27 +321,6 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
             ));
         }
     }
-    if let Some(constraint) = spec
-        .topology_spread_constraints
-        .iter()
-        .find(|constraint| constraint.when_unsatisfiable != "ScheduleAnyway")
-    {
-        found.push(format!(
-            "spec.topologySpreadConstraints (DoNotSchedule, {}): spreading is not honoured yet; use ScheduleAnyway",
-            constraint.topology_key
-        ));
-    }
-    for (field, terms) in [
-        ("podAffinity", &spec.affinity.pod_affinity.required),
-        ("podAntiAffinity", &spec.affinity.pod_anti_affinity.required),
-    ] {
-        if let Some(term) = terms.first() {
-            found.push(format!(
-                "spec.affinity.{field} (required, {}): not honoured yet; use the preferred form or node affinity",
-                term.topology_key
-            ));
-        }
-    }
     found.extend(wishes::required_topology(&pod.metadata.annotations));
     found.sort();
     found.dedup();

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Kind;
 use super::Translator;
 use super::works_everywhere;
+use crate::base::labels::LabelSelector;
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
@@ -19,7 +20,9 @@ use crate::workload::constraints::NodeOperator;
 use crate::workload::constraints::TaintEffect;
 use crate::workload::constraints::TolerationOperator;
 use crate::workload::relations::HostPort;
+use crate::workload::relations::InclusionPolicy;
 use crate::workload::relations::Protocol;
+use crate::workload::relations::Spread;
 
 fn pods(translator: &mut Translator, object: &Value) -> Vec<PodFact> {
     let translated = translator.applied(Kind::Pod, object);
@@ -212,7 +215,6 @@ fn node_affinity_with_every_operator_and_what_does_not_parse() {
 
 #[test]
 fn what_is_not_honoured_yet_is_refused_by_name() {
-    let affinity = |field: &str| json!({"affinity": {field: {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}}});
     for (spec, field) in [
         (json!({"resourceClaims": [{"name": "gpu"}]}), "spec.resourceClaims"),
         (
@@ -221,12 +223,6 @@ fn what_is_not_honoured_yet_is_refused_by_name() {
         ),
         (json!({"volumes": [{"name": "v", "ephemeral": {}}]}), "spec.volumes[].ephemeral"),
         (json!({"volumes": [{"name": "v", "csi": {"driver": "d"}}]}), "spec.volumes[].csi"),
-        (
-            json!({"topologySpreadConstraints": [{"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]}),
-            "spec.topologySpreadConstraints",
-        ),
-        (affinity("podAffinity"), "spec.affinity.podAffinity"),
-        (affinity("podAntiAffinity"), "spec.affinity.podAntiAffinity"),
     ] {
         let found = unsupported(spec.clone());
         assert_eq!(found.len(), 1, "{spec}");
@@ -420,62 +416,141 @@ fn what_is_gone_is_told_by_name_and_uid() {
     ));
 }
 
-/// A pod that keeps pods with `app: web` away from itself.
-fn repelling(phase: &str, term: Value) -> Value {
-    json!({
-        "metadata": {"name": "guard", "namespace": "d", "uid": "guard"},
-        "spec": {"nodeName": "n", "containers": [],
-                 "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}},
-        "status": {"phase": phase},
-    })
-}
-
-fn waiting(namespace: &str, app: &str) -> Value {
-    json!({"metadata": {"name": app, "namespace": namespace, "uid": format!("{namespace}-{app}"), "labels": {"app": app}}})
+fn terms_of(pod_affinity: Value) -> PodFact {
+    let affinity = json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [pod_affinity]}});
+    pod(&json!({
+        "metadata": {"name": "p", "namespace": "d", "labels": {"app": "web", "hash": "7"}},
+        "spec": {"affinity": affinity},
+    }))
 }
 
 #[test]
-fn a_running_pods_anti_affinity_refuses_those_that_it_matches_while_it_is_there() {
-    let web = || json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "web"}}});
-    let mut translator = Translator::new();
-    let refused = |facts: &[PodFact]| -> Vec<(String, usize)> {
-        facts.iter().map(|fact| (fact.name.to_string(), fact.ask.unsupported.len())).collect()
+fn terms_of_affinity_are_read_with_their_namespaces_and_the_pods_own_labels() {
+    let read = |written: Value| {
+        let fact = terms_of(written);
+        assert_eq!(fact.malformed, None);
+        fact.ask.relations.as_ref().expect("there is a term").anti_affinity[0].clone()
     };
-    assert_eq!(refused(&pods(&mut translator, &waiting("d", "web"))), [("d/web".to_owned(), 0)]);
-    pods(&mut translator, &waiting("d", "batch"));
-    pods(&mut translator, &waiting("other", "web"));
-    let told = pods(&mut translator, &repelling("Running", web()));
-    assert_eq!(refused(&told), [("d/web".to_owned(), 1), ("d/guard".to_owned(), 1)]);
-    assert!(told[0].ask.unsupported[0].contains("running pod d/guard"));
-    // Nothing new: nothing but the pod itself is told again.
-    assert_eq!(pods(&mut translator, &repelling("Running", web())).len(), 1);
-    // A later pod is judged as it arrives.
-    let late = json!({"metadata": {"name": "late", "namespace": "d", "uid": "late", "labels": {"app": "web"}}});
-    assert_eq!(refused(&pods(&mut translator, &late)), [("d/late".to_owned(), 1)]);
-    // An ended pod keeps nobody away.
-    let told = pods(&mut translator, &repelling("Succeeded", web()));
-    assert_eq!(refused(&told)[..2], [("d/web".to_owned(), 0), ("d/late".to_owned(), 0)]);
-    pods(&mut translator, &repelling("Running", web()));
-    let gone = translator.gone(Kind::Pod, &ObjectName::new("d", "guard"), "guard");
-    assert_eq!(gone.len(), 3);
+    let of_web = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "web"}}});
+    let own = read(of_web.clone());
+    assert_eq!((&*own.topology_key, &own.namespaces[..]), ("zone", &["d".into()][..]));
+    assert_eq!(
+        (own.selector.expect("it has one").to_string(), own.namespace_selector),
+        ("app=web".into(), None)
+    );
+    let with = |more: Value| {
+        let mut written = of_web.clone();
+        let fields = written.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        read(written)
+    };
+    let named = with(json!({"namespaces": ["b", "a", "a"]}));
+    assert_eq!(named.namespaces, ["a".into(), "b".into()]);
+    let all = with(json!({"namespaceSelector": {}}));
+    assert_eq!(
+        (all.namespaces.len(), all.namespace_selector.map(|s| s.to_string())),
+        (0, Some(String::new()))
+    );
+    let keys = json!({"matchLabelKeys": ["hash", "absent"], "mismatchLabelKeys": ["app"]});
+    let selector = with(keys).selector.expect("it has one");
+    assert_eq!(selector.to_string(), "app=web,app!=web,hash=7");
+    let merged = json!({"topologyKey": "zone", "labelSelector": {"matchExpressions": [
+        {"key": "hash", "operator": "In", "values": ["7"]}]}, "matchLabelKeys": ["hash"]});
+    assert_eq!(read(merged).selector.expect("it has one").to_string(), "hash=7", "merged once");
+    assert_eq!(read(json!({"topologyKey": "zone"})).selector, None);
+    assert_eq!(
+        read(json!({"topologyKey": "zone", "labelSelector": {}})).selector,
+        Some(LabelSelector::everything())
+    );
 }
 
 #[test]
-fn which_pods_an_anti_affinity_term_matches() {
-    let refused = |term: Value, namespace: &str| {
-        let mut translator = Translator::new();
-        pods(&mut translator, &repelling("Running", term));
-        !pods(&mut translator, &waiting(namespace, "web"))[0].ask.unsupported.is_empty()
+fn preferred_terms_are_read_with_the_sign_of_their_field() {
+    let term = json!({"topologyKey": "zone", "labelSelector": {}});
+    let preferred = |weight: i64| json!({"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": weight, "podAffinityTerm": term}]});
+    let read = |weight| {
+        let affinity = json!({"podAffinity": preferred(7), "podAntiAffinity": preferred(weight)});
+        pod(&json!({"metadata": {"name": "p"}, "spec": {"affinity": affinity}}))
     };
-    let selector =
-        || json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]});
-    assert!(refused(json!({"labelSelector": selector()}), "d"));
-    assert!(!refused(json!({"labelSelector": selector()}), "other"));
-    assert!(refused(json!({"labelSelector": selector(), "namespaces": ["other"]}), "other"));
-    assert!(!refused(json!({"labelSelector": selector(), "namespaces": ["other"]}), "d"));
-    assert!(refused(json!({"labelSelector": selector(), "namespaceSelector": {}}), "other"));
-    assert!(refused(json!({"labelSelector": {}}), "d"), "an empty selector matches every pod");
-    assert!(!refused(json!({}), "d"), "no selector matches none");
+    let fact = read(100);
+    let wishes = &fact.ask.relations.as_ref().expect("it has wishes").wishes;
+    assert_eq!(wishes.iter().map(|wish| wish.weight).collect::<Vec<_>>(), [7, -100]);
+    let problem = "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: \
+                   Invalid value: 101: must be in the range 1-100";
+    assert_eq!(read(101).malformed.as_deref(), Some(problem));
+}
+
+#[test]
+fn terms_that_the_api_server_refuses_are_refused() {
+    let path = "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]";
+    for (written, problem) in [
+        (json!({"labelSelector": {}}), "topologyKey: Required value: can not be empty"),
+        (
+            json!({"topologyKey": "z", "labelSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
+            "labelSelector: Invalid value: \"Is\" is not a valid label selector operator",
+        ),
+    ] {
+        assert_eq!(terms_of(written).malformed, Some(format!("{path}.{problem}").into()));
+    }
+}
+
+#[test]
+fn spread_constraints_are_read_and_wishes_among_them_filter_nothing() {
+    let read = |constraints: Value| {
+        pod(&json!({
+            "metadata": {"name": "p", "namespace": "d", "labels": {"app": "web", "hash": "7"}},
+            "spec": {"topologySpreadConstraints": constraints},
+        }))
+    };
+    let full = json!({
+        "maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 3,
+        "labelSelector": {"matchLabels": {"app": "web"}}, "matchLabelKeys": ["hash", "absent"],
+        "nodeAffinityPolicy": "Ignore", "nodeTaintsPolicy": "Honor",
+    });
+    let bare = json!({"maxSkew": 1, "topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule"});
+    let wish = json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"});
+    let fact = read(json!([full, bare, wish]));
+    assert_eq!(fact.malformed, None);
+    let spread = &fact.ask.relations.as_ref().expect("it is spread").spread;
+    let expected = Spread {
+        max_skew: 2,
+        topology_key: "zone".into(),
+        selector: Some(LabelSelector::parse("app=web,hash=7").expect("it parses")),
+        namespace: "d".into(),
+        min_domains: 3,
+        node_affinity_policy: InclusionPolicy::Ignore,
+        node_taints_policy: InclusionPolicy::Honor,
+    };
+    let defaults = Spread {
+        max_skew: 1,
+        topology_key: "host".into(),
+        selector: None,
+        min_domains: 1,
+        node_affinity_policy: InclusionPolicy::Honor,
+        node_taints_policy: InclusionPolicy::Ignore,
+        ..expected.clone()
+    };
+    assert_eq!(spread[..], [expected, defaults]);
+    for (field, value, problem) in [
+        ("maxSkew", json!(0), "maxSkew: Invalid value: 0: must be greater than zero"),
+        ("minDomains", json!(-1), "minDomains: Invalid value: -1: must be greater than zero"),
+        ("topologyKey", json!(""), "topologyKey: Required value: can not be empty"),
+        (
+            "whenUnsatisfiable",
+            json!("Never"),
+            "whenUnsatisfiable: Unsupported value: \"Never\": supported values: \"DoNotSchedule\", \"ScheduleAnyway\"",
+        ),
+        (
+            "nodeTaintsPolicy",
+            json!("Maybe"),
+            "nodeTaintsPolicy: Unsupported value: \"Maybe\": supported values: \"Honor\", \"Ignore\"",
+        ),
+    ] {
+        let mut wrong = full.clone();
+        wrong[field] = value;
+        let problem = format!("spec.topologySpreadConstraints[0].{problem}");
+        assert_eq!(read(json!([wrong])).malformed, Some(problem.into()));
+    }
 }
 
 #[test]

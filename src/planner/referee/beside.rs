@@ -1,17 +1,51 @@
 //! The part of the referee that judges what pods mean to each other: seat by seat, in the plan's order, against
-//! the pods that run and the seats before it. Reads what pods wrote, never what the search counted.
-//! Only plans with somebody who has such a relation come here.
+//! the pods that run and the seats before it. Reads what pods wrote, node labels, and who is where; nothing that
+//! the search counted. Only clusters with such pods come here.
 
-use super::Violation;
+use rustc_hash::FxHashMap;
+
+use super::ledger::{Ledger, matches, value};
+use super::{Violation, closed_by_affinity, closed_by_taints};
+use crate::base::names::Name;
 use crate::cluster::Cluster;
-use crate::cluster::ids::{AskId, NodeId};
-use crate::workload::relations::HostPort;
+use crate::cluster::facts::NodeFact;
+use crate::cluster::ids::{AskId, NodeId, PodId};
+use crate::cluster::labels::NodeGroup;
+use crate::cluster::relations::Life;
+use crate::workload::ask::Ask;
+use crate::workload::relations::{HostPort, InclusionPolicy, PodLabels, Relations, Spread};
 
 /// A seat with what its pod asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seated {
+    pub(super) pod: PodId,
     pub(super) node: NodeId,
     pub(super) ask: AskId,
+}
+
+/// What one ask wants, with counts that are kept current from seat to seat.
+#[derive(Debug)]
+struct Book<'a> {
+    ask: AskId,
+    wants: &'a Relations,
+    affinity: Vec<Ledger<'a>>,
+    anti_affinity: Vec<Ledger<'a>>,
+    spread: Vec<Ledger<'a>>,
+}
+
+/// A term of anti-affinity: of which ask, and which of its terms.
+type TermOf = (AskId, usize);
+
+/// True if the pod and others mean something to each other. That a selector with terms against its pods matches
+/// this one is taken from the kept signature, which the audit recounts; what the terms say is read anew.
+pub(super) fn concerns(cluster: &Cluster, pod: PodId, ask: AskId) -> bool {
+    cluster.ask(ask).relations.is_some() || may_be_repelled(cluster, pod)
+}
+
+fn may_be_repelled(cluster: &Cluster, pod: PodId) -> bool {
+    let relations = cluster.relations();
+    let mut matched = relations.matched(cluster.signature_of(pod)).iter();
+    matched.any(|selector| !relations.repelling(*selector).is_empty())
 }
 
 /// Judges the seats one after the other.
@@ -19,14 +53,177 @@ pub(super) struct Seated {
 /// # Errors
 /// The first violation found.
 pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation> {
+    let mut books: Vec<Book<'_>> = Vec::new();
+    for seat in seats {
+        if let Some(wants) = cluster.ask(seat.ask).relations.as_deref()
+            && books.iter().all(|book| book.ask != seat.ask)
+        {
+            books.push(Book::open(cluster, seat.ask, wants));
+        }
+    }
+    // Seats so far whose pods carry a term of anti-affinity, by domain.
+    let mut carriers: FxHashMap<(TermOf, Name), usize> = FxHashMap::default();
+    let nobody = PodLabels::default();
+    // Members of a gang share their labels as a rule, in one place: whom terms are about is looked up once then.
+    let mut against: (Option<*const PodLabels>, Vec<TermOf>) = (None, Vec::new());
     for (at, seat) in seats.iter().enumerate() {
-        let closed =
-            |because| Violation::NodeClosed { node: cluster.node_name(seat.node).clone(), because };
+        let traits = cluster.relations().traits_of(seat.pod);
+        let labels = traits.map_or(&nobody, |traits| &**traits.labels);
+        let closed = |because| {
+            let node = cluster.node_name(seat.node).clone();
+            Err(Violation::NodeClosed { node, because })
+        };
+        let fact = cluster.nodes().get(seat.node).fact.as_ref();
+        let Some(fact) = fact else { return closed("its object does not exist") };
         if port_is_taken(cluster, seat, &seats[..at]) {
-            return Err(closed("another pod there has a host port that the pod takes"));
+            return closed("another pod there has a host port that the pod takes");
+        }
+        if against.0 != Some(std::ptr::from_ref(labels)) {
+            let terms = if may_be_repelled(cluster, seat.pod) {
+                terms_against(cluster, labels)
+            } else {
+                Vec::new()
+            };
+            against = (Some(std::ptr::from_ref(labels)), terms);
+        }
+        for (ask, term) in &against.1 {
+            let key = key_of(cluster, (*ask, *term));
+            let Some(domain) = value(fact, key) else { continue };
+            let before = carriers.contains_key(&((*ask, *term), domain.clone()));
+            if before || runs_in_domain(cluster, *ask, key, domain) {
+                return closed("a pod of its domain wants no such pod beside it");
+            }
+        }
+        if let Some(book) = books.iter().find(|book| book.ask == seat.ask) {
+            if let Some(because) = book.objection(cluster, labels, fact) {
+                return closed(because);
+            }
+            for (term, written) in book.wants.anti_affinity.iter().enumerate() {
+                if let Some(domain) = value(fact, &written.topology_key) {
+                    *carriers.entry(((seat.ask, term), domain.clone())).or_default() += 1;
+                }
+            }
+        }
+        let life = traits.map_or(Life::Staying, |traits| traits.life);
+        for ledger in books.iter_mut().flat_map(Book::ledgers) {
+            ledger.enter(cluster, seat.node, labels, life);
         }
     }
     Ok(())
+}
+
+impl<'a> Book<'a> {
+    fn open(cluster: &Cluster, ask: AskId, wants: &'a Relations) -> Self {
+        let affinity = wants.affinity.iter();
+        let anti_affinity = wants.anti_affinity.iter();
+        let spread = wants.spread.iter().map(|spread| {
+            let counts = |fact: &NodeFact| counts(cluster.ask(ask), &wants.spread, spread, fact);
+            Ledger::of_spread(cluster, spread, counts)
+        });
+        Self {
+            ask,
+            wants,
+            affinity: affinity
+                .map(|term| Ledger::of_terms(cluster, &wants.affinity, &term.topology_key))
+                .collect(),
+            anti_affinity: anti_affinity
+                .map(|term| {
+                    Ledger::of_terms(cluster, std::slice::from_ref(term), &term.topology_key)
+                })
+                .collect(),
+            spread: spread.collect(),
+        }
+    }
+
+    fn ledgers(&mut self) -> impl Iterator<Item = &mut Ledger<'a>> {
+        self.affinity.iter_mut().chain(&mut self.anti_affinity).chain(&mut self.spread)
+    }
+
+    /// What the ask has against one more of its pods on the node.
+    fn objection(
+        &self,
+        cluster: &Cluster,
+        labels: &PodLabels,
+        fact: &NodeFact,
+    ) -> Option<&'static str> {
+        if !self.attracts(cluster, labels, fact) {
+            return Some("no pod that it must be near is in its domain");
+        }
+        for (term, ledger) in self.wants.anti_affinity.iter().zip(&self.anti_affinity) {
+            if value(fact, &term.topology_key).is_some_and(|domain| ledger.count(domain) > 0) {
+                return Some("a pod that it must not be near is in its domain");
+            }
+        }
+        for (spread, ledger) in self.wants.spread.iter().zip(&self.spread) {
+            let Some(domain) = value(fact, &spread.topology_key) else {
+                return Some("it lacks a label by which the pod is to be spread");
+            };
+            let itself = spread.selector.as_ref();
+            let itself = i64::from(itself.is_some_and(|s| s.matches(|key| labels.get(key))));
+            let least = ledger.count(domain) + itself - i64::from(spread.max_skew);
+            if !ledger.all_have(least, spread.min_domains as usize) {
+                return Some("its domain would be too far ahead of another");
+            }
+        }
+        None
+    }
+
+    fn attracts(&self, cluster: &Cluster, labels: &PodLabels, fact: &NodeFact) -> bool {
+        let terms = &self.wants.affinity;
+        let near = |(term, ledger): (&crate::workload::relations::PodTerm, &Ledger<'_>)| {
+            value(fact, &term.topology_key).is_some_and(|domain| ledger.count(domain) > 0)
+        };
+        if terms.iter().zip(&self.affinity).all(near) {
+            return true;
+        }
+        self.affinity.iter().all(|ledger| ledger.total() == 0)
+            && terms.iter().all(|term| value(fact, &term.topology_key).is_some())
+            && terms.iter().all(|term| matches(cluster, term, labels))
+    }
+}
+
+/// True if a spread constraint of the ask counts the node.
+fn counts(ask: &Ask, all: &[Spread], spread: &Spread, fact: &NodeFact) -> bool {
+    let by_affinity = match spread.node_affinity_policy {
+        InclusionPolicy::Honor => closed_by_affinity(ask, fact).is_none(),
+        InclusionPolicy::Ignore => true,
+    };
+    let by_taints = match spread.node_taints_policy {
+        InclusionPolicy::Honor => closed_by_taints(ask, fact).is_none(),
+        InclusionPolicy::Ignore => true,
+    };
+    by_affinity && by_taints && all.iter().all(|spread| value(fact, &spread.topology_key).is_some())
+}
+
+/// Terms of anti-affinity, of any ask, that are about a pod with these labels.
+fn terms_against(cluster: &Cluster, labels: &PodLabels) -> Vec<TermOf> {
+    let mut found = Vec::new();
+    for ask in cluster.relations().asks_with_wants() {
+        let wants = cluster.ask(ask).relations.as_deref();
+        let terms = wants.map_or(&[][..], |wants| &wants.anti_affinity).iter().enumerate();
+        let about = terms.filter(|(_, term)| matches(cluster, term, labels));
+        found.extend(about.map(|(at, _)| (ask, at)));
+    }
+    found
+}
+
+fn key_of(cluster: &Cluster, (ask, term): TermOf) -> &str {
+    let wants = cluster.ask(ask).relations.as_deref().expect("the term was found there");
+    &wants.anti_affinity[term].topology_key
+}
+
+/// True if a pod with this ask runs on a node whose label `key` has the value `domain`.
+fn runs_in_domain(cluster: &Cluster, ask: AskId, key: &str, domain: &str) -> bool {
+    let runs_on = |node: NodeId| {
+        cluster.pods_on(node).any(|(pod, _)| {
+            cluster.relations().traits_of(pod).is_some_and(|traits| traits.ask == ask)
+        })
+    };
+    match cluster.nodes().labels().value(key, domain) {
+        None => false,
+        Some(NodeGroup::List(nodes)) => nodes.iter().any(|node| runs_on(*node)),
+        Some(NodeGroup::Set(nodes)) => nodes.iter().any(runs_on),
+    }
 }
 
 fn port_is_taken(cluster: &Cluster, seat: &Seated, before: &[Seated]) -> bool {

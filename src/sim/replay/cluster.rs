@@ -30,6 +30,8 @@ fn fact(event: Event) -> Option<NodeFact> {
     match event {
         Event::Node(fact) => Some(*fact),
         Event::NodeGone(_)
+        | Event::Namespace(_)
+        | Event::NamespaceGone(_)
         | Event::Pod(_)
         | Event::PodGone { .. }
         | Event::Group(_)

@@ -16,6 +16,7 @@ use crate::kubernetes::translate::Kind;
 use crate::sim::machinery;
 
 pub(super) const NODES: &str = "/api/v1/nodes";
+pub(super) const NAMESPACES: &str = "/api/v1/namespaces";
 pub(super) const PODS: &str = "/api/v1/pods";
 pub(super) const LABELLED_GROUPS: &str = "/apis/scheduling.x-k8s.io/v1alpha1/podgroups";
 pub(super) const NATIVE_GROUPS: &str = "/apis/scheduling.k8s.io/v1beta1/podgroups";
@@ -36,7 +37,7 @@ impl Delivery {
             Kind::Pod => Some(machinery::Kind::Pod),
             Kind::Node => Some(machinery::Kind::Node),
             Kind::Group(_) => Some(machinery::Kind::PodGroup),
-            Kind::Record => None,
+            Kind::Namespace | Kind::Record => None,
         }
     }
 }
@@ -55,6 +56,7 @@ pub(super) struct Subscription {
 pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
     [
         (Kind::Node, NODES),
+        (Kind::Namespace, NAMESPACES),
         (Kind::Group(GroupSource::Coscheduling), LABELLED_GROUPS),
         (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
         (Kind::Record, RECORDS_PATH),

@@ -331,7 +331,7 @@ impl World {
                 self.chronicle.group(self.now, source, object)
             }
             (translate::Kind::Group(source), true) => self.chronicle.group_gone(source, object),
-            (translate::Kind::Node | translate::Kind::Record, _) => {}
+            (translate::Kind::Node | translate::Kind::Namespace | translate::Kind::Record, _) => {}
         }
         let translated = match delivery.gone {
             true => self.translator.deleted(kind, object),

@@ -1,0 +1,178 @@
+//! Pods by their labels: pods of one template share a set, so that a selector is compared once per set. Sets are
+//! found by a label or a namespace, so that a new selector need not be compared with all of them.
+//! Knows no selector beyond its id. Invariant: a set lives as long as a pod has it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::selectors::Scope;
+use crate::base::names::Name;
+use crate::base::slab::Slab;
+use crate::cluster::ids::{PodId, SelectorId, SignatureId};
+use crate::id_type;
+use crate::workload::relations::SharedLabels;
+
+id_type!(
+    /// Labels that one or more pods have.
+    LabelSetId
+);
+
+/// Selectors that match, in id order.
+pub(super) type Matched = SmallVec<[SelectorId; 4]>;
+
+/// Labels and the pods that have them.
+#[derive(Clone, Debug)]
+pub(super) struct LabelSet {
+    pub(super) labels: SharedLabels,
+    /// Described pods, placed or not.
+    pub(super) pods: Vec<PodId>,
+    pub(super) matched: Matched,
+    pub(super) signature: SignatureId,
+}
+
+/// All sets of labels.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LabelSets {
+    rows: Slab<LabelSetId, LabelSet>,
+    /// By where the labels lie: facts share them. Equal labels in two places are two sets, which does no harm.
+    by_address: FxHashMap<usize, LabelSetId>,
+    by_label: FxHashMap<(Name, Name), BTreeSet<LabelSetId>>,
+    by_namespace: FxHashMap<Name, BTreeSet<LabelSetId>>,
+    signatures: FxHashMap<Matched, (SignatureId, u32)>,
+    by_signature: FxHashMap<SignatureId, Matched>,
+    last_signature: u32,
+}
+
+impl LabelSets {
+    #[inline]
+    pub(super) fn get(&self, id: LabelSetId) -> &LabelSet {
+        &self.rows[id]
+    }
+
+    pub(super) fn get_mut(&mut self, id: LabelSetId) -> &mut LabelSet {
+        &mut self.rows[id]
+    }
+
+    /// The set of these labels, if a pod has it.
+    pub(super) fn find(&self, labels: &SharedLabels) -> Option<LabelSetId> {
+        self.by_address.get(&address(labels)).copied()
+    }
+
+    /// A new set, which no pod has yet, of labels that these selectors match.
+    pub(super) fn insert(&mut self, labels: &SharedLabels, matched: Matched) -> LabelSetId {
+        let signature = self.intern_signature(&matched);
+        let row = LabelSet { labels: labels.clone(), pods: Vec::new(), matched, signature };
+        let id = self.rows.insert(row);
+        self.by_address.insert(address(labels), id);
+        self.by_namespace.entry(labels.namespace.clone()).or_default().insert(id);
+        for label in &labels.pairs {
+            self.by_label.entry(label.clone()).or_default().insert(id);
+        }
+        id
+    }
+
+    /// Takes out a set that no pod has any more.
+    pub(super) fn remove(&mut self, id: LabelSetId) {
+        let Some(gone) = self.rows.remove(id) else { return };
+        assert!(gone.pods.is_empty(), "a set lives as long as a pod has it");
+        self.forget_signature(&gone.matched);
+        self.by_address.remove(&address(&gone.labels));
+        take_out(&mut self.by_namespace, &gone.labels.namespace, id);
+        for label in &gone.labels.pairs {
+            take_out(&mut self.by_label, label, id);
+        }
+    }
+
+    /// Says anew which selectors match the labels of a set.
+    pub(super) fn rematch(&mut self, id: LabelSetId, matched: Matched) {
+        let signature = self.intern_signature(&matched);
+        let before = std::mem::replace(&mut self.rows[id].matched, matched);
+        self.rows[id].signature = signature;
+        self.forget_signature(&before);
+    }
+
+    /// The selectors that match pods of a signature; none for one that no pod has any more.
+    #[inline]
+    pub(super) fn matched(&self, signature: SignatureId) -> &[SelectorId] {
+        self.by_signature.get(&signature).map_or(&[], |matched| matched)
+    }
+
+    /// Sets that a selector of these scopes may match, in id order: all that have a label or are in a namespace that it
+    /// demands, whichever are fewer.
+    pub(super) fn candidates(&self, scopes: &[Scope]) -> Vec<LabelSetId> {
+        let mut fewest: Option<Vec<&BTreeSet<LabelSetId>>> = None;
+        let count = |groups: &[&BTreeSet<_>]| groups.iter().map(|group| group.len()).sum::<usize>();
+        let mut offer = |groups: Vec<_>| {
+            if fewest.as_ref().is_none_or(|fewest| count(&groups) < count(fewest)) {
+                fewest = Some(groups);
+            }
+        };
+        for scope in scopes {
+            for (key, values) in scope.demands() {
+                let group = |value: &Name| self.by_label.get(&(key.clone(), value.clone()));
+                offer(values.iter().filter_map(group).collect());
+            }
+            if let Some(namespaces) = scope.namespaces() {
+                offer(namespaces.iter().filter_map(|name| self.by_namespace.get(name)).collect());
+            }
+        }
+        match fewest {
+            Some(groups) => {
+                let mut found: Vec<_> = groups.into_iter().flatten().copied().collect();
+                found.sort_unstable();
+                found.dedup();
+                found
+            }
+            None => self.rows.iter().map(|(id, _)| id).collect(),
+        }
+    }
+
+    /// The sets of pods in one namespace.
+    pub(super) fn in_namespace(&self, namespace: &str) -> Vec<LabelSetId> {
+        self.by_namespace.get(namespace).into_iter().flatten().copied().collect()
+    }
+
+    fn intern_signature(&mut self, matched: &Matched) -> SignatureId {
+        if matched.is_empty() {
+            return SignatureId::NONE;
+        }
+        if let Some((id, users)) = self.signatures.get_mut(matched) {
+            *users += 1;
+            return *id;
+        }
+        self.last_signature += 1;
+        let id = SignatureId(self.last_signature);
+        self.signatures.insert(matched.clone(), (id, 1));
+        self.by_signature.insert(id, matched.clone());
+        id
+    }
+
+    fn forget_signature(&mut self, matched: &Matched) {
+        let Some((id, users)) = self.signatures.get_mut(matched) else { return };
+        *users -= 1;
+        if *users == 0 {
+            self.by_signature.remove(id);
+            self.signatures.remove(matched);
+        }
+    }
+}
+
+fn address(labels: &SharedLabels) -> usize {
+    Arc::as_ptr(labels).addr()
+}
+
+fn take_out<K: std::hash::Hash + Eq>(
+    groups: &mut FxHashMap<K, BTreeSet<LabelSetId>>,
+    key: &K,
+    id: LabelSetId,
+) {
+    if let Some(group) = groups.get_mut(key) {
+        group.remove(&id);
+        if group.is_empty() {
+            groups.remove(key);
+        }
+    }
+}

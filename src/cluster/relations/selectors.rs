@@ -1,0 +1,325 @@
+//! The selectors that asks use, each once, with how many of the pods that it matches are on each node; and the
+//! terms that running pods carry for or against those that a selector matches.
+//! Given a pod's labels, finds the selectors that match without trying all: each is filed under a label that it
+//! demands. Invariant: a selector lives as long as somebody uses it. Knows no pod.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::column::Column;
+use crate::base::labels::{LabelSelector, Operator};
+use crate::base::names::Name;
+use crate::base::slab::Slab;
+use crate::cluster::ids::{KeyId, SelectorId, TermId};
+use crate::cluster::renumbering::Renumbering;
+use crate::workload::relations::{PodLabels, PodTerm, Spread};
+
+/// Which pods a selector counts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PodSelector {
+    /// All of these must match, at least one.
+    pub(super) scopes: Vec<Scope>,
+    /// Whether pods that are being deleted count.
+    pub(super) counts: Counts,
+}
+
+/// Pods by namespace and labels.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Scope {
+    namespaces: Vec<Name>,
+    namespace_selector: Option<LabelSelector>,
+    labels: LabelSelector,
+}
+
+/// Whether pods that are being deleted count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Counts {
+    /// They do, as for affinity.
+    Everybody,
+    /// They do not, as for spreading.
+    Staying,
+}
+
+/// Labels of a namespace.
+pub(super) type NamespaceLabels = [(Name, Name)];
+
+impl PodSelector {
+    /// Pods that all of `terms` match; `None` where no pod can.
+    pub(super) fn of_terms(terms: &[PodTerm]) -> Option<Self> {
+        let scope = |term: &PodTerm| {
+            Some(Scope {
+                namespaces: term.namespaces.clone(),
+                namespace_selector: term.namespace_selector.clone(),
+                labels: term.selector.clone()?,
+            })
+        };
+        let mut scopes: Vec<Scope> = terms.iter().map(scope).collect::<Option<_>>()?;
+        scopes.sort();
+        scopes.dedup();
+        Some(Self { scopes, counts: Counts::Everybody })
+    }
+
+    /// Pods that a spread constraint counts; `None` where it counts none. As upstream, the selector that
+    /// selects everything counts nobody.
+    pub(super) fn of_spread(spread: &Spread) -> Option<Self> {
+        let labels = spread.selector.clone().filter(|selector| !selector.is_everything())?;
+        let scope =
+            Scope { namespaces: vec![spread.namespace.clone()], namespace_selector: None, labels };
+        Some(Self { scopes: vec![scope], counts: Counts::Staying })
+    }
+
+    /// True if it matches a pod with these labels in a namespace with those.
+    pub(super) fn matches(&self, pod: &PodLabels, namespace: &NamespaceLabels) -> bool {
+        self.scopes.iter().all(|scope| scope.matches(pod, namespace))
+    }
+
+    /// Labels of which a pod must have one: of the demands for a label the one with the fewest values.
+    fn demanded(&self) -> Option<(&Name, &[Name])> {
+        let demands = self.scopes.iter().flat_map(|scope| scope.demands());
+        demands.min_by_key(|(_, values)| values.len())
+    }
+}
+
+impl Scope {
+    /// Pods that `labels` selects in these namespaces, or in any.
+    pub(super) fn of(labels: &LabelSelector, namespaces: Option<&[Name]>) -> Self {
+        Self {
+            namespaces: namespaces.unwrap_or_default().to_vec(),
+            namespace_selector: namespaces.is_none().then(LabelSelector::everything),
+            labels: labels.clone(),
+        }
+    }
+
+    fn matches(&self, pod: &PodLabels, namespace: &NamespaceLabels) -> bool {
+        self.holds_namespace(&pod.namespace, namespace) && self.labels.matches(|key| pod.get(key))
+    }
+
+    fn holds_namespace(&self, name: &Name, labels: &NamespaceLabels) -> bool {
+        self.namespaces.contains(name)
+            || self.namespace_selector.as_ref().is_some_and(|selector| {
+                let value = |key: &str| labels.iter().find(|(name, _)| &**name == key);
+                selector.matches(|key| value(key).map(|(_, value)| &**value))
+            })
+    }
+
+    /// The labels that it demands: key, and values of which a pod must have one.
+    pub(super) fn demands(&self) -> impl Iterator<Item = (&Name, &[Name])> {
+        let requirements = self.labels.requirements.iter();
+        let listed = requirements.filter(|requirement| requirement.operator == Operator::In);
+        listed.map(|requirement| (&requirement.key, &requirement.values[..]))
+    }
+
+    /// The namespaces that its pods are in; `None` where labels of namespaces say it.
+    pub(super) fn namespaces(&self) -> Option<&[Name]> {
+        self.namespace_selector.is_none().then_some(&self.namespaces)
+    }
+}
+
+/// A selector in use.
+#[derive(Clone, Debug)]
+pub(super) struct Selector {
+    pub(super) what: Arc<PodSelector>,
+    users: u32,
+    /// How many of the pods that it matches are on each node.
+    pub(super) pods: Column,
+    /// Terms against the pods that it matches.
+    pub(super) repelling: SmallVec<[TermId; 1]>,
+    /// Terms that make the carriers' domains better or worse for them.
+    pub(super) wishing: SmallVec<[TermId; 1]>,
+}
+
+/// What a term of a pod that runs means to the pods that its selector matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// They may not come into its domain.
+    Repels,
+    /// Its domain is better for them by so much, or worse.
+    Weighs(i64),
+}
+
+/// A term that pods carry.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Whom it is about.
+    pub selector: SelectorId,
+    /// Of which key the domains are.
+    pub key: KeyId,
+    /// What it means to them.
+    pub effect: Effect,
+    users: u32,
+    /// How many pods on each node carry it.
+    pub(super) carriers: Column,
+}
+
+/// All selectors and terms in use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selectors {
+    rows: Slab<SelectorId, Selector>,
+    by_content: FxHashMap<Arc<PodSelector>, SelectorId>,
+    /// Selectors by a label that they demand, and those that demand none.
+    filed: FxHashMap<(Name, Name), Vec<SelectorId>>,
+    unfiled: Vec<SelectorId>,
+    terms: Slab<TermId, Term>,
+    by_term: FxHashMap<(SelectorId, KeyId, Effect), TermId>,
+}
+
+impl Selectors {
+    #[inline]
+    pub(super) fn get(&self, id: SelectorId) -> &Selector {
+        &self.rows[id]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, id: SelectorId) -> &mut Selector {
+        &mut self.rows[id]
+    }
+
+    #[inline]
+    pub(super) fn term(&self, id: TermId) -> &Term {
+        &self.terms[id]
+    }
+
+    #[inline]
+    pub(super) fn term_mut(&mut self, id: TermId) -> &mut Term {
+        &mut self.terms[id]
+    }
+
+    /// All selectors, in id order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SelectorId, &Selector)> {
+        self.rows.iter()
+    }
+
+    /// All terms, in id order.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (TermId, &Term)> {
+        self.terms.iter()
+    }
+
+    /// The id of an equal selector; counts one more user. A new one counts no pod yet.
+    pub(super) fn intern(&mut self, what: PodSelector) -> (SelectorId, Novelty) {
+        if let Some(id) = self.by_content.get(&what) {
+            self.rows[*id].users += 1;
+            return (*id, Novelty::Known);
+        }
+        let what = Arc::new(what);
+        let row = Selector {
+            what: what.clone(),
+            users: 1,
+            pods: Column::default(),
+            repelling: SmallVec::new(),
+            wishing: SmallVec::new(),
+        };
+        let id = self.rows.insert(row);
+        match what.demanded() {
+            Some((key, values)) => {
+                for value in values {
+                    self.filed.entry((key.clone(), value.clone())).or_default().push(id);
+                }
+            }
+            None => self.unfiled.push(id),
+        }
+        self.by_content.insert(what, id);
+        (id, Novelty::New)
+    }
+
+    /// Counts one user less; gives back what the selector was if that was the last.
+    pub(super) fn forget(&mut self, id: SelectorId) -> Option<Arc<PodSelector>> {
+        self.rows[id].users -= 1;
+        if self.rows[id].users > 0 {
+            return None;
+        }
+        let gone = self.rows.remove(id)?;
+        match gone.what.demanded() {
+            Some((key, values)) => {
+                for value in values {
+                    let label = (key.clone(), value.clone());
+                    if let Some(filed) = self.filed.get_mut(&label) {
+                        filed.retain(|other| *other != id);
+                        if filed.is_empty() {
+                            self.filed.remove(&label);
+                        }
+                    }
+                }
+            }
+            None => self.unfiled.retain(|other| *other != id),
+        }
+        self.by_content.remove(&gone.what);
+        Some(gone.what)
+    }
+
+    /// The term of a selector and a key, both of which live as long as it; counts one more user.
+    pub(super) fn intern_term(
+        &mut self,
+        selector: SelectorId,
+        key: KeyId,
+        effect: Effect,
+    ) -> TermId {
+        if let Some(id) = self.by_term.get(&(selector, key, effect)) {
+            self.terms[*id].users += 1;
+            return *id;
+        }
+        let carriers = Column::default();
+        let id = self.terms.insert(Term { selector, key, effect, users: 1, carriers });
+        self.by_term.insert((selector, key, effect), id);
+        self.rows[selector].terms_mut(effect).push(id);
+        id
+    }
+
+    /// Counts one user less.
+    pub(super) fn forget_term(&mut self, id: TermId) {
+        self.terms[id].users -= 1;
+        if self.terms[id].users > 0 {
+            return;
+        }
+        let Term { selector, key, effect, .. } = self.terms[id];
+        self.terms.remove(id);
+        self.by_term.remove(&(selector, key, effect));
+        self.rows[selector].terms_mut(effect).retain(|other| *other != id);
+    }
+
+    /// The selectors that match a pod with these labels, in id order.
+    pub(super) fn matching(
+        &self,
+        pod: &PodLabels,
+        namespace: &NamespaceLabels,
+    ) -> SmallVec<[SelectorId; 4]> {
+        let mut found: SmallVec<[SelectorId; 4]> = SmallVec::new();
+        let matches = |id: &&SelectorId| self.rows[**id].what.matches(pod, namespace);
+        for label in &pod.pairs {
+            let filed = self.filed.get(label).into_iter().flatten();
+            found.extend(filed.filter(matches).copied());
+        }
+        found.extend(self.unfiled.iter().filter(matches).copied());
+        found.sort_unstable();
+        found
+    }
+
+    /// Gives all nodes their new ids.
+    pub(super) fn renumber(&mut self, new: &Renumbering) {
+        for (_, selector) in self.rows.iter_mut() {
+            selector.pods.renumber(new);
+        }
+        for (_, term) in self.terms.iter_mut() {
+            term.carriers.renumber(new);
+        }
+    }
+}
+
+impl Selector {
+    fn terms_mut(&mut self, effect: Effect) -> &mut SmallVec<[TermId; 1]> {
+        match effect {
+            Effect::Repels => &mut self.repelling,
+            Effect::Weighs(_) => &mut self.wishing,
+        }
+    }
+}
+
+/// Whether something was known before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// It was.
+    Known,
+    /// It was not.
+    New,
+}
