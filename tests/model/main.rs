@@ -8,6 +8,7 @@
 mod api;
 mod judge;
 mod mischief;
+mod symmetry;
 mod world;
 
 use std::collections::BTreeMap;

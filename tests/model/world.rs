@@ -2,8 +2,6 @@
 //! Schedulers are the product's machine and the calls that it has under way; requests live on by themselves once
 //! their sender has given up on them. Time does not pass: every rest may be over at any moment.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use muster::base::time::Time;
 use muster::cluster::facts::CommitMark;
 use muster::engine::commitment::{
@@ -585,11 +583,7 @@ impl Model for World {
         for machine in after.machines.iter_mut().flatten() {
             machine.forget_the_past();
         }
-        after.net.sort_by_cached_key(|request| {
-            let mut hasher = DefaultHasher::new();
-            request.hash(&mut hasher);
-            hasher.finish()
-        });
+        self.put_in_order(&mut after);
         (after != *state).then_some(after)
     }
 
