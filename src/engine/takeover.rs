@@ -139,20 +139,31 @@ impl Engine {
         self.withdraw(id);
         let undoing = commitment.state() == State::Aborting;
         let seats: Vec<PlanSeat> = commitment.seats().cloned().collect();
+        let mut open: Vec<(PodId, PlanSeat)> = Vec::new();
         for seat in seats {
             if !commitment.holds(&seat.uid) {
                 continue;
             }
             let Some(pod) = self.pods.find(&seat.pod) else { continue };
             let known = self.pods.get(pod);
-            if known.fact.uid != seat.uid || known.standing() != Standing::Waiting {
-                continue;
+            if known.fact.uid == seat.uid && known.standing() == Standing::Waiting {
+                open.push((pod, seat));
             }
-            let node = self.cluster.node(&seat.node);
-            match node.filter(|node| undoing || self.could_be_placed(pod, *node)) {
-                Some(node) => self.hold_for_plan(pod, node),
-                None => commitment.deny(&seat.uid, "its seat is not free any more"),
+        }
+        // A member that must be near another is admitted once that one has its seat, whoever is listed first.
+        loop {
+            let before = open.len();
+            open.retain(|(pod, seat)| {
+                let node = self.cluster.node(&seat.node);
+                let node = node.filter(|node| undoing || self.could_be_placed(*pod, *node));
+                node.map(|node| self.hold_for_plan(*pod, node)).is_none()
+            });
+            if open.is_empty() || open.len() == before {
+                break;
             }
+        }
+        for (_, seat) in &open {
+            commitment.deny(&seat.uid, "its seat is not free any more");
         }
         self.gangs.get_mut(id).commitment = Some(Box::new(commitment));
         self.busy.insert(id);

@@ -7,6 +7,7 @@ use super::Settings;
 use super::demand::Demand;
 use super::demand::Role;
 use super::refusal::Cause;
+use crate::base::labels::LabelSelector;
 use crate::cluster::Cluster;
 use crate::cluster::Held;
 use crate::cluster::facts::NodeFact;
@@ -14,9 +15,13 @@ use crate::cluster::ids::NodeId;
 use crate::cluster::ids::PodId;
 use crate::cluster::ids::SignatureId;
 use crate::cluster::node_set::NodeSet;
+use crate::cluster::relations::Life;
+use crate::cluster::relations::PodTraits;
 use crate::plugins::cures::Cures;
 use crate::workload::ask::Ask;
 use crate::workload::relations::HostPort;
+use crate::workload::relations::PodLabels;
+use crate::workload::relations::PodTerm;
 use crate::workload::relations::Protocol;
 use crate::workload::relations::Relations;
 
@@ -264,4 +269,82 @@ fn members_that_take_one_port_go_to_a_node_each() {
                 3 node(s) didn't have free ports for the requested pod ports. \
                 The gang needs 4 members placed together; at most 3 fit.";
     assert_eq!(outcome(&mut cluster, &four), Err(text.into()));
+}
+
+/// A term about pods of the nameless namespace with this label.
+fn about(app: &str, key: &str) -> PodTerm {
+    PodTerm {
+        selector: Some(LabelSelector::parse(&format!("app={app}")).expect("it parses")),
+        namespaces: vec!["".into()],
+        namespace_selector: None,
+        topology_key: key.into(),
+    }
+}
+
+/// A demand of members that carry the label `app`; pods are numbered in this order.
+fn labelled(cluster: &mut Cluster, roles: &[(Ask, &str, u32)], minimum: usize) -> Demand {
+    let mut next = 0;
+    let mut described = Vec::new();
+    for (ask, app, count) in roles {
+        let ask = cluster.intern(&Arc::new(ask.clone()));
+        let pairs = vec![("app".into(), (*app).into())];
+        let labels = Arc::new(PodLabels { namespace: "".into(), pairs });
+        let members: Vec<PodId> = (next..next + count).map(PodId).collect();
+        next += count;
+        for pod in &members {
+            cluster.describe(*pod, &PodTraits { ask, labels: &labels, life: Life::Staying });
+        }
+        described.push((ask, members));
+    }
+    // Which selectors match is known once all asks are.
+    let role = |(ask, members): (_, Vec<PodId>)| Role {
+        ask,
+        signature: cluster.signature_of(members[0]),
+        members,
+    };
+    Demand { roles: described.into_iter().map(role).collect(), minimum }
+}
+
+fn racked(name: &str, cards: i64, rack: &str) -> NodeFact {
+    NodeFact { labels: vec![("rack".into(), rack.into())], ..node(name, cards) }
+}
+
+#[test]
+fn a_gang_that_must_be_together_finds_the_rack_that_holds_it() {
+    let racks = (0..40).flat_map(|rack| (0..4).map(move |at| (rack, at)));
+    let cards_of = |rack| if rack == 33 { 8 } else { 7 };
+    let mut cluster = cluster(racks.map(|(rack, at)| {
+        racked(&format!("n{}", 4 * rack + at), cards_of(rack), &format!("r{rack}"))
+    }));
+    let relations = Relations { affinity: vec![about("train", "rack")], ..Relations::default() };
+    let together = Ask { relations: relations.boxed(), ..cards(1) };
+    let gang = labelled(&mut cluster, &[(together, "train", 32)], 32);
+    let seats = outcome(&mut cluster, &gang).expect("one rack has 32 cards");
+    assert!(seats.iter().all(|(_, node)| node / 4 == 33), "{seats:?}");
+}
+
+#[test]
+fn a_plan_lists_the_leader_before_those_that_must_be_near_it() {
+    let mut cluster = cluster([racked("a", 8, "a"), racked("b", 8, "b")]);
+    let relations = Relations { affinity: vec![about("leader", "rack")], ..Relations::default() };
+    let worker = Ask { relations: relations.boxed(), ..cards(2) };
+    let gang = labelled(&mut cluster, &[(worker, "worker", 3), (cards(1), "leader", 1)], 4);
+    let seats = outcome(&mut cluster, &gang).expect("both racks hold it");
+    assert_eq!(seats[0].0, 3, "the leader is the fourth pod: {seats:?}");
+    assert!(seats.iter().all(|(_, node)| *node == seats[0].1), "{seats:?}");
+}
+
+#[test]
+fn equal_members_on_a_node_each_are_refused_with_the_most_that_fit_and_no_long_search() {
+    let mut cluster = cluster((0..300).map(|at| racked(&format!("n{at}"), 8, "a")).map(|fact| {
+        let host = ("host".into(), fact.name.clone());
+        NodeFact { labels: vec![host, fact.labels[0].clone()], ..fact }
+    }));
+    let relations = Relations { anti_affinity: vec![about("web", "host")], ..Relations::default() };
+    let apart = Ask { relations: relations.boxed(), ..cards(1) };
+    let gang = labelled(&mut cluster, &[(apart, "web", 400)], 400);
+    let text = outcome(&mut cluster, &gang).expect_err("there are 300 nodes");
+    let expected = "0/300 nodes are available: 300 node(s) didn't match pod anti-affinity rules. \
+                    The gang needs 400 members placed together; at most 300 fit.";
+    assert_eq!(text, expected);
 }

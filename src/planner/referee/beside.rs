@@ -4,16 +4,15 @@
 
 use rustc_hash::FxHashMap;
 
+use super::Violation;
 use super::ledger::{Ledger, matches, value};
-use super::{Violation, closed_by_affinity, closed_by_taints};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::facts::NodeFact;
 use crate::cluster::ids::{AskId, NodeId, PodId};
 use crate::cluster::labels::NodeGroup;
 use crate::cluster::relations::Life;
-use crate::workload::ask::Ask;
-use crate::workload::relations::{HostPort, InclusionPolicy, PodLabels, Relations, Spread};
+use crate::workload::relations::{HostPort, PodLabels, PodTerm, Relations};
 
 /// A seat with what its pod asks for.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +93,7 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
                 return closed("a pod of its domain wants no such pod beside it");
             }
         }
-        if let Some(book) = books.iter().find(|book| book.ask == seat.ask) {
+        if let Some(book) = books.iter_mut().find(|book| book.ask == seat.ask) {
             if let Some(because) = book.objection(cluster, labels, fact) {
                 return closed(because);
             }
@@ -113,13 +112,13 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
 }
 
 impl<'a> Book<'a> {
-    fn open(cluster: &Cluster, ask: AskId, wants: &'a Relations) -> Self {
+    fn open(cluster: &'a Cluster, ask: AskId, wants: &'a Relations) -> Self {
         let affinity = wants.affinity.iter();
         let anti_affinity = wants.anti_affinity.iter();
-        let spread = wants.spread.iter().map(|spread| {
-            let counts = |fact: &NodeFact| counts(cluster.ask(ask), &wants.spread, spread, fact);
-            Ledger::of_spread(cluster, spread, counts)
-        });
+        let spread = wants
+            .spread
+            .iter()
+            .map(|spread| Ledger::of_spread(cluster, cluster.ask(ask), &wants.spread, spread));
         Self {
             ask,
             wants,
@@ -141,7 +140,7 @@ impl<'a> Book<'a> {
 
     /// What the ask has against one more of its pods on the node.
     fn objection(
-        &self,
+        &mut self,
         cluster: &Cluster,
         labels: &PodLabels,
         fact: &NodeFact,
@@ -154,14 +153,14 @@ impl<'a> Book<'a> {
                 return Some("a pod that it must not be near is in its domain");
             }
         }
-        for (spread, ledger) in self.wants.spread.iter().zip(&self.spread) {
+        for (spread, ledger) in self.wants.spread.iter().zip(&mut self.spread) {
             let Some(domain) = value(fact, &spread.topology_key) else {
                 return Some("it lacks a label by which the pod is to be spread");
             };
             let itself = spread.selector.as_ref();
             let itself = i64::from(itself.is_some_and(|s| s.matches(|key| labels.get(key))));
             let least = ledger.count(domain) + itself - i64::from(spread.max_skew);
-            if !ledger.all_have(least, spread.min_domains as usize) {
+            if !ledger.all_have(cluster, least, spread.min_domains as usize) {
                 return Some("its domain would be too far ahead of another");
             }
         }
@@ -170,7 +169,7 @@ impl<'a> Book<'a> {
 
     fn attracts(&self, cluster: &Cluster, labels: &PodLabels, fact: &NodeFact) -> bool {
         let terms = &self.wants.affinity;
-        let near = |(term, ledger): (&crate::workload::relations::PodTerm, &Ledger<'_>)| {
+        let near = |(term, ledger): (&PodTerm, &Ledger<'_>)| {
             value(fact, &term.topology_key).is_some_and(|domain| ledger.count(domain) > 0)
         };
         if terms.iter().zip(&self.affinity).all(near) {
@@ -180,19 +179,6 @@ impl<'a> Book<'a> {
             && terms.iter().all(|term| value(fact, &term.topology_key).is_some())
             && terms.iter().all(|term| matches(cluster, term, labels))
     }
-}
-
-/// True if a spread constraint of the ask counts the node.
-fn counts(ask: &Ask, all: &[Spread], spread: &Spread, fact: &NodeFact) -> bool {
-    let by_affinity = match spread.node_affinity_policy {
-        InclusionPolicy::Honor => closed_by_affinity(ask, fact).is_none(),
-        InclusionPolicy::Ignore => true,
-    };
-    let by_taints = match spread.node_taints_policy {
-        InclusionPolicy::Honor => closed_by_taints(ask, fact).is_none(),
-        InclusionPolicy::Ignore => true,
-    };
-    by_affinity && by_taints && all.iter().all(|spread| value(fact, &spread.topology_key).is_some())
 }
 
 /// Terms of anti-affinity, of any ask, that are about a pod with these labels.

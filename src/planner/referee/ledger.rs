@@ -4,21 +4,25 @@
 
 use rustc_hash::FxHashMap;
 
+use super::{closed_by_affinity, closed_by_taints};
 use crate::base::labels::LabelSelector;
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::facts::NodeFact;
 use crate::cluster::ids::NodeId;
+use crate::cluster::labels::NodeGroup;
 use crate::cluster::relations::Life;
-use crate::workload::relations::{PodLabels, PodTerm, Spread};
+use crate::workload::ask::Ask;
+use crate::workload::relations::{InclusionPolicy, PodLabels, PodTerm, Spread};
 
 /// Which pods a ledger counts.
 #[derive(Clone, Copy, Debug)]
 enum Counted<'a> {
     /// Those that all of these terms match, leaving or not.
     Terms(&'a [PodTerm]),
-    /// Those of the constraint's namespace that its selector matches, unless they are leaving.
-    Spread(&'a Spread),
+    /// Those of the constraint's namespace that its selector matches, unless they are leaving, on nodes that it
+    /// counts for the ask whose constraints these are.
+    Spread(&'a Spread, &'a Ask, &'a [Spread]),
 }
 
 /// Pods by the value of a node label.
@@ -28,8 +32,8 @@ pub(super) struct Ledger<'a> {
     key: &'a str,
     counts: FxHashMap<Name, i64>,
     total: i64,
-    /// For spread constraints: the nodes that count.
-    among: Option<Vec<bool>>,
+    /// All domains are known to have so many: counts never fall while seats are judged.
+    all_have: i64,
 }
 
 impl<'a> Ledger<'a> {
@@ -40,7 +44,7 @@ impl<'a> Ledger<'a> {
             key,
             counts: FxHashMap::default(),
             total: 0,
-            among: None,
+            all_have: 0,
         };
         let first = terms.iter().filter_map(|term| {
             let namespaces = term.namespace_selector.is_none().then_some(&term.namespaces[..]);
@@ -52,30 +56,20 @@ impl<'a> Ledger<'a> {
         ledger
     }
 
-    /// Counts the pods that a spread constraint counts, on the nodes that `counts_node` lets in.
+    /// Counts the pods that a constraint counts, one of `all` that the ask has.
     pub(super) fn of_spread(
         cluster: &Cluster,
+        ask: &'a Ask,
+        all: &'a [Spread],
         spread: &'a Spread,
-        counts_node: impl Fn(&NodeFact) -> bool,
     ) -> Self {
-        let key: &str = &spread.topology_key;
-        let counted = Counted::Spread(spread);
-        let (mut among, mut counts) = (Vec::new(), FxHashMap::default());
-        for node in cluster.nodes().present() {
-            let fact = cluster.nodes().get(node).fact.as_ref().expect("present nodes have objects");
-            if !counts_node(fact) {
-                continue;
-            }
-            let at = node.0 as usize;
-            if among.len() <= at {
-                among.resize(at + 1, false);
-            }
-            among[at] = true;
-            if let Some(domain) = value(fact, key) {
-                counts.entry(domain.clone()).or_insert(0);
-            }
-        }
-        let mut ledger = Self { counted, key, counts, total: 0, among: Some(among) };
+        let mut ledger = Self {
+            counted: Counted::Spread(spread, ask, all),
+            key: &spread.topology_key,
+            counts: FxHashMap::default(),
+            total: 0,
+            all_have: 0,
+        };
         // As upstream: a selector that selects everything counts no pod that runs, nor any seat.
         if let Some(selector) = &spread.selector
             && !selector.is_everything()
@@ -101,24 +95,37 @@ impl<'a> Ledger<'a> {
 
     /// Adds a pod on `node`, if it counts.
     pub(super) fn enter(&mut self, cluster: &Cluster, node: NodeId, pod: &PodLabels, life: Life) {
-        let counts_node = self
-            .among
-            .as_ref()
-            .is_none_or(|among| among.get(node.0 as usize).copied().unwrap_or(false));
-        if !counts_node || !self.counts(cluster, pod, life) {
+        let Some(fact) = cluster.nodes().get(node).fact.as_ref() else { return };
+        if !self.counts(cluster, pod, life) || !self.counts_node(fact) {
             return;
         }
-        let fact = cluster.nodes().get(node).fact.as_ref();
-        if let Some(domain) = fact.and_then(|fact| value(fact, self.key)) {
+        if let Some(domain) = value(fact, self.key) {
             *self.counts.entry(domain.clone()).or_insert(0) += 1;
             self.total += 1;
         }
     }
 
+    fn counts_node(&self, fact: &NodeFact) -> bool {
+        let (spread, ask, all) = match self.counted {
+            Counted::Terms(_) => return true,
+            Counted::Spread(spread, ask, all) => (spread, ask, all),
+        };
+        let by_affinity = match spread.node_affinity_policy {
+            InclusionPolicy::Honor => closed_by_affinity(ask, fact).is_none(),
+            InclusionPolicy::Ignore => true,
+        };
+        let by_taints = match spread.node_taints_policy {
+            InclusionPolicy::Honor => closed_by_taints(ask, fact).is_none(),
+            InclusionPolicy::Ignore => true,
+        };
+        let has_key = |spread: &Spread| value(fact, &spread.topology_key).is_some();
+        by_affinity && by_taints && all.iter().all(has_key)
+    }
+
     fn counts(&self, cluster: &Cluster, pod: &PodLabels, life: Life) -> bool {
         match self.counted {
             Counted::Terms(terms) => terms.iter().all(|term| matches(cluster, term, pod)),
-            Counted::Spread(spread) => {
+            Counted::Spread(spread, _, _) => {
                 life == Life::Staying
                     && pod.namespace == spread.namespace
                     && spread.selector.as_ref().is_some_and(|selector| {
@@ -138,12 +145,33 @@ impl<'a> Ledger<'a> {
         self.total
     }
 
-    /// True if the last domain is known to have at least `count`. Stops at the first that has fewer.
-    pub(super) fn all_have(&self, count: i64, min_domains: usize) -> bool {
-        if count <= 0 {
+    /// True if every domain, of which there must be `min_domains`, has at least `count`.
+    pub(super) fn all_have(&mut self, cluster: &Cluster, count: i64, min_domains: usize) -> bool {
+        if count <= self.all_have {
             return true;
         }
-        self.counts.len() >= min_domains.max(1) && self.counts.values().all(|found| *found >= count)
+        let counts_node = |node: NodeId| {
+            cluster.nodes().get(node).fact.as_ref().is_some_and(|fact| self.counts_node(fact))
+        };
+        let exists = |nodes: &NodeGroup| match nodes {
+            NodeGroup::List(nodes) => nodes.iter().any(|node| counts_node(*node)),
+            NodeGroup::Set(nodes) => nodes.iter().any(counts_node),
+        };
+        let mut domains = 0;
+        let key = cluster.nodes().labels().key(self.key);
+        for (domain, nodes) in key.into_iter().flat_map(|key| &key.values) {
+            if exists(nodes) {
+                domains += 1;
+                if self.count(domain) < count {
+                    return false;
+                }
+            }
+        }
+        let proved = domains >= min_domains.max(1);
+        if proved {
+            self.all_have = count;
+        }
+        proved
     }
 }
 

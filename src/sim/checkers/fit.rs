@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::request::list;
+use super::{Snapshot, node_of};
 
 /// Why `node` must not take `pod`; `None` if it may.
 pub(super) fn refusal(pod: &Value, node: &Value) -> Option<String> {
@@ -38,6 +39,24 @@ pub(super) fn refusal(pod: &Value, node: &Value) -> Option<String> {
         return Some("no term of the required node affinity matches".to_owned());
     }
     None
+}
+
+/// True if other pods have a say in where this one may go: then room on a node does not prove that it fits.
+/// So it is if it takes host ports, must be near, apart from, or level with others, or one that is on a node
+/// wants to be apart from some.
+pub(super) fn depends_on_others(pod: &Value, snapshot: &Snapshot) -> bool {
+    let required = "requiredDuringSchedulingIgnoredDuringExecution";
+    let wants_apart =
+        |pod: &Value| list(&pod["spec"]["affinity"]["podAntiAffinity"][required]).next().is_some();
+    let spec = &pod["spec"];
+    let containers = list(&spec["containers"]).chain(list(&spec["initContainers"]));
+    let mut ports = containers.flat_map(|container| list(&container["ports"]));
+    let mut spread = list(&spec["topologySpreadConstraints"]);
+    ports.any(|port| port["hostPort"].as_i64().unwrap_or(0) > 0)
+        || list(&spec["affinity"]["podAffinity"][required]).next().is_some()
+        || wants_apart(pod)
+        || spread.any(|constraint| constraint["whenUnsatisfiable"] == "DoNotSchedule")
+        || snapshot.pods().any(|other| node_of(other).is_some() && wants_apart(other))
 }
 
 /// True if one of the pod's tolerations covers the taint.
@@ -158,5 +177,33 @@ mod tests {
             }});
             assert_eq!(refusal(&pod, &node()).is_none(), lets_in, "{pod}");
         }
+    }
+    #[test]
+    fn other_pods_have_a_say_where_one_of_both_speaks_of_others() {
+        let apart = json!({"podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}});
+        let near = json!({"podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]}});
+        let with = |pods: Vec<Value>| Snapshot {
+            pods: pods.into_iter().map(std::sync::Arc::new).collect(),
+            ..Snapshot::default()
+        };
+        let plain = json!({"spec": {"containers": [{"ports": [{"containerPort": 80}]}]}});
+        let alone = with(vec![]);
+        assert!(!depends_on_others(&plain, &alone));
+        for spec in [
+            json!({"affinity": apart}),
+            json!({"affinity": near}),
+            json!({"containers": [{"ports": [{"hostPort": 80}]}]}),
+            json!({"topologySpreadConstraints": [{"whenUnsatisfiable": "DoNotSchedule"}]}),
+        ] {
+            assert!(depends_on_others(&json!({"spec": spec}), &alone), "{spec}");
+        }
+        let wish = json!({"spec": {"topologySpreadConstraints": [{"whenUnsatisfiable": "ScheduleAnyway"}]}});
+        assert!(!depends_on_others(&wish, &alone));
+        let waiting = json!({"spec": {"affinity": apart}});
+        let placed = json!({"spec": {"affinity": apart, "nodeName": "n"}});
+        assert!(!depends_on_others(&plain, &with(vec![waiting])));
+        assert!(depends_on_others(&plain, &with(vec![placed])));
     }
 }

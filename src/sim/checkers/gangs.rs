@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    GroupKey, Snapshot, Violation, group_key, has_ended, is_leaving, loads, node_of, seats, words,
+    GroupKey, Snapshot, Violation, fit, group_key, has_ended, is_leaving, loads, node_of, seats,
+    words,
 };
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
@@ -112,7 +113,7 @@ impl Gangs {
             let equal = muster.ready.iter().all(|pod| wishes(pod) == wishes(first));
             let has_floor =
                 group["spec"]["minResources"].as_object().is_some_and(|floor| !floor.is_empty());
-            if !equal || has_floor {
+            if !equal || has_floor || fit::depends_on_others(first, snapshot) {
                 continue;
             }
             // Beyond the minimum, a single member that fits must not wait either.

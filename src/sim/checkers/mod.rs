@@ -212,6 +212,7 @@ fn check_idle(snapshot: &Snapshot, violations: &mut Vec<Violation>) {
         if !plain
             || node_of(pod).is_some()
             || words::said(pod).map(|said| said.reason) != Some("Unschedulable")
+            || fit::depends_on_others(pod, snapshot)
         {
             continue;
         }
