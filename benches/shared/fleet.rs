@@ -48,6 +48,7 @@ fn node(at: usize) -> NodeFact {
             effect: TaintEffect::NoSchedule,
         }],
         unschedulable: false,
+        features: Vec::new(),
         allocatable: vec![
             ("cpu".into(), 127_000),
             ("ephemeral-storage".into(), 3_000 * GIB),

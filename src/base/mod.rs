@@ -3,6 +3,7 @@
 //! Everything here is a plain value: nothing reads a clock, and random numbers come from a seed.
 
 pub mod id;
+pub mod label_syntax;
 pub mod labels;
 pub mod names;
 pub mod quantity;

@@ -5,8 +5,6 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::config::parse;
-use crate::config::resolve;
 use crate::config::shipped;
 
 /// Print the configuration with all its defaults, or check a configuration file.
@@ -14,7 +12,8 @@ use crate::config::shipped;
 /// Start from `muster config > muster.yaml`; delete what you do not change.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Check this file instead: exit status 0 if `muster run --config FILE` would accept it, else 2.
+    /// Check this file instead, Muster's own or kube-scheduler's: exit status 0 if `muster run --config FILE` would
+    /// accept it, else 2. Fields that have no effect are listed.
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 }
@@ -22,8 +21,11 @@ pub(crate) struct Args {
 pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
     let Some(path) = &args.check else { return super::answer(shipped::CONFIGURATION) };
     let text = super::read_text(path)?;
-    parse(&text)
-        .and_then(|file| resolve::resolve(&file))
+    let resolved = crate::config::read(&text)
         .map_err(|error| Failure::BadInput(format!("{}: {error}", path.display())))?;
-    super::answer(&format!("{}: valid\n", path.display()))
+    let mut answer = format!("{}: valid\n", path.display());
+    for warning in &resolved.warnings {
+        answer.push_str(&format!("  {warning}\n"));
+    }
+    super::answer(&answer)
 }

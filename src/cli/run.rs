@@ -9,9 +9,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
 use super::Failure;
-use crate::config::parse;
 use crate::config::resolve::Configuration;
-use crate::config::resolve::resolve;
 use crate::config::rim::ElectionMode;
 use crate::config::rim::ElectionSettings;
 use crate::kubernetes::clients;
@@ -74,9 +72,12 @@ fn configuration(args: &Args) -> Result<Configuration, Failure> {
         Some(path) => (path.display().to_string(), super::read_text(path)?),
         None => ("the default configuration".to_owned(), String::new()),
     };
-    parse(&text)
-        .and_then(|file| resolve(&file))
-        .map_err(|error| Failure::BadInput(format!("{name}: {error}")))
+    let resolved = crate::config::read(&text);
+    let resolved = resolved.map_err(|error| Failure::BadInput(format!("{name}: {error}")))?;
+    for warning in &resolved.warnings {
+        tracing::warn!("{name}: {warning}");
+    }
+    Ok(resolved.configuration)
 }
 
 async fn run(args: &Args, configuration: Configuration) -> Result<(), Failure> {

@@ -108,7 +108,9 @@ impl PartialEq for ByConstraints {
             && a.required_terms == b.required_terms
             && a.preferred_terms == b.preferred_terms
             && a.tolerations == b.tolerations
+            && a.features == b.features
             && a.unsupported == b.unsupported
+            && a.profile == b.profile
             && wants_accelerator(a) == wants_accelerator(b)
     }
 }
@@ -122,7 +124,9 @@ impl Hash for ByConstraints {
         ask.required_terms.hash(state);
         ask.preferred_terms.hash(state);
         ask.tolerations.hash(state);
+        ask.features.hash(state);
         ask.unsupported.hash(state);
+        ask.profile.hash(state);
         wants_accelerator(ask).hash(state);
     }
 }

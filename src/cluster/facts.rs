@@ -25,6 +25,8 @@ pub struct NodeFact {
     pub taints: Vec<Taint>,
     /// `spec.unschedulable`.
     pub unschedulable: bool,
+    /// `status.declaredFeatures`, sorted.
+    pub features: Vec<Name>,
     /// `status.allocatable`, zeros kept (a resource of 0 exists; an absent one does not).
     pub allocatable: Amounts,
 }

@@ -160,7 +160,8 @@ impl Cluster {
         let before = self.nodes.put_fact(id, kept);
         let mut changes = Changes { node: Some(id), added: before.is_none(), ..Changes::NONE };
         if let Some(before) = &before {
-            changes.labels = before.labels != fact.labels;
+            // Features that a node declares are as good as labels.
+            changes.labels = before.labels != fact.labels || before.features != fact.features;
             changes.taints = before.taints != fact.taints;
             changes.uncordoned = before.unschedulable && !fact.unschedulable;
         } else {

@@ -5,13 +5,17 @@
 
 pub mod diagnosis;
 pub mod file;
+pub mod kube_scheduler;
 pub mod resolve;
 pub mod rim;
 pub mod shipped;
 
 use std::fmt;
 
-use file::ConfigurationFile;
+use serde::Deserialize;
+
+use self::file::ConfigurationFile;
+use self::resolve::Configuration;
 
 /// What is wrong with a configuration, and where. Shows as `line 3, column 1: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,35 @@ impl fmt::Display for ConfigurationError {
 }
 
 impl std::error::Error for ConfigurationError {}
+
+/// A configuration that can be used, and what of its file has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// Complete and within its limits.
+    pub configuration: Configuration,
+    /// Fields that are written and not honoured, each with what Muster does instead; said once at start.
+    pub warnings: Vec<String>,
+}
+
+/// Reads and resolves a configuration: Muster's own file, or kube-scheduler's as it is.
+///
+/// # Errors
+/// A file that cannot be read, a field that does not exist, a value out of its limits.
+pub fn read(text: &str) -> Result<Resolved, ConfigurationError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Header {
+        api_version: Option<String>,
+    }
+    let header: Option<Header> = serde_saphyr::from_str(text).ok();
+    let group = kube_scheduler::file::API_VERSION.split('/').next();
+    let version = header.and_then(|header| header.api_version).unwrap_or_default();
+    if version.split('/').next() == group {
+        return kube_scheduler::read(text);
+    }
+    let configuration = resolve::resolve(&parse(text)?)?;
+    Ok(Resolved { configuration, warnings: Vec::new() })
+}
 
 /// Reads a configuration as written. An empty text is a valid file that changes no default.
 ///

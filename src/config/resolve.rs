@@ -143,6 +143,7 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
         )?,
         attempts_per_cycle: count("cycle.attemptsMax", attempts, ATTEMPTS_PER_CYCLE_MAX)?,
         placed_per_cycle: count("cycle.podsMax", pods, PODS_PER_CYCLE_MAX)?,
+        profiles: Vec::new(),
         planner: planner::Settings { search_steps_max: search_steps_max(&file.search.steps_max)? },
     })
 }

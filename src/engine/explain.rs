@@ -18,6 +18,8 @@ use crate::base::time::Time;
 use crate::cluster::facts::{GroupName, GroupSource};
 use crate::planner::order::Turn;
 use crate::planner::refusal::Refusal;
+use crate::planner::survey;
+use crate::planner::survey::Rejection;
 
 /// How many nodes in quarantine an explanation lists.
 const NODES_LISTED: usize = 10;
@@ -153,6 +155,15 @@ impl Engine {
             Some(id) => Some(self.explain_gang(id, now.max(self.now))),
             None => self.pods.find(name).map(|pod| self.explain_settled(self.pods.get(pod))),
         }
+    }
+
+    /// The nodes that the rules reject for the pod, as if it were placed alone and now, each with the first
+    /// rule that does and its reasons. `None` if there is no such pod.
+    pub fn rejections(&mut self, pod: &ObjectName) -> Option<Vec<Rejection>> {
+        let id = self.pods.find(pod)?;
+        self.cluster.refresh_domains();
+        let ask = self.pods.get(id).ask;
+        Some(survey::rejections(&self.cluster, ask, self.cluster.signature_of(id)))
     }
 
     fn explain_gang(&self, id: GangId, now: Time) -> Explanation {

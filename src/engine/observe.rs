@@ -58,7 +58,8 @@ impl Engine {
         }
     }
 
-    fn observe_pod(&mut self, fact: Box<PodFact>) {
+    fn observe_pod(&mut self, mut fact: Box<PodFact>) {
+        self.settings.apply_profile(&mut fact);
         let Some(id) = self.pods.find(&fact.name) else { return self.admit_pod(fact) };
         let known = &self.pods.get(id).fact;
         if is_older(fact.resource_version, known.resource_version) {

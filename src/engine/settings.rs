@@ -2,9 +2,13 @@
 //! The configuration file is read elsewhere; nothing here is optional or textual.
 //! Plain values; whether they are within their limits is checked where the file is read.
 
+use std::sync::Arc;
+
 use crate::base::names::Name;
 use crate::base::time::Span;
+use crate::cluster::facts::PodFact;
 use crate::planner;
+use crate::workload::profile::Profile;
 
 /// The engine's settings. `Settings::default()` is what the documentation calls the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,8 @@ pub struct Settings {
     pub records_kept: Span,
     /// How this scheduler calls itself in the records that it writes. Default: `muster`.
     pub identity: Name,
+    /// Profiles other than the default one, by the scheduler that pods name. Default: none.
+    pub profiles: Vec<(Name, Arc<Profile>)>,
     /// Limits of the planner.
     pub planner: planner::Settings,
 }
@@ -130,12 +136,22 @@ impl Default for Settings {
             placed_per_cycle: 4096,
             records_kept: Span::seconds(600),
             identity: "muster".into(),
+            profiles: Vec::new(),
             planner: planner::Settings::default(),
         }
     }
 }
 
 impl Settings {
+    /// Gives the pod's ask the profile of its scheduler, if that is not the default one.
+    pub(super) fn apply_profile(&self, fact: &mut PodFact) {
+        let Some((_, profile)) = self.profiles.iter().find(|(name, _)| *name == fact.scheduler)
+        else {
+            return;
+        };
+        Arc::make_mut(&mut fact.ask).profile = Some(profile.clone());
+    }
+
     /// True if a pod that names `scheduler` is this engine's to schedule.
     pub fn answers_to(&self, scheduler: &str) -> bool {
         if scheduler.is_empty() {

@@ -17,7 +17,7 @@ use crate::plugins::cures::Cures;
 use crate::plugins::node_resources_fit;
 use crate::plugins::relation::{Newcomer, Reasons};
 use crate::plugins::verdict::Verdict;
-use crate::plugins::{Filter, REGISTRY, Rule};
+use crate::plugins::{Filter, REGISTRY, Rule, rules};
 use crate::workload::ask::Ask;
 
 /// Why nodes of a kept place are not available.
@@ -90,7 +90,7 @@ fn count_one_by_one(
 ) -> BTreeMap<Cow<'static, str>, (usize, Cures)> {
     let mut counts = BTreeMap::new();
     for node in open {
-        for rule in REGISTRY {
+        for rule in rules(&newcomer.ask.ask) {
             let reasons = first_reasons(rule, newcomer, node);
             let rejects = !reasons.is_empty();
             for reason in reasons {

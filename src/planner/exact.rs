@@ -409,6 +409,7 @@ mod tests {
                 labels: vec![],
                 taints: vec![],
                 unschedulable: false,
+                features: Vec::new(),
                 allocatable: vec![("pods".into(), 110), ("nvidia.com/gpu".into(), cards)],
             });
         }

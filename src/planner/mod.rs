@@ -11,6 +11,7 @@ pub mod place;
 pub mod plan;
 pub mod referee;
 pub mod refusal;
+pub mod survey;
 
 pub use self::decide::{Planner, Settings};
 

@@ -206,11 +206,30 @@ fn add_held(needed: &mut Sums, held: &[(ResourceId, i64)], pods: i128) {
 /// What in the node's object keeps the pod away, if anything does.
 fn closed_by_object(ask: &Ask, fact: &NodeFact) -> Option<&'static str> {
     if fact.unschedulable
+        && !ask.turns_off("NodeUnschedulable")
         && !tolerates(ask, "node.kubernetes.io/unschedulable", "", TaintEffect::NoSchedule)
     {
         return Some("it is cordoned");
     }
-    closed_by_taints(ask, fact).or_else(|| closed_by_affinity(ask, fact))
+    if !ask.turns_off("NodeDeclaredFeatures")
+        && !ask.features.iter().all(|feature| fact.features.contains(feature))
+    {
+        return Some("it does not declare a feature that the pod uses");
+    }
+    let by_taints = || closed_by_taints(ask, fact).filter(|_| !ask.turns_off("TaintToleration"));
+    let by_affinity = || {
+        closed_by_profile(ask, fact)
+            .or_else(|| closed_by_affinity(ask, fact))
+            .filter(|_| !ask.turns_off("NodeAffinity"))
+    };
+    by_taints().or_else(by_affinity)
+}
+
+/// What the profile's affinity, which is not the pod's own, has against the node.
+fn closed_by_profile(ask: &Ask, fact: &NodeFact) -> Option<&'static str> {
+    let added = ask.profile.as_ref()?.added_required.as_ref()?;
+    let matches = added.iter().any(|term| term_holds(term, fact));
+    (!matches).then_some("no affinity term of the profile matches")
 }
 
 fn tolerates(ask: &Ask, key: &str, value: &str, effect: TaintEffect) -> bool {
@@ -304,6 +323,7 @@ mod tests {
             labels: vec![],
             taints: vec![],
             unschedulable: false,
+            features: Vec::new(),
             allocatable: vec![("example.com/gpu".into(), 2), ("pods".into(), 3)],
         });
         facts[1].unschedulable = true;

@@ -34,6 +34,7 @@ fn node(name: &str, cards: i64) -> NodeFact {
         labels: vec![],
         taints: vec![],
         unschedulable: false,
+        features: Vec::new(),
         allocatable: vec![("cpu".into(), 64_000), (GPU.into(), cards), ("pods".into(), 110)],
     }
 }

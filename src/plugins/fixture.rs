@@ -25,6 +25,7 @@ pub(super) fn node(name: &str) -> NodeFact {
         labels: vec![],
         taints: vec![],
         unschedulable: false,
+        features: Vec::new(),
         allocatable: vec![("pods".into(), 110)],
     }
 }

@@ -13,6 +13,7 @@ use crate::workload::ask::Ask;
 pub mod gpu_packing;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
+pub mod node_declared_features;
 pub mod node_ports;
 pub mod node_quarantine;
 pub mod node_resources_fit;
@@ -35,21 +36,26 @@ use self::relation::{Judge, Newcomer};
 /// reject, the first one gives the reason. Scores add up; their scales rank the rules that score.
 pub const REGISTRY: &[Rule] = &[
     unsupported::RULE,
+    node_affinity::CONFLICT,
+    node_affinity::NAMED,
     node_unschedulable::RULE,
     taint_toleration::RULE,
+    node_affinity::ENFORCED,
     node_affinity::RULE,
     node_quarantine::RULE,
     node_ports::RULE,
     node_resources_fit::RULE,
     pod_topology_spread::RULE,
     inter_pod_affinity::RULE,
+    node_declared_features::RULE,
     gpu_packing::RULE,
 ];
 
 /// A row of the registry.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// kube-scheduler's name of the plugin where it has the same one.
+    /// kube-scheduler's name of the plugin where it has the same one. A plugin that rejects before it looks at
+    /// nodes, and again for each node, has a row for each.
     pub name: &'static str,
     /// Which nodes it rejects.
     pub filter: Filter,
@@ -85,9 +91,14 @@ pub enum Filter {
     Relation(&'static dyn Judge),
 }
 
+/// The rules that hold for `ask`: all but those that its profile turns off.
+pub fn rules(ask: &Ask) -> impl Iterator<Item = &'static Rule> {
+    REGISTRY.iter().filter(|rule| !ask.turns_off(rule.name))
+}
+
 /// True if all rules on node objects allow `ask` on the node.
 pub fn admits(ask: &Ask, fact: &NodeFact) -> bool {
-    REGISTRY.iter().all(|rule| match rule.filter {
+    rules(ask).all(|rule| match rule.filter {
         Filter::Nothing | Filter::Load { .. } | Filter::Relation(_) => true,
         Filter::Ask(faults) => faults(ask).is_empty(),
         Filter::Objects { admits, .. } => admits(ask, fact),
@@ -96,7 +107,7 @@ pub fn admits(ask: &Ask, fact: &NodeFact) -> bool {
 
 /// True if all rules about other pods allow the newcomer on the node.
 pub fn admits_beside(newcomer: &Newcomer<'_>, node: NodeId) -> bool {
-    REGISTRY.iter().all(|rule| match rule.filter {
+    rules(&newcomer.ask.ask).all(|rule| match rule.filter {
         Filter::Relation(judge) => judge.admits(newcomer, node),
         Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => true,
     })
@@ -119,13 +130,18 @@ mod fixture;
 
 #[cfg(test)]
 mod tests {
-    use super::REGISTRY;
+    use super::{Filter, REGISTRY};
 
     #[test]
-    fn names_are_unique() {
-        let mut names: Vec<_> = REGISTRY.iter().map(|rule| rule.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), REGISTRY.len());
+    fn names_and_reasons_are_unique() {
+        let reason = |filter: Filter| match filter {
+            Filter::Objects { reason, .. } => reason,
+            Filter::Nothing | Filter::Ask(_) | Filter::Load { .. } | Filter::Relation(_) => "",
+        };
+        let mut rows: Vec<_> =
+            REGISTRY.iter().map(|rule| (rule.name, reason(rule.filter))).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        assert_eq!(rows.len(), REGISTRY.len());
     }
 }

@@ -25,15 +25,96 @@ pub const RULE: Rule = Rule {
     cured_by: Cures::LABELS.and(Cures::NODE_ADDED),
 };
 
+/// The row of terms that contradict each other: each names nodes, and no node is named by all of its requirements.
+/// kube-scheduler notices before it looks at any node, so its words come before all others.
+pub const CONFLICT: Rule = Rule {
+    name: RULE.name,
+    filter: Filter::Objects {
+        retain: |ask, _, passing| {
+            if named_nodes(ask).is_some_and(|names| names.is_empty()) {
+                passing.clear();
+            }
+        },
+        admits: |ask, _| named_nodes(ask).is_none_or(|names| !names.is_empty()),
+        reason: "pod affinity terms conflict",
+    },
+    score: None,
+    cured_by: Cures::NONE,
+};
+
+/// The row of terms that all name nodes: kube-scheduler looks at no other node, and has one reason for all of them.
+pub const NAMED: Rule = Rule {
+    name: RULE.name,
+    filter: Filter::Objects {
+        retain: retain_named,
+        admits: |ask, fact| named_nodes(ask).is_none_or(|names| names.contains(&&fact.name)),
+        reason: "node(s) didn't satisfy plugin(s) [NodeAffinity]",
+    },
+    score: None,
+    cured_by: RULE.cured_by,
+};
+
+/// The row of the affinity that a profile adds to every pod's own.
+pub const ENFORCED: Rule = Rule {
+    name: RULE.name,
+    filter: Filter::Objects {
+        retain: |ask, nodes, passing| {
+            if let Some(terms) = added_terms(ask) {
+                retain_any(terms, nodes, passing);
+            }
+        },
+        admits: |ask, fact| {
+            added_terms(ask).is_none_or(|terms| terms.iter().any(|term| term_admits(term, fact)))
+        },
+        reason: "node(s) didn't match scheduler-enforced node affinity",
+    },
+    score: None,
+    cured_by: RULE.cured_by,
+};
+
 /// The one field that `matchFields` knows.
 const NAME_FIELD: &str = "metadata.name";
+
+/// The nodes that the required terms name, where every term names some by `In`; empty if they contradict.
+fn named_nodes(ask: &Ask) -> Option<Vec<&Name>> {
+    let terms = ask.required_terms.as_ref().filter(|terms| !terms.is_empty())?;
+    let mut named = Vec::new();
+    for term in terms {
+        let mut of_term: Option<Vec<&Name>> = None;
+        let is_name = |wanted: &&NodeRequirement| {
+            &*wanted.key == NAME_FIELD && wanted.operator == NodeOperator::In
+        };
+        for wanted in term.match_fields.iter().filter(is_name) {
+            of_term = Some(match of_term {
+                None => wanted.values.iter().collect(),
+                Some(names) => {
+                    names.into_iter().filter(|name| wanted.values.contains(name)).collect()
+                }
+            });
+        }
+        named.extend(of_term?);
+    }
+    Some(named)
+}
+
+fn retain_named(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
+    let Some(names) = named_nodes(ask) else { return };
+    let named: NodeSet = names.into_iter().filter_map(|name| nodes.present_id(name)).collect();
+    passing.intersect_with(&named);
+}
 
 /// Takes the nodes that node selector and required affinity reject out of the set.
 pub(super) fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
     for (key, value) in &ask.node_selector {
         retain_group(passing, nodes.labels().value(key, value));
     }
-    let Some(terms) = &ask.required_terms else { return };
+    if let Some(terms) = &ask.required_terms {
+        retain_any(terms, nodes, passing);
+    }
+}
+
+/// Keeps the nodes that at least one term matches.
+fn retain_any(terms: &[NodeTerm], nodes: &Nodes, passing: &mut NodeSet) {
     let mut matched = NodeSet::new();
     for term in terms {
         let mut by_term = passing.clone();
@@ -43,8 +124,13 @@ pub(super) fn retain(ask: &Ask, nodes: &Nodes, passing: &mut NodeSet) {
     *passing = matched;
 }
 
+fn added_terms(ask: &Ask) -> Option<&[NodeTerm]> {
+    ask.profile.as_ref()?.added_required.as_deref()
+}
+
 fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
-    for preferred in &ask.preferred_terms {
+    let added = ask.profile.iter().flat_map(|profile| &profile.added_preferred);
+    for preferred in ask.preferred_terms.iter().chain(added) {
         let mut matched = nodes.present().clone();
         retain_term(&preferred.term, nodes, &mut matched);
         points.add(&matched, i64::from(preferred.weight) * WISH_SCALE);
@@ -203,9 +289,15 @@ fn term_admits(term: &NodeTerm, fact: &NodeFact) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::fixture::{Fixture, node};
-    use super::{Ask, NodeFact, NodeOperator, NodeRequirement, NodeTerm, RULE, WISH_SCALE};
+    use super::{
+        Ask, CONFLICT, ENFORCED, NAMED, NodeFact, NodeOperator, NodeRequirement, NodeTerm, RULE,
+        WISH_SCALE,
+    };
     use crate::workload::constraints::PreferredTerm;
+    use crate::workload::profile::Profile;
 
     fn labelled(name: &str, labels: &[(&str, &str)]) -> NodeFact {
         let labels = labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -285,6 +377,56 @@ mod tests {
         for (term, expected) in cases {
             let ask = required(vec![term]);
             assert_eq!(fixture.passing(&RULE, &ask), expected, "{:?}", ask.required_terms);
+        }
+    }
+
+    #[test]
+    fn a_profile_adds_terms_and_turns_filters_off() {
+        let fixture = fixture();
+        let east = on_labels("zone", NodeOperator::In, &["east"]);
+        let wish = PreferredTerm { weight: 7, term: on_labels("zone", NodeOperator::Exists, &[]) };
+        let with = |profile: Profile| Ask { profile: Some(Arc::new(profile)), ..Ask::default() };
+        let added = with(Profile {
+            added_required: Some(vec![east.clone()]),
+            added_preferred: vec![wish],
+            ..Profile::default()
+        });
+        assert_eq!(fixture.passing(&ENFORCED, &added), ["a"]);
+        assert_eq!(fixture.passing(&RULE, &added), ["a", "b", "c", "d"]);
+        let points = fixture.points(&RULE, &added);
+        assert_eq!(points, [7 * WISH_SCALE, 7 * WISH_SCALE, 0, 7 * WISH_SCALE]);
+        let none = with(Profile { added_required: Some(vec![]), ..Profile::default() });
+        assert_eq!(fixture.passing(&ENFORCED, &none), [""; 0]);
+        let off = Profile { filters_off: vec!["NodeAffinity"], ..Profile::default() };
+        let off = Ask { required_terms: Some(vec![]), ..with(off) };
+        assert!(crate::plugins::admits(&off, &node("c")));
+        assert!(!crate::plugins::admits(&required(vec![]), &node("c")));
+    }
+
+    #[test]
+    fn terms_that_all_name_nodes_leave_no_others_to_look_at() {
+        let fixture = fixture();
+        let named = |name: &str| on_fields("metadata.name", NodeOperator::In, &[name]);
+        let both = NodeTerm {
+            match_fields: vec![
+                named("a").match_fields.remove(0),
+                named("b").match_fields.remove(0),
+            ],
+            ..NodeTerm::default()
+        };
+        let all: &[&str] = &["a", "b", "c", "d"];
+        let cases: [(Vec<NodeTerm>, &[&str], &[&str]); 6] = [
+            (vec![named("a")], all, &["a"]),
+            (vec![named("a"), named("d"), named("unheard")], all, &["a", "d"]),
+            (vec![named("a"), on_labels("zone", NodeOperator::Exists, &[])], all, all),
+            (vec![both.clone()], &[], &[]),
+            (vec![both, named("c")], all, &["c"]),
+            (vec![], all, all),
+        ];
+        for (terms, sound, passing) in cases {
+            let ask = required(terms);
+            assert_eq!(fixture.passing(&CONFLICT, &ask), sound, "{:?}", ask.required_terms);
+            assert_eq!(fixture.passing(&NAMED, &ask), passing, "{:?}", ask.required_terms);
         }
     }
 

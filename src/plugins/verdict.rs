@@ -46,7 +46,7 @@ impl Verdict {
         let nodes = cluster.nodes();
         let mut allowed = nodes.present().clone();
         let mut rejected = Vec::new();
-        for rule in REGISTRY {
+        for rule in super::rules(ask) {
             let Filter::Objects { retain, reason, .. } = rule.filter else { continue };
             let before = allowed.len();
             retain(ask, nodes, &mut allowed);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::constraints::{NodeTerm, PreferredTerm, Toleration};
+use super::profile::Profile;
 use super::relations::Relations;
 use crate::base::names::Name;
 
@@ -25,11 +26,22 @@ pub struct Ask {
     pub preferred_terms: Vec<PreferredTerm>,
     /// Tolerations, as written.
     pub tolerations: Vec<Toleration>,
+    /// Features that a node must declare for what its spec uses, sorted.
+    pub features: Vec<Name>,
     /// What it wants of other pods; `None` where it wants nothing of them.
     pub relations: Option<Box<Relations>>,
+    /// What its scheduler's profile changes; `None` for the default profile.
+    pub profile: Option<Arc<Profile>>,
     /// What this pod wants and Muster cannot honour: each entry names field and remedy.
     /// A pod with any entry is refused (`Unsupported`), never placed as if it had not asked.
     pub unsupported: Vec<Name>,
+}
+
+impl Ask {
+    /// True if the filter of the plugin `name` is off for this pod.
+    pub fn turns_off(&self, name: &str) -> bool {
+        self.profile.as_ref().is_some_and(|profile| profile.turns_off(name))
+    }
 }
 
 /// An ask as facts carry it: shared, compared by content.

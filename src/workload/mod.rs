@@ -4,4 +4,6 @@
 
 pub mod ask;
 pub mod constraints;
+pub mod node_terms;
+pub mod profile;
 pub mod relations;

@@ -1,7 +1,7 @@
 // Envtest is one binary with the parts of a Kubernetes control plane that Muster's tests run against: etcd,
 // kube-apiserver, kube-controller-manager, and kube-scheduler. Each is a sub-command with its own flags, unchanged,
 // of the published module, and is meant to run in a process of its own, because feature gates, flags, and signal
-// handlers are global to a process.
+// handlers are global to a process. One more sub-command, plugins, asks kube-scheduler's plugins alone.
 package main
 
 import (
@@ -21,7 +21,8 @@ import (
 
 // usage is for people; the tests know the parts.
 const usage = `usage: envtest PART [flags]
-where PART is etcd, kube-apiserver, kube-controller-manager, or kube-scheduler; PART --help shows its flags`
+where PART is etcd, kube-apiserver, kube-controller-manager, or kube-scheduler; PART --help shows its flags;
+or plugins, which judges clusters that it reads, one a line`
 
 func main() {
 	if len(os.Args) < 2 {
@@ -39,6 +40,8 @@ func main() {
 		run(controllers.NewControllerManagerCommand())
 	case "kube-scheduler":
 		run(scheduler.NewSchedulerCommand())
+	case "plugins":
+		os.Exit(judge(os.Args[1:]))
 	default:
 		fail()
 	}

@@ -282,6 +282,7 @@ pub(crate) fn draw_node(random: &mut Random, at: u64) -> NodeFact {
         labels,
         taints: if random.chance(10) { vec![taint] } else { vec![] },
         unschedulable: false,
+        features: Vec::new(),
         allocatable: vec![("pods".into(), 1 + random.below(4) as i64)],
     }
 }

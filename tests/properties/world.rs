@@ -121,6 +121,7 @@ pub(crate) fn draw_node(random: &mut Random, at: u64, shape: Shape) -> NodeFact 
         labels,
         taints: draw_taints(random),
         unschedulable: random.chance(5),
+        features: Vec::new(),
         allocatable,
     }
 }
@@ -228,6 +229,7 @@ pub(crate) fn draw_tight(random: &mut Random) -> (World, Vec<Members>, usize) {
             labels: Vec::new(),
             taints: Vec::new(),
             unschedulable: false,
+            features: Vec::new(),
             allocatable: vec![("cpu".into(), cores), (GPU.into(), cards), ("pods".into(), 9)],
         });
         let pieces = 1 + random.below(4) as usize;

@@ -81,6 +81,7 @@ pub(super) fn node(name: &str, gpus: i64) -> NodeFact {
         labels: vec![("kubernetes.io/hostname".into(), name.into())],
         taints: Vec::new(),
         unschedulable: false,
+        features: Vec::new(),
         allocatable: amounts(&[("cpu", 100_000), (GPU, gpus), ("pods", 110)]),
     }
 }

@@ -178,11 +178,12 @@ fn requests(field: &dyn fmt::Display, resources: &Resources, problems: &mut Vec<
 }
 
 /// Step 3: what the pod as a whole asks for, in the resources that it names.
-/// A limit without a request is a request unless containers ask for that resource.
+/// A limit without a request is a request unless containers ask for that resource; of huge pages, of which a limit
+/// is never more than what is used, always.
 fn pod_level_requests(pod: &PodObject, containers: &Totals, problems: &mut Vec<String>) -> Totals {
     let Some(resources) = &pod.spec.resources else { return Totals::new() };
     let mut levels = parsed(&"spec.resources.limits", &resources.limits, problems);
-    levels.retain(|name, _| !containers.contains_key(name));
+    levels.retain(|name, _| !containers.contains_key(name) || name.starts_with("hugepages-"));
     levels.extend(parsed(&"spec.resources.requests", &resources.requests, problems));
     levels.retain(|name, _| has_pod_level(name));
     levels
@@ -365,6 +366,13 @@ mod tests {
         assert_eq!(
             asks(json!({"containers": [c(json!({}))], "resources": {"limits": {"cpu": "9"}}})),
             "cpu=9000"
+        );
+        assert_eq!(
+            asks(json!({
+                "containers": [c(json!({"hugepages-2Mi": "2Mi"}))],
+                "resources": {"limits": {"hugepages-2Mi": "4Mi"}},
+            })),
+            "hugepages-2Mi=4194304"
         );
     }
 

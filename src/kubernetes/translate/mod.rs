@@ -3,6 +3,7 @@
 //! What cannot be understood makes that one object malformed, with a message; what is not honoured yet is named.
 
 mod amounts;
+mod features;
 mod group;
 mod node;
 pub mod objects;

@@ -9,6 +9,7 @@ use super::pod::pairs;
 use super::pod::taint_effect;
 use super::read::Read;
 use super::shelves::Shelves;
+use crate::base::names::Name;
 use crate::cluster::facts::NodeFact;
 use crate::workload::constraints::Taint;
 
@@ -35,12 +36,16 @@ pub(super) fn fact(read: &Read<NodeObject>, shelves: &mut Shelves) -> (NodeFact,
         .iter()
         .filter_map(|written| taint(written, shelves, &mut problems))
         .collect();
+    let mut features: Vec<Name> =
+        node.status.declared_features.iter().map(|name| shelves.name(name)).collect();
+    features.sort();
     let fact = NodeFact {
         name: shelves.name(&node.metadata.name),
         uid: node.metadata.uid.as_str().into(),
         labels: pairs(&node.metadata.labels, shelves),
         taints,
         unschedulable: node.spec.unschedulable,
+        features,
         allocatable,
     };
     (fact, problems)

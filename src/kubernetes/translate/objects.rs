@@ -16,6 +16,8 @@ pub use self::affinity::PodAffinity;
 pub use self::affinity::PodAffinityTerm;
 pub use self::affinity::PreferredPodTerm;
 pub use self::affinity::SpreadConstraint;
+use super::features::RestartRule;
+use super::features::VolumeMount;
 use super::read::nullable;
 
 /// A quantity as written; files may hold numbers where the API holds strings.
@@ -147,6 +149,7 @@ pub struct PodSpec {
     pub node_name: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub host_network: bool,
+    pub host_users: Option<bool>,
     pub priority: Option<i32>,
     #[serde(deserialize_with = "nullable")]
     pub node_selector: BTreeMap<String, String>,
@@ -202,6 +205,12 @@ pub struct Container {
     /// Ports, read for host ports.
     #[serde(deserialize_with = "nullable")]
     pub ports: Vec<Port>,
+    /// Read for features that a node must declare, as `volume_mounts` are.
+    #[serde(deserialize_with = "nullable")]
+    pub restart_policy_rules: Vec<RestartRule>,
+    #[serde(deserialize_with = "nullable")]
+    #[allow(missing_docs, reason = "named with the field before")]
+    pub volume_mounts: Vec<VolumeMount>,
 }
 
 /// Requests and limits of a container or a pod.
@@ -414,8 +423,11 @@ pub struct TaintObject {
 
 /// `status` of a node.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct NodeStatus {
+    /// Features of its kubelet that pods may depend on.
+    #[serde(deserialize_with = "nullable")]
+    pub declared_features: Vec<String>,
     /// What pods may use; absent means all of the capacity.
     pub allocatable: Option<ResourceList>,
     /// What there is.

@@ -21,13 +21,13 @@ use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::PodFact;
 use crate::cluster::facts::PodPhase;
 use crate::workload::ask::Ask;
-use crate::workload::constraints::NodeOperator;
-use crate::workload::constraints::NodeRequirement;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
 use crate::workload::constraints::TaintEffect;
 use crate::workload::constraints::Toleration;
 use crate::workload::constraints::TolerationOperator;
+use crate::workload::node_terms;
+use crate::workload::node_terms::WrittenRequirement;
 
 /// The label that makes a pod a member of a coscheduling PodGroup.
 pub const GROUP_LABEL: &str = "scheduling.x-k8s.io/pod-group";
@@ -180,6 +180,8 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
             .collect(),
         tolerations: spec.tolerations.iter().map(|written| toleration(written, shelves)).collect(),
         relations: relations::relations(pod, shelves, problems).boxed(),
+        features: super::features::features(pod, shelves),
+        profile: None,
         unsupported: unsupported(pod).iter().map(|entry| shelves.name(entry)).collect(),
     }
 }
@@ -219,86 +221,17 @@ pub(super) fn taint_effect(text: &str) -> Option<TaintEffect> {
     }
 }
 
-/// A term that does not parse is kept with its reason: upstream, too, lets it match no node.
 fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
-    let mut malformed = None;
-    let mut translate =
-        |list: &str, requirements: &[Requirement], on: Judged| -> Vec<NodeRequirement> {
-            let mut translated = Vec::new();
-            for (index, requirement) in requirements.iter().enumerate() {
-                match node_requirement(requirement, on, shelves) {
-                    Ok(requirement) => translated.push(requirement),
-                    Err(why) => {
-                        malformed = malformed.take().or(Some(format!("{list}[{index}]: {why}")))
-                    }
-                }
-            }
-            translated
-        };
-    let match_expressions =
-        translate("matchExpressions", &written.match_expressions, Judged::Labels);
-    let match_fields = translate("matchFields", &written.match_fields, Judged::Fields);
-    NodeTerm { match_expressions, match_fields, malformed: malformed.map(Into::into) }
-}
-
-/// What a requirement of a node term is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judged {
-    /// `matchExpressions`.
-    Labels,
-    /// `matchFields`.
-    Fields,
-}
-
-fn node_requirement(
-    written: &Requirement,
-    on: Judged,
-    shelves: &mut Shelves,
-) -> Result<NodeRequirement, String> {
-    let operator = match written.operator.as_str() {
-        "In" => NodeOperator::In,
-        "NotIn" => NodeOperator::NotIn,
-        "Exists" => NodeOperator::Exists,
-        "DoesNotExist" => NodeOperator::DoesNotExist,
-        "Gt" => NodeOperator::Gt,
-        "Lt" => NodeOperator::Lt,
-        other => return Err(format!("operator \"{other}\" does not exist")),
-    };
-    let values = &written.values;
-    match operator {
-        NodeOperator::In | NodeOperator::NotIn if on == Judged::Fields => {
-            if values.len() != 1 || written.key != "metadata.name" {
-                return Err(
-                    "a field requirement is on metadata.name and has exactly one value".to_owned()
-                );
-            }
-        }
-        _ if on == Judged::Fields => {
-            return Err(format!("operator {} is not for fields", written.operator));
-        }
-        NodeOperator::In | NodeOperator::NotIn => {
-            if values.is_empty() {
-                return Err(format!("operator {} needs at least one value", written.operator));
-            }
-        }
-        NodeOperator::Exists | NodeOperator::DoesNotExist => {
-            if !values.is_empty() {
-                return Err(format!("operator {} takes no values", written.operator));
-            }
-        }
-        NodeOperator::Gt | NodeOperator::Lt => {
-            if values.len() != 1 || values[0].parse::<i64>().is_err() {
-                return Err(format!(
-                    "operator {} needs exactly one value, a whole number",
-                    written.operator
-                ));
-            }
-        }
+    fn list(requirements: &[Requirement]) -> Vec<WrittenRequirement<'_>> {
+        let written = requirements.iter().map(|one| WrittenRequirement {
+            key: &one.key,
+            operator: &one.operator,
+            values: &one.values,
+        });
+        written.collect()
     }
-    Ok(NodeRequirement {
-        key: shelves.name(&written.key),
-        operator,
-        values: values.iter().map(|value| shelves.name(value)).collect(),
+    node_terms::term(&list(&written.match_expressions), &list(&written.match_fields), |text| {
+        shelves.name(text)
     })
 }
 

@@ -74,7 +74,8 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
         };
         let fact = cluster.nodes().get(seat.node).fact.as_ref();
         let Some(fact) = fact else { return closed("its object does not exist") };
-        if port_is_taken(cluster, seat, &seats[..at]) {
+        let ports_judged = !cluster.ask(seat.ask).turns_off("NodePorts");
+        if ports_judged && port_is_taken(cluster, seat, &seats[..at]) {
             return closed("another pod there has a host port that the pod takes");
         }
         if against.0 != Some(std::ptr::from_ref(labels)) {

@@ -1,4 +1,4 @@
-//! Whether a node's object lets a pod in, load left aside: cordon, taints, selector, and required affinity.
+//! Whether a node's object lets a pod in, load left aside: cordon, taints, selector, required affinity, features.
 //! Written for the checkers alone, from the objects alone; shares nothing with the rules that it checks.
 //! Knows neither facts nor asks: a mistake of the translation must show here too.
 
@@ -38,7 +38,29 @@ pub(super) fn refusal(pod: &Value, node: &Value) -> Option<String> {
     {
         return Some("no term of the required node affinity matches".to_owned());
     }
-    None
+    let mut declared = list(&node["status"]["declaredFeatures"]);
+    features(spec)
+        .filter(|feature| !declared.any(|name| name == feature))
+        .map(|feature| format!("feature {feature} is not declared"))
+}
+
+/// The features that a node must declare for what the spec uses; more than one is not looked for.
+fn features(spec: &Value) -> Option<&'static str> {
+    let mut containers = list(&spec["containers"]).chain(list(&spec["initContainers"]));
+    let uses = |container: &Value| {
+        let mut rules = list(&container["restartPolicyRules"]);
+        let mut mounts = list(&container["volumeMounts"]);
+        if rules.any(|rule| rule["action"] == "RestartAllContainers") {
+            return Some("RestartAllContainersOnContainerExits");
+        }
+        let options = mounts.any(|mount| list(&mount["bindMountOptions"]).next().is_some());
+        options.then_some("VolumeBindMountOptions")
+    };
+    let on_host = spec["hostNetwork"] == true && spec["hostUsers"] == false;
+    if on_host {
+        return Some("UserNamespacesHostNetworkSupport");
+    }
+    containers.find_map(uses)
 }
 
 /// True if other pods have a say in where this one may go: then room on a node does not prove that it fits.
@@ -137,6 +159,18 @@ mod tests {
             let pod = json!({"spec": {"tolerations": tolerations}});
             assert_eq!(refusal(&pod, &node()).is_none(), lets_in, "{pod}");
         }
+    }
+
+    #[test]
+    fn features_must_be_declared() {
+        let declaring = |features: Value| json!({"metadata": {"name": "n1"}, "status": {"declaredFeatures": features}});
+        let uses = json!({"spec": {"containers": [{"restartPolicyRules": [{"action": "RestartAllContainers"}]}]}});
+        let plain =
+            json!({"spec": {"containers": [{"restartPolicyRules": [{"action": "Restart"}]}]}});
+        let old = declaring(json!(["VolumeBindMountOptions"]));
+        let new = declaring(json!(["RestartAllContainersOnContainerExits"]));
+        assert!(refusal(&uses, &old).is_some() && refusal(&uses, &new).is_none());
+        assert!(refusal(&plain, &old).is_none());
     }
 
     #[test]

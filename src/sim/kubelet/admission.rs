@@ -215,6 +215,7 @@ mod tests {
             labels: vec![("disk".into(), "ssd".into()), ("size".into(), "8".into())],
             taints: Vec::new(),
             unschedulable: false,
+            features: Vec::new(),
             allocatable: amounts(&[
                 ("cpu", 4000),
                 ("memory", 1 << 30),

@@ -1,0 +1,71 @@
+//! What the rules say of every node for one pod, node by node: for people who ask "why not there?", and for
+//! comparing Muster's rules with kube-scheduler's. Shows the first rule that rejects a node, with all its reasons.
+//! Costs time in proportion to the nodes, so no decision is made by it. Changes nothing; knows no gang.
+
+use crate::base::names::Name;
+use crate::cluster::Cluster;
+use crate::cluster::ids::AskId;
+use crate::cluster::ids::NodeId;
+use crate::cluster::ids::SignatureId;
+use crate::cluster::node_set::NodeSet;
+use crate::plugins::Filter;
+use crate::plugins::Rule;
+use crate::plugins::census::Census;
+use crate::plugins::node_resources_fit;
+use crate::plugins::relation::Newcomer;
+use crate::plugins::rules;
+
+/// A node that one pod may not use as things stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The node.
+    pub node: Name,
+    /// The first rule that rejects it, by the name of the registry.
+    pub rule: &'static str,
+    /// Why, in kube-scheduler's words; not empty.
+    pub reasons: Vec<Name>,
+}
+
+/// The nodes that the rules reject for one pod with `ask`, by name; the others have room for it. The cluster's
+/// domains must be fresh.
+pub fn rejections(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<Rejection> {
+    let census = Census::take(cluster, &[(ask, signature)]);
+    let newcomer = &Newcomer { cluster, ask: cluster.interned(ask), census: &census, role: 0 };
+    let nodes = newcomer.cluster.nodes().present().iter();
+    let mut rejections: Vec<_> = nodes.filter_map(|node| rejection(newcomer, node)).collect();
+    rejections.sort_by(|one, other| one.node.cmp(&other.node));
+    rejections
+}
+
+fn rejection(newcomer: &Newcomer<'_>, node: NodeId) -> Option<Rejection> {
+    rules(&newcomer.ask.ask).find_map(|rule| {
+        let reasons = reasons(rule, newcomer, node);
+        (!reasons.is_empty()).then(|| Rejection {
+            node: newcomer.cluster.node_name(node).clone(),
+            rule: rule.name,
+            reasons,
+        })
+    })
+}
+
+/// Why `rule` rejects the node; empty if it does not.
+fn reasons(rule: &Rule, newcomer: &Newcomer<'_>, node: NodeId) -> Vec<Name> {
+    let Newcomer { cluster, ask, .. } = *newcomer;
+    let mut only: NodeSet = [node].into_iter().collect();
+    match rule.filter {
+        Filter::Nothing => Vec::new(),
+        Filter::Ask(faults) => faults(&ask.ask).to_vec(),
+        Filter::Objects { retain, reason, .. } => {
+            retain(&ask.ask, cluster.nodes(), &mut only);
+            if only.is_empty() { vec![reason.into()] } else { Vec::new() }
+        }
+        Filter::Load { .. } => node_resources_fit::count_lacking(ask, cluster, &only)
+            .into_iter()
+            .map(|(resource, _)| node_resources_fit::reason(cluster, resource).into())
+            .collect(),
+        Filter::Relation(judge) if judge.admits(newcomer, node) => Vec::new(),
+        Filter::Relation(judge) => {
+            judge.reasons(newcomer, node).iter().map(|reason| (&**reason).into()).collect()
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! One cluster and the pod that is judged there, as objects of the Kubernetes API.
+
+use serde_json::Value;
+use serde_json::json;
+
+/// A question to both schedulers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Case {
+    /// The pod that waits.
+    pub(crate) pod: Value,
+    /// Everything else: nodes, pods on nodes, volumes, namespaces.
+    pub(crate) objects: Vec<Value>,
+    /// A `KubeSchedulerConfiguration`, where it is not the default one.
+    pub(crate) configuration: Option<Value>,
+}
+
+impl Case {
+    /// As the oracle reads it.
+    pub(crate) fn question(&self) -> Value {
+        let mut question = json!({"pod": self.pod, "objects": self.objects});
+        if let Some(configuration) = &self.configuration {
+            question["configuration"] = configuration.clone();
+        }
+        question
+    }
+
+    /// As one value, to be shrunk.
+    pub(crate) fn to_value(&self) -> Value {
+        self.question()
+    }
+
+    /// Back from one value; `None` if it is no case any more.
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        let sound = |object: &Value| {
+            let parts = [&object["apiVersion"], &object["kind"], &object["metadata"]["name"]];
+            parts.iter().all(|part| part.is_string())
+        };
+        let pod = value.get("pod").filter(|pod| sound(pod) && pod["spec"].is_object())?.clone();
+        let objects = value.get("objects")?.as_array()?.clone();
+        let configuration = value.get("configuration").cloned();
+        objects.iter().all(sound).then_some(Self { pod, objects, configuration })
+    }
+
+    /// As manifests that a scenario can hold.
+    pub(crate) fn manifests(&self) -> String {
+        let documents = self.objects.iter().chain([&self.pod]).chain(&self.configuration);
+        let text = |object| serde_saphyr::to_string(object).expect("objects are plain data");
+        documents.map(text).collect::<Vec<_>>().join("---\n")
+    }
+}

@@ -1,0 +1,49 @@
+//! Configurations of kube-scheduler: filters that are off, and affinity that is added to every pod's own.
+
+use muster::base::random::Random;
+use serde_json::Value;
+use serde_json::json;
+
+use super::list;
+use super::maybe;
+use super::nodes;
+use super::object;
+
+const PLUGINS: [&str; 6] = [
+    "NodeUnschedulable",
+    "TaintToleration",
+    "NodeAffinity",
+    "NodePorts",
+    "NodeDeclaredFeatures",
+    "ImageLocality",
+];
+
+/// Nothing is enabled that is disabled beside it: upstream runs such plugins last, and so names other reasons first.
+pub(super) fn configuration(random: &mut Random, names: &[String]) -> Value {
+    let plugin = |random: &mut Random| json!({"name": *random.pick(&PLUGINS)});
+    let disabled = |random: &mut Random| json!({"disabled": list(random, 0, 2, plugin)});
+    // Upstream has these two as points of their own; here they are one, so both are told the same.
+    let judging = maybe(random, 40, disabled);
+    let everywhere = if random.chance(30) {
+        json!({"enabled": list(random, 1, 1, plugin)})
+    } else {
+        maybe(random, 50, disabled)
+    };
+    let plugins =
+        object([("multiPoint", everywhere), ("preFilter", judging.clone()), ("filter", judging)]);
+    let added = maybe(
+        random,
+        60,
+        |random| json!([{"name": "NodeAffinity", "args": {"addedAffinity": nodes::added_affinity(random, names)}}]),
+    );
+    let profile = object([
+        ("schedulerName", "default-scheduler".into()),
+        ("plugins", plugins),
+        ("pluginConfig", added),
+    ]);
+    json!({
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "profiles": [profile],
+    })
+}
