@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use axum::http::{Request, Response, header};
 use smallvec::SmallVec;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::apiserver::server::Incoming;
 use crate::apiserver::server::Outcome;
@@ -27,7 +29,7 @@ pub struct SharedServer {
 #[derive(Debug)]
 struct Inner {
     locked: Mutex<Locked>,
-    anything: watch::Sender<u64>,
+    anything: Arc<Signal>,
 }
 
 #[derive(Debug)]
@@ -36,24 +38,52 @@ struct Locked {
     /// The version up to which changes were announced.
     announced: u64,
     /// For each shelf by its index: the change that was announced last, and who waits for the next.
-    shelves: Vec<(u64, watch::Sender<u64>)>,
+    shelves: Vec<(u64, Arc<Signal>)>,
 }
 
 /// Whose waiters to wake once the lock is free.
-type Moved = SmallVec<[(u64, watch::Sender<u64>); 4]>;
+type Moved = SmallVec<[Arc<Signal>; 4]>;
+
+/// Wakes whoever waits, in the order in which they came: a world in virtual time must be the same each time it runs,
+/// and tokio's channel for this purpose wakes its receivers in an order that it draws.
+#[derive(Debug, Default)]
+struct Signal {
+    /// How often it was given.
+    given: AtomicU64,
+    waiters: Notify,
+}
+
+impl Signal {
+    fn give(&self) {
+        self.given.fetch_add(1, Ordering::AcqRel);
+        self.waiters.notify_waiters();
+    }
+
+    /// Listens from now on.
+    fn listen(self: &Arc<Self>) -> Changes {
+        Changes { signal: Arc::clone(self), seen: self.given.load(Ordering::Acquire) }
+    }
+}
 
 /// Tells when something was written. What was written before it was made counts as seen.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    receiver: watch::Receiver<u64>,
+    signal: Arc<Signal>,
+    seen: u64,
 }
 
 impl Changes {
     /// Waits until something has been written since this last returned; at once if it has already.
     pub async fn changed(&mut self) {
-        if self.receiver.changed().await.is_err() {
-            // The server is gone, so nothing will ever change again.
-            std::future::pending::<()>().await;
+        loop {
+            // Made before the look, so that a signal after the look is heard.
+            let notified = self.signal.waiters.notified();
+            let given = self.signal.given.load(Ordering::Acquire);
+            if given != self.seen {
+                self.seen = given;
+                return;
+            }
+            notified.await;
         }
     }
 }
@@ -61,9 +91,9 @@ impl Changes {
 impl SharedServer {
     /// Shares a server.
     pub fn new(server: Server) -> Self {
-        let (anything, _) = watch::channel(server.version());
         let locked = Locked { announced: server.version(), server, shelves: Vec::new() };
-        Self { inner: Arc::new(Inner { locked: Mutex::new(locked), anything }) }
+        let inner = Inner { locked: Mutex::new(locked), anything: Arc::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Answers one HTTP request; a watch with what it has at once.
@@ -75,11 +105,10 @@ impl SharedServer {
     pub fn execute(&self, now: Time, incoming: Incoming<'_>) -> Outcome {
         let mut locked = self.lock();
         let outcome = locked.server.execute(now, incoming);
-        let version = locked.server.version();
         let moved = locked.moved();
         drop(locked);
         if !moved.is_empty() {
-            self.announce(version, moved);
+            self.announce(&moved);
         }
         outcome
     }
@@ -94,24 +123,24 @@ impl SharedServer {
     pub fn write<R>(&self, work: impl FnOnce(&mut Server) -> R) -> R {
         let mut locked = self.lock();
         let result = work(&mut locked.server);
-        let version = locked.server.version();
         let _ = locked.moved();
-        let everybody = locked.shelves.iter().cloned().collect();
+        let everybody: Moved =
+            locked.shelves.iter().map(|(_, signal)| Arc::clone(signal)).collect();
         drop(locked);
-        self.announce(version, everybody);
+        self.announce(&everybody);
         result
     }
 
     /// Begins to listen for changes of any kind.
     pub fn changes(&self) -> Changes {
-        Changes { receiver: self.inner.anything.subscribe() }
+        self.inner.anything.listen()
     }
 
     /// Begins to listen for changes of the objects on one shelf.
     pub(super) fn changes_of(&self, shelf: ShelfId) -> Changes {
         let mut locked = self.lock();
         locked.grow();
-        Changes { receiver: locked.shelves[shelf.0].1.subscribe() }
+        locked.shelves[shelf.0].1.listen()
     }
 
     /// Works on the server in a way that changes no object and no watch.
@@ -119,11 +148,11 @@ impl SharedServer {
         work(&mut self.lock().server)
     }
 
-    fn announce(&self, version: u64, moved: Moved) {
-        for (sequence, waiters) in moved {
-            waiters.send_replace(sequence);
+    fn announce(&self, moved: &[Arc<Signal>]) {
+        for signal in moved {
+            signal.give();
         }
-        self.inner.anything.send_replace(version);
+        self.inner.anything.give();
     }
 
     fn lock(&self) -> MutexGuard<'_, Locked> {
@@ -153,11 +182,11 @@ impl Locked {
         }
         self.announced = self.server.version();
         self.grow();
-        for (shelf, (sequence, waiters)) in self.shelves.iter_mut().enumerate() {
+        for (shelf, (sequence, signal)) in self.shelves.iter_mut().enumerate() {
             let next = self.server.shelves().shelf(ShelfId(shelf)).next_sequence();
             if *sequence != next {
                 *sequence = next;
-                moved.push((next, waiters.clone()));
+                moved.push(Arc::clone(signal));
             }
         }
         moved
@@ -168,7 +197,7 @@ impl Locked {
         let shelves = self.server.shelves();
         for shelf in shelves.ids().skip(self.shelves.len()) {
             let sequence = shelves.shelf(shelf).next_sequence();
-            self.shelves.push((sequence, watch::channel(sequence).0));
+            self.shelves.push((sequence, Arc::default()));
         }
     }
 }

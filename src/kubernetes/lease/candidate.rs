@@ -128,6 +128,7 @@ impl Candidate {
             let pause = pause.max(self.short_pause());
             self.hold_line(&mut call, election);
             tokio::select! {
+                biased;
                 _ = &mut *give_up => return false,
                 () = tokio::time::sleep(pause) => {}
                 holder = gone(&mut call) => {
@@ -155,6 +156,7 @@ impl Candidate {
             let now = self.clock.now();
             match election.next(now) {
                 Next::Wait(until) => tokio::select! {
+                    biased;
                     _ = &mut *give_up => return Ended::GivenUp,
                     () = tokio::time::sleep_until(self.clock.instant(until)) => {}
                 },
