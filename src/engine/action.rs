@@ -77,7 +77,8 @@ pub enum Action {
     /// writes that change nothing, and the version would not move).
     /// `Written` (unbound, in this version), `BoundTo` (a bind came first), or `Gone`.
     Fence {
-        /// Which pod; its version is no precondition.
+        /// Which pod, in the version in which it was unbound: a pod that is bound must not be told that it waits.
+        /// Where another version is found, the fence is about that one.
         pod: PodRef,
         /// Its gang.
         gang: ObjectName,

@@ -16,6 +16,7 @@ use super::gangs::{GangId, SetbackCure};
 use super::order::{Action, BindRole, GroupRef, Order, OrderId, RecordRef};
 use super::pods::{Answer, Place, Pod, Seat, Standing};
 use super::record::{RecordFact, RecordPhase};
+use super::settle::REFUSED_PLANS_MAX;
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::Time;
 use crate::cluster::facts::{CommitMark, GroupFact, GroupStatus};
@@ -365,7 +366,11 @@ impl Engine {
         let known = self.gangs.known(id).and_then(|gang| gang.commitment.as_mut());
         let Some(commitment) = known.filter(|commitment| commitment.mark() == mark) else { return };
         let action = commitment.record_action(&call);
+        let is_decided = commitment.state() != State::Holding;
         commitment.settled(call, outcome, self.now);
+        if action.is_some() && (is_decided || *outcome == Outcome::Gone) {
+            self.note_other_hands(id, mark, outcome);
+        }
         self.note_own_write(action, outcome);
         if let Call::Bind(place) | Call::Fence(place) = call {
             self.member_call_settled(id, place, outcome, matches!(call, Call::Bind(_)));
@@ -438,7 +443,7 @@ impl Engine {
             }
             Outcome::Conflict(_) | Outcome::Superseded(_) => self.counters.binds_conflicted += 1,
             Outcome::Gone => self.counters.binds_gone += 1,
-            Outcome::Refused(_) => self.counters.binds_refused += 1,
+            Outcome::Refused(_) => self.note_refusal(id),
             Outcome::Unknown(_) => self.counters.binds_unknown += 1,
             Outcome::BoundTo(_) => {}
         }
@@ -455,6 +460,22 @@ impl Engine {
                 | Outcome::Unknown(_) => "the pod is gone",
             };
             self.set_back(id, cause.into(), SetbackCure::Time);
+        }
+    }
+
+    /// The API refuses a bind of the gang's plan. Another seat is tried once; then the plan is undone without waiting
+    /// for its deadline: what rejects a pod seldom cares where it goes, and others want the seats meanwhile.
+    fn note_refusal(&mut self, id: GangId) {
+        self.counters.binds_refused += 1;
+        let shows = self.contact.shows(self.now);
+        let gang = self.gangs.get_mut(id);
+        let Some(commitment) = &gang.commitment else { return };
+        if gang.refused_epoch != commitment.mark().epoch {
+            gang.refused_epoch = commitment.mark().epoch;
+            gang.refused_plans += 1;
+        }
+        if gang.refused_plans > REFUSED_PLANS_MAX {
+            gang.deadline = Some(shows);
         }
     }
 
@@ -510,13 +531,16 @@ impl Engine {
                 self.counters.gangs_sealed += 1;
                 let gang = self.gangs.get_mut(id);
                 gang.reached = gang.reached.max(commitment.minimum());
+                gang.refused_plans = 0;
             }
-            State::Aborted | State::Dropped => {
-                if commitment.state() == State::Aborted {
-                    self.counters.gangs_aborted += 1;
-                } else {
-                    self.counters.plans_dropped += 1;
+            State::Aborted => {
+                self.counters.gangs_aborted += 1;
+                if let Some(trouble) = commitment.trouble() {
+                    self.rest_after_undoing(id, trouble.clone());
                 }
+            }
+            State::Dropped => {
+                self.counters.plans_dropped += 1;
                 if let Some(trouble) = commitment.trouble() {
                     self.set_back(id, trouble.clone(), SetbackCure::Time);
                 }

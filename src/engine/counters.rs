@@ -67,6 +67,12 @@ pub struct Counters {
     pub plans_dropped: u64,
     /// Fences ordered.
     pub fences_ordered: u64,
+    /// Records that somebody deleted while their plan was carried out.
+    pub records_lost: u64,
+    /// Records that somebody else changed while their plan was carried out; what they say by then is followed.
+    pub records_changed: u64,
+    /// Records in a form that cannot be read; nothing is done by them.
+    pub records_malformed: u64,
     /// Records that were removed since nobody needed them.
     pub records_removed: u64,
 }

@@ -450,7 +450,9 @@ impl Gang {
         if self.has_started() || self.tally.counted() >= self.minimum() {
             return BindRole::Late;
         }
-        if members == 1 { BindRole::Alone } else { BindRole::Planned }
+        // The last that was missing is planned together with those that are bound: should it never be bound, there is a
+        // record by which they are undone.
+        if members == 1 && self.minimum() == 1 { BindRole::Alone } else { BindRole::Planned }
     }
 
     /// The epoch that binds outside of a commitment carry: that of the gang's plan; they rewrite nothing.

@@ -73,6 +73,10 @@ pub(super) struct Gang {
     pub(super) repair: Option<Repair>,
     /// What went wrong with its binds since the last that went well.
     pub(super) setback: Option<Setback>,
+    /// So many plans in a row had a member whose bind the API refused; counted until one is sealed.
+    pub(super) refused_plans: u32,
+    /// The last of them.
+    pub(super) refused_epoch: u32,
     /// Its place in the backlog.
     pub(super) queued: Option<Queued>,
     /// Since when it could be placed and was not.
@@ -226,6 +230,8 @@ impl Gang {
             ended_well: 0,
             repair: None,
             setback: None,
+            refused_plans: 0,
+            refused_epoch: 0,
             queued: None,
             ready_since: None,
             clock: Clock::default(),

@@ -159,6 +159,11 @@ impl Engine {
                 "ForeignBinding",
                 format!("bound to {node} by somebody else while another node was chosen for it"),
             ),
+            Match::Unasked => (
+                true,
+                "ForeignBinding",
+                format!("bound to {node} by somebody else before a node was chosen for it"),
+            ),
         };
         let about = Subject::Pod { name: fact.name.clone(), uid: fact.uid.clone() };
         self.pump.ready.push_back(Notice::Event {

@@ -113,7 +113,9 @@ impl Engine {
         self.count_out(id);
         let pod = self.pods.get_mut(id);
         let newer = is_older(pod.fact.resource_version, fact.resource_version);
+        let strange = pod.fact.node.is_none() && fact.node.is_some() && self.is_nobodys_bind(id);
         let mut replaced = None;
+        let pod = self.pods.get_mut(id);
         if pod.fact.ask == fact.ask {
             fact.ask = pod.fact.ask.clone();
         } else {
@@ -134,6 +136,9 @@ impl Engine {
             self.cluster.forget_ask(before);
         }
         self.settle_place(id);
+        if strange {
+            self.bind_was_seen(id, Match::Unasked);
+        }
         self.count_in(id);
         self.settle_gang(id);
         self.show_member(id);
@@ -148,6 +153,17 @@ impl Engine {
         let life = if pod.fact.deleting { Life::Leaving } else { Life::Staying };
         let traits = PodTraits { ask: pod.ask, labels: &pod.fact.labels, life };
         self.cluster.describe(id, &traits);
+    }
+
+    /// True if no bind of a member can be ours: nobody has chosen a node for it, and no plan of its gang is open.
+    fn is_nobodys_bind(&self, id: PodId) -> bool {
+        let pod = self.pods.get(id);
+        let Some(gang) = pod.gang.filter(|_| self.synced) else { return false };
+        let gang = self.gangs.get(gang);
+        pod.standing() == Standing::Waiting
+            && !gang.is_plain()
+            && gang.commitment.is_none()
+            && self.settings.answers_to(&pod.fact.scheduler)
     }
 
     /// Brings the pod's place in line with its fact.

@@ -265,12 +265,20 @@ impl Engine {
     }
 
     fn tell_repair(&mut self, id: GangId, reason: &'static str, note: String) {
+        self.tell_group(id, reason, "Repair", note);
+    }
+
+    /// Tells people what happened to the record of a gang's plan.
+    pub(super) fn tell_of_record(&mut self, id: GangId, reason: &'static str, note: String) {
+        self.tell_group(id, reason, "Binding", note);
+    }
+
+    fn tell_group(&mut self, id: GangId, reason: &'static str, action: &'static str, note: String) {
         let Some(fact) = &self.gangs.get(id).fact else { return };
         if !self.settings.notices.with_events() {
             return;
         }
         let about = Subject::Group { name: fact.name.clone(), uid: fact.uid.clone() };
-        let action = "Repair";
         self.pump.push(Notice::Event { about, warning: true, reason, action, note });
     }
 }

@@ -19,6 +19,9 @@ use crate::base::names::Name;
 use crate::base::time::{Span, Time};
 use crate::cluster::ids::PodId;
 
+/// After so many plans of a gang with a member whose bind the API refused, the next such plan is undone at once.
+pub(super) const REFUSED_PLANS_MAX: u32 = 1;
+
 /// Orders whose outcome is not known yet, and the pods they bind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Orders {
@@ -164,7 +167,7 @@ impl Engine {
     pub(super) fn bind_was_seen(&mut self, id: PodId, matches: Match) {
         match matches {
             Match::AsPlanned => self.counters.binds_done += 1,
-            Match::Elsewhere => self.counters.binds_foreign += 1,
+            Match::Elsewhere | Match::Unasked => self.counters.binds_foreign += 1,
         }
         let now = self.now;
         if let Some(gang) = self.pods.get(id).gang {
@@ -255,6 +258,23 @@ impl Engine {
         self.gangs.get_mut(id).setback = Some(setback);
     }
 
+    /// A plan was undone. A gang that the API turns away for what it is rests as long as a node that turns pods away:
+    /// it holds nothing meanwhile.
+    pub(super) fn rest_after_undoing(&mut self, id: GangId, cause: Name) {
+        self.set_back(id, cause, SetbackCure::Time);
+        let Settings { quarantine_initial, quarantine_max, .. } = self.settings;
+        let now = self.now;
+        let gang = self.gangs.get_mut(id);
+        let times = gang.refused_plans.saturating_sub(REFUSED_PLANS_MAX);
+        if times > 0
+            && let Some(setback) = &mut gang.setback
+        {
+            setback.wait = doubled(quarantine_initial, times, quarantine_max);
+            let until = std::mem::replace(&mut setback.until, now + setback.wait);
+            self.backing_off.remove(&(until, id));
+        }
+    }
+
     fn new_setback(&self, failures: u32, cause: Name, cure: SetbackCure) -> Setback {
         let Settings { backoff_initial, backoff_max, .. } = self.settings;
         let wait = doubled(backoff_initial, failures, backoff_max);
@@ -275,4 +295,6 @@ pub(super) enum Match {
     AsPlanned,
     /// Somebody else bound the pod to another node.
     Elsewhere,
+    /// Somebody else bound the pod before a node was chosen for it.
+    Unasked,
 }

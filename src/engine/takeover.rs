@@ -12,9 +12,9 @@ use super::event::Outcome;
 use super::gangs::GangId;
 use super::order::{Action, Order, RecordRef};
 use super::pods::Standing;
-use super::record::{RecordFact, RecordPhase};
+use super::record::{RecordFact, RecordMember, RecordPhase, record_name};
 use crate::base::names::{Name, ObjectName};
-use crate::cluster::facts::GroupName;
+use crate::cluster::facts::{CommitMark, GroupName};
 use crate::cluster::ids::{NodeId, PodId};
 use crate::planner::demand::{Demand, Role};
 use crate::planner::plan::{self, Plan};
@@ -24,9 +24,13 @@ impl Engine {
     /// Takes in a record.
     pub(super) fn observe_record(&mut self, fact: RecordFact) {
         let group = fact.group.clone();
+        let problems = fact.malformed.clone();
         if !self.records.observe(fact) {
             self.counters.facts_stale += 1;
             return;
+        }
+        if let Some(problems) = problems {
+            self.complain_of_record(&group, &problems);
         }
         if let Some(id) = self.gangs.find(&group) {
             self.settle_record(id);
@@ -35,14 +39,68 @@ impl Engine {
         }
     }
 
+    /// A record cannot be read: its gang goes on without it, and people are told.
+    fn complain_of_record(&mut self, group: &GroupName, problems: &str) {
+        if !self.synced {
+            return;
+        }
+        self.counters.records_malformed += 1;
+        let name = record_name(group).name;
+        let note = format!("nothing is done by GangPlan {name}: {problems}");
+        if let Some(id) = self.gangs.find(group) {
+            self.tell_of_record(id, "InvalidGangPlan", note);
+        }
+    }
+
+    /// What a call of a plan came to may show that somebody else has laid hands on its record.
+    pub(super) fn note_other_hands(&mut self, id: GangId, mark: CommitMark, outcome: &Outcome) {
+        match outcome {
+            Outcome::Gone => {
+                self.counters.records_lost += 1;
+                let note = format!(
+                    "the record of plan {mark}, or its PodGroup, was deleted while it was carried out: \
+                     members that are bound stay, the others are planned anew"
+                );
+                self.tell_of_record(id, "GangPlanLost", note);
+            }
+            Outcome::Superseded(record) => {
+                self.counters.records_changed += 1;
+                let (now, phase) = (record.mark, record.phase.as_str());
+                let note = format!(
+                    "somebody else changed the record of plan {mark}: it says {phase} for plan {now} by now, and is followed"
+                );
+                self.tell_of_record(id, "GangPlanChanged", note);
+            }
+            Outcome::Done
+            | Outcome::Written { .. }
+            | Outcome::BoundTo(_)
+            | Outcome::Conflict(_)
+            | Outcome::Refused(_)
+            | Outcome::Unknown(_) => {}
+        }
+    }
+
     /// Takes in that a record is gone.
     pub(super) fn observe_record_gone(&mut self, name: &ObjectName, uid: &Name) {
-        self.records.forget(name, uid);
+        let Some(head) = self.records.forget(name, uid) else { return };
+        let Some(id) = self.gangs.find(&head.group) else { return };
+        let is_at_work = |commitment: &Commitment| {
+            commitment.mark() == head.mark
+                && !commitment.is_over()
+                && commitment.state() != State::Holding
+        };
+        if self.gangs.get(id).commitment.as_deref().is_some_and(is_at_work) {
+            self.note_other_hands(id, head.mark, &Outcome::Gone);
+        }
     }
 
     /// Resumes every record that is decided or being undone.
     pub(super) fn resume_all(&mut self) {
         for group in self.records.groups() {
+            if let Some(problems) = self.records.of(&group).and_then(|head| head.malformed.clone())
+            {
+                self.complain_of_record(&group, &problems);
+            }
             match self.gangs.find(&group) {
                 Some(id) => self.settle_record(id),
                 None => self.note_idle(&group),
@@ -99,13 +157,14 @@ impl Engine {
         let group = fact.name.clone();
         let Some(record) = self.records.whole(&group) else { return };
         let decided = fact.commit == Some(record.mark);
+        let is_whole = self.nobody_waits(&record);
         let gang = self.gangs.get_mut(id);
         gang.epoch = gang.epoch.max(record.mark.epoch);
         match record.phase {
             RecordPhase::Proposed if decided => {}
             RecordPhase::Aborting => {}
             RecordPhase::Bound => {
-                if gang.tally.of(Standing::Bound) > 0 {
+                if gang.tally.of(Standing::Bound) > 0 && is_whole {
                     gang.reached = gang.reached.max(record.minimum);
                 }
                 return self.note_idle(&group);
@@ -132,6 +191,17 @@ impl Engine {
         self.counters.gangs_resumed += 1;
         self.records.use_again(&record.name);
         self.hold_resumed(id, commitment);
+    }
+
+    /// True if no member of the plan waits: a record that says Bound although one does was not written by Muster.
+    fn nobody_waits(&self, record: &RecordFact) -> bool {
+        let waits = |entry: &RecordMember| {
+            let namespace = record.name.namespace.clone();
+            let pod = self.pods.find(&ObjectName { namespace, name: entry.pod.clone() });
+            pod.map(|pod| self.pods.get(pod))
+                .is_some_and(|pod| pod.fact.uid == entry.uid && pod.standing() == Standing::Waiting)
+        };
+        record.phase != RecordPhase::Bound || !record.members.iter().any(waits)
     }
 
     /// Holds the seats of a resumed plan. Where another took one meanwhile, this plan yields and is repaired.

@@ -46,6 +46,23 @@ impl GroupApis {
     }
 }
 
+/// The versions in which the server has the API group of the PodGroup CRD, where none of them is the one that Muster
+/// reads: somebody has installed another generation of it.
+pub async fn other_versions(wire: &Wire) -> Option<String> {
+    let request = Request::get("/apis/scheduling.x-k8s.io").body(Vec::new());
+    let request = request.expect("the path is constant");
+    let Reply::Answered { status, body } = wire.read(Purpose::Discovery, request).await else {
+        return None;
+    };
+    if !status.is_success() {
+        return None;
+    }
+    let versions = body.get("versions").and_then(Value::as_array)?;
+    let name = |version: &Value| version.get("version")?.as_str().map(str::to_owned);
+    let names: Vec<String> = versions.iter().filter_map(name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 /// Whether `group_version` has the resource `plural`; a server that does not know it answers 404.
 async fn serves(wire: &Wire, group_version: &str, plural: &str) -> Result<bool, String> {
     let path = format!("/apis/{group_version}");

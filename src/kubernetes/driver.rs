@@ -27,6 +27,7 @@ use super::apis::GroupApis;
 use super::clock::Clock;
 use super::durations::Durations;
 use super::execute::Settled;
+use super::noticeboard::Again;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
 use super::noticeboard::StateKey;
@@ -90,7 +91,7 @@ pub struct Channels {
 #[derive(Debug)]
 pub struct Posted {
     /// For a state: which, and the notice again where it is to be tried once more.
-    pub state: Option<(StateKey, Option<Notice>)>,
+    pub state: Option<(StateKey, Option<(Notice, Again)>)>,
 }
 
 /// The driver.
@@ -208,8 +209,11 @@ impl Driver {
 
     /// When the engine wants to be called, in the time of the runtime.
     fn wakeup(&self) -> Instant {
-        let due = self.engine.wakeup().map_or(Time::FAR_FUTURE, |(due, _)| due);
-        self.clock.instant(due)
+        let due = self.engine.wakeup().map(|(due, _)| due);
+        // A rest that is over and finds no room is looked at again as soon as there is some.
+        let rest = self.board.rest_ends().filter(|until| *until > self.clock.now());
+        let due = due.into_iter().chain(rest).min();
+        self.clock.instant(due.unwrap_or(Time::FAR_FUTURE))
     }
 
     fn decide(&mut self) {
@@ -236,7 +240,9 @@ impl Driver {
 
     /// Hands notices on while binds leave room for them.
     fn post_notices(&mut self) {
-        while self.binding.len() <= self.binds_beside_notices && !self.board.is_empty() {
+        while self.binding.len() <= self.binds_beside_notices
+            && self.board.is_ready(self.clock.now())
+        {
             let Ok(permit) = self.channels.postings.try_reserve() else { break };
             let pods = self.views.get_mut(&Kind::Pod).expect("every kind has a view");
             match self.board.take(self.clock.now(), pods, self.native) {
@@ -254,7 +260,7 @@ impl Driver {
     fn note_posted(&mut self, posted: Posted) {
         self.notices_under_way -= 1;
         if let Some((key, again)) = posted.state {
-            self.board.settled(key, again);
+            self.board.settled(key, again, self.clock.now());
         }
     }
 

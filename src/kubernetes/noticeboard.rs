@@ -40,6 +40,10 @@ const SERIES_SPAN: Span = Span::seconds(360);
 /// A changed note about the same subject and reason is a new event at most this often.
 const NOTE_CHANGE_SPAN: Span = Span::seconds(60);
 
+/// A state whose write the API server forbids is written again after this: the right may be given any time, and
+/// nothing else would say the word again.
+const FORBIDDEN_REST: Span = Span::seconds(10);
+
 /// Names a write about a state; a newer one about the same replaces it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateKey {
@@ -58,6 +62,15 @@ pub struct Posting {
     pub state: Option<(StateKey, Notice)>,
 }
 
+/// When a write that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// As soon as there is room.
+    Soon,
+    /// After a rest, while others go first.
+    Later,
+}
+
 /// Whether a word that is being written still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -73,6 +86,9 @@ pub struct Noticeboard {
     states: BTreeMap<StateKey, Notice>,
     state_order: VecDeque<StateKey>,
     under_way: BTreeMap<StateKey, Standing>,
+    /// States that rest before they are written again, and in which order their rests end.
+    resting: BTreeMap<StateKey, Notice>,
+    rests: VecDeque<(Time, StateKey)>,
     events: VecDeque<(Subject, EventText)>,
     series: Series,
     stamps: u64,
@@ -87,6 +103,8 @@ impl Noticeboard {
             states: BTreeMap::new(),
             state_order: VecDeque::new(),
             under_way: BTreeMap::new(),
+            resting: BTreeMap::new(),
+            rests: VecDeque::new(),
             events: VecDeque::new(),
             series: Series::default(),
             stamps: 0,
@@ -113,6 +131,7 @@ impl Noticeboard {
     pub fn withdraw_pod(&mut self, uid: &Name) {
         let key = StateKey::Pod(uid.clone());
         self.states.remove(&key);
+        self.resting.remove(&key);
         if let Some(standing) = self.under_way.get_mut(&key) {
             *standing = Standing::Withdrawn;
         }
@@ -120,6 +139,7 @@ impl Noticeboard {
 
     /// Takes the next write off the board: states before events.
     pub fn take(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
+        self.end_rests(now);
         for _ in 0..self.state_order.len() {
             let key = self.state_order.pop_front()?;
             if self.under_way.contains_key(&key) {
@@ -140,14 +160,33 @@ impl Noticeboard {
         None
     }
 
-    /// A write about a state has ended. `again` puts it back, unless something newer is up or it no longer holds.
-    pub fn settled(&mut self, key: StateKey, again: Option<Notice>) {
+    /// A write about a state has ended at `now`. `again` puts it back, unless something newer is up or it no longer
+    /// holds.
+    pub fn settled(&mut self, key: StateKey, again: Option<(Notice, Again)>, now: Time) {
         let standing = self.under_way.remove(&key);
-        if let Some(notice) = again
-            && standing != Some(Standing::Withdrawn)
-            && !self.states.contains_key(&key)
-        {
-            self.put(key, notice);
+        let Some((notice, when)) = again else { return };
+        if standing == Some(Standing::Withdrawn) || self.states.contains_key(&key) {
+            return;
+        }
+        match when {
+            Again::Soon => self.put(key, notice),
+            Again::Later => {
+                self.rests.push_back((now + FORBIDDEN_REST, key.clone()));
+                self.resting.insert(key, notice);
+            }
+        }
+    }
+
+    /// When the next rest ends.
+    pub fn rest_ends(&self) -> Option<Time> {
+        self.rests.front().map(|(until, _)| *until)
+    }
+
+    fn end_rests(&mut self, now: Time) {
+        while let Some((_, key)) = self.rests.pop_front_if(|(until, _)| *until <= now) {
+            if let Some(notice) = self.resting.remove(&key) {
+                self.put(key, notice);
+            }
         }
     }
 
@@ -161,12 +200,18 @@ impl Noticeboard {
         self.len() == 0
     }
 
+    /// True if a write may be taken at `now`.
+    pub fn is_ready(&self, now: Time) -> bool {
+        !self.is_empty() || self.rest_ends().is_some_and(|until| until <= now)
+    }
+
     /// Notices that were dropped since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
     fn put(&mut self, key: StateKey, notice: Notice) {
+        self.resting.remove(&key);
         if self.states.insert(key.clone(), notice).is_none() {
             self.state_order.push_back(key);
         }
@@ -341,7 +386,7 @@ mod tests {
         board.post(waiting("a", "third"));
         assert!(taken(&mut board, &mut view, 0).expect("b waits").0.contains("/pods/b/"));
         assert!(taken(&mut board, &mut view, 0).is_none());
-        board.settled(key.expect("a state"), None);
+        board.settled(key.expect("a state"), None, Time::EPOCH);
         assert!(taken(&mut board, &mut view, 0).expect("the third").0.contains("third"));
     }
 
@@ -358,7 +403,7 @@ mod tests {
         let posting = board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("one waits");
         let (key, notice) = posting.state.expect("a state");
         board.withdraw_pod(&"a".into());
-        board.settled(key, Some(notice));
+        board.settled(key, Some((notice, Again::Soon)), Time::EPOCH);
         assert!(board.is_empty());
     }
 
@@ -368,11 +413,11 @@ mod tests {
         board.post(waiting("a", "first"));
         let posting = board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("one waits");
         let (key, notice) = posting.state.expect("a state");
-        board.settled(key.clone(), Some(notice.clone()));
+        board.settled(key.clone(), Some((notice.clone(), Again::Soon)), Time::EPOCH);
         assert_eq!(board.len(), 1);
         board.take(Time(0), &mut view, NativeVersion::V1Beta1).expect("it is back");
         board.post(waiting("a", "second"));
-        board.settled(key, Some(notice));
+        board.settled(key, Some((notice, Again::Soon)), Time::EPOCH);
         assert!(taken(&mut board, &mut view, 0).expect("the newer one").0.contains("second"));
     }
 
@@ -383,7 +428,7 @@ mod tests {
             board.post(waiting("a", "m"));
             let (text, key) = taken(&mut board, &mut view, 0).expect("one waits");
             assert_eq!(text.contains("lastTransitionTime"), expected, "{text}");
-            board.settled(key.expect("a state"), None);
+            board.settled(key.expect("a state"), None, Time::EPOCH);
         }
     }
 
@@ -441,5 +486,30 @@ mod tests {
             texts[1].contains("a.0000000000000007") && texts[2].contains("b.0000000000000008"),
             "{texts:?}"
         );
+    }
+
+    #[test]
+    fn what_is_forbidden_rests_while_others_go_first() {
+        let (mut board, mut pods) = (board(), pods(&["a", "b"]));
+        board.post(waiting("a", "no room"));
+        let posting = board.take(Time(0), &mut pods, NativeVersion::V1Beta1).expect("one");
+        let (key, notice) = posting.state.expect("a state");
+        board.settled(key, Some((notice, Again::Later)), Time(5));
+        board.post(failed("b", "no room"));
+        let (request, state) = taken(&mut board, &mut pods, 6).expect("the event");
+        assert!(request.contains("FailedScheduling") && state.is_none(), "{request}");
+        let over = Time(5) + FORBIDDEN_REST;
+        assert_eq!(board.rest_ends(), Some(over));
+        assert!(!board.is_ready(Time(over.0 - 1)) && board.is_ready(over));
+        assert!(taken(&mut board, &mut pods, over.0 - 1).is_none());
+        let (request, _) = taken(&mut board, &mut pods, over.0).expect("the state again");
+        assert!(request.contains("no room"), "{request}");
+
+        board.post(waiting("b", "no room"));
+        let posting = board.take(Time(0), &mut pods, NativeVersion::V1Beta1).expect("one");
+        let (key, notice) = posting.state.expect("a state");
+        board.settled(key, Some((notice, Again::Later)), Time(0));
+        board.withdraw_pod(&"b".into());
+        assert!(taken(&mut board, &mut pods, over.0).is_none(), "a bound pod waits no more");
     }
 }

@@ -19,6 +19,7 @@ use tracing::warn;
 
 use super::apis::GroupApis;
 use super::apis::of_kind;
+use super::apis::other_versions;
 use super::clients::Clients;
 use super::clock::Clock;
 use super::driver::Channels;
@@ -35,6 +36,7 @@ use super::lease::line;
 use super::lease::line::Lines;
 use super::lease::record::Tenant;
 use super::lease::tenure::Tenure;
+use super::noticeboard::Again;
 use super::noticeboard::Noticeboard;
 use super::noticeboard::Posting;
 use super::noticeboard::StateKey;
@@ -313,6 +315,7 @@ async fn elect(
         std::future::pending().await
     };
     tokio::select! {
+        biased;
         ended = candidate.run(sender, given_up) => match ended {
             Ended::GivenUp => Ok(()),
             Ended::Lost(how) => Err(Fault::LeadershipLost(how)),
@@ -336,6 +339,7 @@ impl Running {
     /// Waits until something of it ends by itself, which it does only for a fault. Ends with it what must not go on.
     pub async fn failed(&mut self) -> Fault {
         let ended = tokio::select! {
+            biased;
             ended = &mut self.driver => ended,
             ended = &mut self.election => {
                 // Whoever leads now must not find our writes among its own.
@@ -445,6 +449,7 @@ impl Watches {
                     if let Some(native) = apis.native {
                         self.native.send_replace(native);
                     }
+                    self.note_other_versions(apis).await;
                     return apis;
                 }
                 Err(why) => {
@@ -454,6 +459,20 @@ impl Watches {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(30));
         }
+    }
+
+    /// A PodGroup CRD that cannot be read looks like none at all to pods that name its groups: it is said here.
+    async fn note_other_versions(&self, apis: GroupApis) {
+        let found = if apis.coscheduling { None } else { other_versions(&self.wire).await };
+        let before = self.traffic.counts().foreign_group_versions;
+        if let Some(versions) = found.as_ref().filter(|_| found != before) {
+            warn!(
+                versions,
+                "the PodGroup CRD of scheduling.x-k8s.io is not served as v1alpha1, the version that Muster reads: \
+                 its gangs wait until it is"
+            );
+        }
+        self.traffic.count(|counts| counts.foreign_group_versions = found);
     }
 
     fn line(&self, kind: Kind) -> Client {
@@ -509,7 +528,7 @@ async fn write_notices(
             let about_pod = matches!(posting.state, Some((StateKey::Pod(_), _)));
             let fate = fate(&reply, about_pod);
             match fate {
-                Fate::Over => {}
+                Fate::Over | Fate::Forbidden => {}
                 Fate::Overtaken => tokio::time::sleep(CATCHING_UP).await,
                 // The server is in trouble: each writer rests before it takes the next.
                 Fate::Passing => {
@@ -519,8 +538,13 @@ async fn write_notices(
                     .await;
                 }
             }
-            let passing = fate != Fate::Over;
-            let state = posting.state.map(|(key, notice)| (key, passing.then_some(notice)));
+            let again = match fate {
+                Fate::Over => None,
+                Fate::Forbidden => Some(Again::Later),
+                Fate::Overtaken | Fate::Passing => Some(Again::Soon),
+            };
+            let state =
+                posting.state.map(|(key, notice)| (key, again.map(|again| (notice, again))));
             // The driver is gone only when the process ends.
             let _ = posted.send(Posted { state });
         })
@@ -537,22 +561,30 @@ enum Fate {
     Overtaken,
     /// The same write may go well later.
     Passing,
+    /// A right is missing. It may be given, and then nobody would say the word again.
+    Forbidden,
 }
 
 fn fate(reply: &Reply, about_pod: bool) -> Fate {
     let Reply::Answered { status, body } = reply else { return Fate::Passing };
     match status.as_u16() {
         404 => Fate::Over,
+        403 => {
+            warn!(message = message(body), "a notice is forbidden; tried again later");
+            Fate::Forbidden
+        }
         409 if about_pod => Fate::Overtaken,
         429 | 500.. => Fate::Passing,
         400.. => {
-            let message =
-                body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default();
-            warn!(status = status.as_u16(), message, "a notice was not taken");
+            warn!(status = status.as_u16(), message = message(body), "a notice was not taken");
             Fate::Over
         }
         _ => Fate::Over,
     }
+}
+
+fn message(body: &serde_json::Value) -> &str {
+    body.get("message").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
 fn duration(span: Span) -> Duration {

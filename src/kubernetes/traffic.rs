@@ -36,6 +36,8 @@ pub struct TrafficCounts {
     pub recounts: BTreeMap<Recounted, u64>,
     /// Objects that were older than what was known.
     pub stale_objects: u64,
+    /// The versions of the PodGroup CRD, where Muster reads none of them.
+    pub foreign_group_versions: Option<String>,
 }
 
 /// A list or watch that fails, again and again.

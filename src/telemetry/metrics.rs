@@ -135,6 +135,23 @@ impl Sheet {
                 result("search_cut_short", engine.searches_cut_short),
             ],
         )?;
+        page.counters(
+            "muster_gang_plans",
+            "Plans of gangs by what became of them; what lies between its record and other hands is lost, changed, or malformed",
+            &[
+                result("proposed", engine.gangs_proposed),
+                result("sealed", engine.gangs_sealed),
+                result("repaired", engine.gangs_repaired),
+                result("aborted", engine.gangs_aborted),
+                result("abort_put_off", engine.aborts_put_off),
+                result("resumed", engine.gangs_resumed),
+                result("dropped", engine.plans_dropped),
+                result("record_lost", engine.records_lost),
+                result("record_changed", engine.records_changed),
+                result("record_malformed", engine.records_malformed),
+                result("record_removed", engine.records_removed),
+            ],
+        )?;
         let waiting = |reason: WaitReason| {
             let count = self
                 .0
@@ -245,6 +262,14 @@ impl Sheet {
             "muster_recounts",
             "Recounts against fresh listings by result; a difference that nothing explains ends the process",
             &recounts,
+        )?;
+        let foreign = traffic.foreign_group_versions.as_deref();
+        let foreign: Vec<Sample<'_>> =
+            foreign.map(|versions| (vec![("versions", versions)], 1)).into_iter().collect();
+        page.gauges(
+            "muster_pod_group_api_unread",
+            "1 while the CRD of PodGroups is served in other versions than the one that is read",
+            &foreign,
         )?;
         page.counter(
             "muster_stale_objects",

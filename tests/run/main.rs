@@ -2,6 +2,7 @@
 //! No cluster, and no socket but where the process itself is what is tested.
 
 mod leadership;
+mod meddling;
 mod process;
 mod regressions;
 mod rights;

@@ -152,7 +152,7 @@ impl<P: Copy> Commitment<P> {
             Call::Seal => Action::Seal { record, mark },
             Call::Abort => Action::Abort { record, mark },
             Call::Fence(place) => Action::Fence {
-                pod: self.pod(*place, 0),
+                pod: self.pod(*place, self.seat(*place).version),
                 gang: self.gang().clone(),
                 epoch: mark.epoch,
             },

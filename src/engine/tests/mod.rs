@@ -5,6 +5,7 @@ mod changes;
 mod determinism;
 mod explaining;
 mod kept_place;
+mod meddling;
 mod membership;
 mod outcomes;
 mod property;

@@ -360,6 +360,15 @@ impl Exchange {
                 return Next::Rest(why);
             }
         };
+        if let Action::Fence { pod, .. } = &mut self.action {
+            // What was read is what the next fence is about, unless a bind came first.
+            if text(object, "/metadata/uid") == &*pod.uid {
+                match text(object, "/spec/nodeName") {
+                    "" => pod.resource_version = version(object),
+                    node => return Next::Settled(Outcome::BoundTo(node.into())),
+                }
+            }
+        }
         match &self.action {
             Action::Propose(record) => {
                 let (name, from) = (&record.name, record.resource_version);

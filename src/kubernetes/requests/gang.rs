@@ -1,5 +1,6 @@
 //! Requests about a gang's own objects: the annotation that decides a plan, and the ways to undo one. Pure.
-//! Fence and eviction name the pod's uid only: they are about this incarnation in whatever version it is.
+//! An eviction names the pod's uid only: it is about this incarnation in whatever version it is. A fence names the
+//! version too, so that no pod that is bound by then is told that it waits.
 //! Invariant: no two fences write the same bytes, since a write that changes nothing moves no version.
 
 use axum::http::Method;
@@ -40,7 +41,7 @@ pub(super) fn read_group(group: &GroupName, native: NativeVersion) -> Request<Ve
     super::read(group_path(group, native))
 }
 
-/// Touches a pod. `nonce` must not have been written to it before.
+/// Touches a pod, in the version that is given where one is. `nonce` must not have been written to it before.
 pub(super) fn fence(
     pod: &PodRef,
     gang: &ObjectName,
@@ -51,13 +52,16 @@ pub(super) fn fence(
     let message = format!(
         "the binding of gang {gang} by plan {epoch} was given up; it is tried again ({nonce})"
     );
-    let patch = json!({"metadata": {"uid": &*pod.uid}, "status": {"conditions": [{
+    let mut patch = json!({"metadata": {"uid": &*pod.uid}, "status": {"conditions": [{
         "type": "PodScheduled",
         "status": "False",
         "reason": WaitReason::GangAborted.as_str(),
         "message": message,
         "lastTransitionTime": seconds(now),
     }]}});
+    if pod.resource_version != 0 {
+        patch["metadata"]["resourceVersion"] = pod.resource_version.to_string().into();
+    }
     let path = format!("{}/status", pod_path(&pod.name));
     request(Method::PATCH, path, "application/strategic-merge-patch+json", &patch)
 }
