@@ -61,6 +61,12 @@ fn draw(seed: u64) -> Drawn {
     let replies = if random.chance(50) { ReplyOrder::BeforeFacts } else { ReplyOrder::AfterFacts };
     // Drawn last, so that a seed still means the world that it meant before.
     let orders_tried_for = *random.pick(&[Span::ZERO, Span::seconds(1), Span::seconds(60)]);
+    if random.chance(50) {
+        give_owners(&mut random, &mut objects);
+    }
+    if random.chance(40) {
+        script.extend(rejections(&mut random, nodes));
+    }
     Drawn { objects, script, faulty, replies, orders_tried_for }
 }
 
@@ -168,6 +174,39 @@ fn pod(random: &mut Random, name: &str, membership: &Membership, gpus: Gpus) -> 
 
 fn seconds(random: &mut Random, most: u64) -> String {
     format!("{}s", random.below(most + 1))
+}
+
+/// Some pods belong to a controller, which makes those again that are evicted.
+fn give_owners(random: &mut Random, objects: &mut [Value]) {
+    for object in objects.iter_mut().filter(|object| object["kind"] == "Pod") {
+        if !random.chance(60) {
+            continue;
+        }
+        let name = object["metadata"]["name"].as_str().expect("pods have names").to_owned();
+        let number = random.below(1_000_000_000_000);
+        object["metadata"]["ownerReferences"] = json!([{
+            "apiVersion": "batch/v1", "kind": "Job", "name": name, "controller": true,
+            "uid": format!("7f2d7c8e-0000-4000-8000-{number:012}"),
+        }]);
+    }
+}
+
+/// Kubelets that turn pods away for a while, and devices that fail.
+fn rejections(random: &mut Random, nodes: u64) -> Vec<(Span, Action)> {
+    let mut script = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let node =
+            Reference::parse(&format!("node n{}", random.below(nodes))).expect("written well");
+        let begin = i64::try_from(random.below(120)).expect("small");
+        let kind = *random.pick(&["reject-next-pod", "reject-pods", "unhealthy-devices=1"]);
+        let fault = |fault: Value| Action::Patch {
+            of: node.clone(),
+            patch: json!({"metadata": {"annotations": {"muster.dev/fault": fault}}}),
+        };
+        script.push((Span::seconds(begin), fault(json!(kind))));
+        script.push((Span::seconds(begin + 30), fault(Value::Null)));
+    }
+    script
 }
 
 /// Things that people do to clusters.

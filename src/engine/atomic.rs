@@ -291,6 +291,8 @@ impl Engine {
             self.shrink(id);
         } else if repair {
             self.release_unheld(id);
+            // Also where no seat was given back, the gang has to stand in line for the next plan.
+            self.mark(id);
         }
     }
 

@@ -1,7 +1,10 @@
-//! The network between a scheduler and the API: a tower service that delays, loses, repeats, and refuses
+//! The network between the schedulers and the API: a tower service that delays, loses, repeats, and refuses
 //! requests and replies, and cuts, stalls, and lags watches, all drawn from one seeded generator.
+//! Here too is what hits only some requests: rights that are gone, webhooks, processes that stand still or die of a call.
 //! A request that was sent is carried out whether or not its sender lives to hear of it.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use axum::http::Method;
 use axum::http::Request;
 use axum::http::Response;
@@ -24,7 +28,9 @@ use futures::StreamExt;
 use http_body_util::BodyExt;
 use muster::base::random::Random;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tower::Service;
 use tower::ServiceExt;
 
@@ -69,27 +75,98 @@ impl Weather {
     };
 }
 
+/// A right: a method, and a part of the path.
+pub(crate) type Right = (&'static str, &'static str);
+
+/// The rights that may be taken away.
+pub(crate) const RIGHTS: [Right; 12] = [
+    ("POST", "/binding"),
+    ("PATCH", "/podgroups/"),
+    ("POST", "/gangplans"),
+    ("PUT", "/gangplans/"),
+    ("PATCH", "/gangplans/"),
+    ("GET", "/gangplans"),
+    ("GET", "/pods"),
+    ("GET", "/nodes"),
+    ("PATCH", "/status"),
+    ("DELETE", "/pods/"),
+    ("PUT", "/leases/"),
+    ("POST", "/events"),
+];
+
+/// The calls that a process may die of.
+pub(crate) const TRAPS: [Right; 9] = [
+    ("POST", "/gangplans"),
+    ("PUT", "/gangplans/"),
+    ("PATCH", "/gangplans/"),
+    ("PATCH", "/podgroups/"),
+    ("GET", "/podgroups/"),
+    ("POST", "/binding"),
+    ("PATCH", "/status"),
+    ("DELETE", "/pods/"),
+    ("PUT", "/leases/"),
+];
+
+/// Kills the process that makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trap {
+    pub(crate) method: &'static str,
+    /// A part of the path.
+    pub(crate) path: &'static str,
+    /// So many such calls pass before.
+    pub(crate) skip: u64,
+    pub(crate) when: TrapWhen,
+}
+
+/// When a trap springs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrapWhen {
+    /// The request never leaves.
+    BeforeSent,
+    /// The request is on its way, and nobody waits for the reply.
+    Sent,
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Sky {
     pub(crate) weather: Weather,
+    /// Until when processes stand still: nothing leaves them, and nothing reaches them.
+    pub(crate) frozen: BTreeMap<String, Instant>,
+    /// Rights that nobody has.
+    pub(crate) denied: BTreeSet<Right>,
+    /// Pods of which a webhook rejects every bind.
+    pub(crate) rejected: BTreeSet<String>,
+    pub(crate) traps: Vec<Trap>,
+    /// Told the name of a process that has to die.
+    pub(crate) killed: mpsc::UnboundedSender<String>,
     random: Random,
     /// What went over the wire, one line each, to compare two runs and to tell of one that failed.
     pub(crate) trace: Vec<String>,
-    started: tokio::time::Instant,
+    started: Instant,
 }
 
 /// A handle to the [`Sky`].
 pub(crate) type SharedSky = Arc<Mutex<Sky>>;
 
-/// A sky for one world.
-pub(crate) fn sky(random: Random, weather: Weather) -> SharedSky {
-    Arc::new(Mutex::new(Sky {
+/// A sky for one world, and where it says which processes have to die.
+pub(crate) fn sky(
+    random: Random,
+    weather: Weather,
+) -> (SharedSky, mpsc::UnboundedReceiver<String>) {
+    let (killed, deaths) = mpsc::unbounded_channel();
+    let sky = Sky {
         weather,
+        frozen: BTreeMap::new(),
+        denied: BTreeSet::new(),
+        rejected: BTreeSet::new(),
+        traps: Vec::new(),
+        killed,
         random,
         trace: Vec::new(),
-        started: tokio::time::Instant::now(),
-    }))
+        started: Instant::now(),
+    };
+    (Arc::new(Mutex::new(sky)), deaths)
 }
 
 /// Looks at the sky; the runtime has one thread, so nobody ever waits here.
@@ -102,6 +179,31 @@ impl Sky {
     pub(crate) fn note(&mut self, what: &str) {
         let elapsed = self.started.elapsed().as_secs_f64();
         self.trace.push(format!("{elapsed:>11.6} {what}"));
+    }
+
+    /// The trap that this call springs, if any.
+    fn sprung(&mut self, method: &str, path: &str) -> Option<TrapWhen> {
+        let place =
+            self.traps.iter().position(|trap| trap.method == method && path.contains(trap.path))?;
+        let trap = &mut self.traps[place];
+        if trap.skip > 0 {
+            trap.skip -= 1;
+            return None;
+        }
+        Some(self.traps.remove(place).when)
+    }
+
+    /// What stands between this call and the API server's store, if anything does.
+    fn barred(&self, method: &str, path: &str) -> Option<Response<Body>> {
+        let taken = |right: &&Right| right.0 == method && path.contains(right.1);
+        if self.denied.iter().any(|right| taken(&right)) {
+            return Some(status(403, "Forbidden", "the role has lost this right"));
+        }
+        let pod = path.strip_suffix("/binding")?.rsplit('/').next()?;
+        self.rejected.contains(pod).then(|| {
+            let why = "admission webhook \"no.example.com\" denied the request";
+            status(400, "BadRequest", why)
+        })
     }
 
     fn delay(&mut self) -> Duration {
@@ -169,8 +271,22 @@ impl Service<Request<kube::client::Body>> for Network {
     }
 
     fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
-        let (network, fate) = (self.clone(), look(&self.sky).fate());
+        let network = self.clone();
+        let (fate, sprung) = {
+            let mut sky = look(&self.sky);
+            (sky.fate(), sky.sprung(request.method().as_str(), request.uri().path()))
+        };
         Box::pin(async move {
+            if let Some(when) = sprung {
+                let what =
+                    format!("{} dies of {} {}", network.sender, request.method(), request.uri());
+                network.note(&what);
+                // The world lives as long as its processes.
+                let _ = look(&network.sky).killed.send(network.sender.clone());
+                if when == TrapWhen::BeforeSent {
+                    return std::future::pending().await;
+                }
+            }
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
             let (reply, replied) = oneshot::channel();
@@ -192,14 +308,20 @@ impl Network {
         let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let line = format!("{} {} {}", self.sender, request.method(), request.uri());
         tokio::time::sleep(fate.before).await;
-        let answer = match fate.what {
-            What::Lost => return self.note(&format!("{line} lost")),
-            What::Refused(code) => refusal(code),
-            What::Answered | What::Repeated | What::Unanswered(_) => self.carry_out(&request).await,
+        self.thawed().await;
+        let barred = look(&self.sky).barred(request.method().as_str(), request.uri().path());
+        let answer = match (fate.what, barred) {
+            (What::Lost, _) => return self.note(&format!("{line} lost")),
+            (What::Refused(code), _) => refusal(code),
+            (_, Some(answer)) => answer,
+            (What::Answered | What::Repeated | What::Unanswered(_), None) => {
+                self.carry_out(&request).await
+            }
         };
         let repeated = matches!(fate.what, What::Repeated) && request.method() != Method::GET;
         self.note(&format!("{line} {} {:?}", answer.status().as_u16(), fate.what));
         tokio::time::sleep(fate.after).await;
+        self.thawed().await;
         // Whoever asked may be gone; then nobody hears the reply.
         let _ = match fate.what {
             What::Unanswered(0) => return,
@@ -214,9 +336,18 @@ impl Network {
         if repeated {
             let again = look(&self.sky).delay();
             tokio::time::sleep(again).await;
+            let barred = look(&self.sky).barred(request.method().as_str(), request.uri().path());
+            if barred.is_some() {
+                return;
+            }
             let answer = self.carry_out(&request).await;
             self.note(&format!("{line} {} again", answer.status().as_u16()));
         }
+    }
+
+    /// Waits while the process stands still.
+    async fn thawed(&self) {
+        thawed(&self.sky, &self.sender).await;
     }
 
     async fn carry_out(&self, request: &Request<Bytes>) -> Response<Body> {
@@ -231,9 +362,9 @@ impl Network {
     /// A watch whose pieces come late, and that may be cut or fall silent.
     fn watched(&self, response: Response<Body>) -> Response<Body> {
         let (parts, body) = response.into_parts();
-        let sky = Arc::clone(&self.sky);
+        let (sky, sender) = (Arc::clone(&self.sky), self.sender.clone());
         let pieces = futures::stream::unfold(body.into_data_stream(), move |mut pieces| {
-            let sky = Arc::clone(&sky);
+            let (sky, sender) = (Arc::clone(&sky), sender.clone());
             async move {
                 let piece = pieces.next().await?;
                 let (lag, cut, stalled) = {
@@ -244,6 +375,7 @@ impl Network {
                     (lag, sky.random.chance(cut), sky.random.chance(stalled))
                 };
                 tokio::time::sleep(lag).await;
+                thawed(&sky, &sender).await;
                 if stalled {
                     std::future::pending::<()>().await;
                 }
@@ -254,14 +386,32 @@ impl Network {
     }
 }
 
+/// Waits while a process stands still.
+async fn thawed(sky: &SharedSky, sender: &str) {
+    loop {
+        let until = look(sky).frozen.get(sender).copied();
+        match until.filter(|until| *until > Instant::now()) {
+            Some(until) => tokio::time::sleep_until(until).await,
+            None => return,
+        }
+    }
+}
+
 /// What an API server in trouble answers.
 fn refusal(code: u16) -> Response<Body> {
+    let mut response = status(code, "InternalError", "drawn by the test");
+    if code == 429 {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn status(code: u16, reason: &str, message: &str) -> Response<Body> {
     let status = StatusCode::from_u16(code).expect("a status that HTTP knows");
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": "drawn by the test", "reason": "InternalError", "code": code,
+        "message": message, "reason": reason, "code": code,
     });
     let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
-    let response = if code == 429 { response.header(RETRY_AFTER, "1") } else { response };
     response.body(Body::from(body.to_string())).expect("the parts are valid")
 }

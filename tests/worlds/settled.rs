@@ -1,104 +1,115 @@
-//! What must hold once faults have stopped: no gang is bound in part, and nothing waits that would fit.
-//! Told from the state of the API alone.
+//! What must hold once faults have stopped: no gang is bound in part, no record is left open, nothing holds more than
+//! it has, and nothing waits that would fit. Told from what the judge has seen of the API.
 
-use std::collections::BTreeMap;
-
-use muster::sim::checkers::Snapshot;
-use muster::sim::object::Object;
 use serde_json::Value;
 
-/// The members of a gang.
-#[derive(Default)]
-struct Members<'a> {
-    /// Bound and alive, or finished well.
-    counted: usize,
-    /// Neither bound nor ended nor on their way out.
-    waiting: Vec<&'a Value>,
-}
+use muster::engine::record::RecordPhase;
+
+use crate::judge::Judge;
+use crate::judge::gang_of;
+use crate::judge::gpus;
+use crate::judge::is_closed;
+use crate::judge::is_gated;
+use crate::judge::lives;
+use crate::judge::node_of;
+use crate::judge::offered;
 
 /// Everything that is not as it should be when nothing disturbs any more. Empty when all is well.
-pub(crate) fn unsettled(snapshot: &Snapshot) -> Vec<String> {
+/// A webhook rejects the `rejected` pods for ever: of their gangs it is only asked that they hurt nobody else.
+pub(crate) fn unsettled(judge: &Judge, rejected: &[String]) -> Vec<String> {
     let mut open = Vec::new();
-    let groups = snapshot.labelled_groups.iter().chain(&snapshot.native_groups);
-    let minima: BTreeMap<&str, u64> = groups
-        .filter_map(|group| {
-            let spec = &group["spec"];
-            let native = spec["schedulingPolicy"]["gang"]["minCount"].as_u64();
-            let minimum = native.or_else(|| spec["minMember"].as_u64())?;
-            Some((group["metadata"]["name"].as_str()?, minimum))
-        })
-        .collect();
-    let free = free(snapshot);
-    for (gang, members) in members(snapshot) {
-        let minimum = minima.get(gang.as_str()).map_or(1, |minimum| *minimum as usize);
-        let complete = members.counted + members.waiting.len() >= minimum;
-        if !complete || members.counted >= minimum {
+    for (key, gang) in &judge.gangs {
+        let Some(minimum) = gang.minimum() else { continue };
+        let hopeless = |pod: &Value| {
+            pod["metadata"]["name"]
+                .as_str()
+                .is_some_and(|name| rejected.iter().any(|pod| pod == name))
+        };
+        if judge.members(key).any(hopeless) {
             continue;
         }
-        if members.counted > 0 {
-            open.push(format!(
-                "gang {gang} is bound in part: {} of {minimum}, {} wait",
-                members.counted,
-                members.waiting.len()
-            ));
-        } else if seats(&free, members.waiting[0]) >= minimum as u64 {
-            open.push(format!("gang {gang} waits although {minimum} members fit"));
-        } else if members.waiting.iter().any(|pod| said(pod).is_none()) {
-            open.push(format!("gang {gang} waits and does not say why"));
+        open.extend(unsettled_gang(judge, key, minimum));
+        let is_open = gang.record.as_ref().is_some_and(|record| {
+            let decided = gang.group.as_ref().is_some_and(|group| {
+                group["metadata"]["annotations"]["muster.dev/commit"] == record.mark.to_string()
+            });
+            match record.phase {
+                RecordPhase::Proposed => decided,
+                RecordPhase::Aborting => true,
+                RecordPhase::Bound | RecordPhase::Aborted => false,
+            }
+        });
+        if open.is_empty() && is_open && !is_held(judge, key) {
+            open.push(format!("the record of {key} is left open: {:?}", gang.record));
+        }
+    }
+    for pod in judge.pods.values().filter(|pod| gang_of(pod).is_none()) {
+        let waits =
+            pod["spec"]["schedulerName"] == "muster" && node_of(pod).is_none() && lives(pod);
+        let hopeless = rejected.iter().any(|name| pod["metadata"]["name"] == name.as_str());
+        if waits && !hopeless && seats(judge, pod) > 0 {
+            open.push(format!("pod {} waits although it fits", pod["metadata"]["name"]));
+        }
+    }
+    for (name, machine) in judge.machines.iter().filter(|(_, machine)| !machine.has_shrunk) {
+        let offers = machine.object.as_ref().map_or(0, |node| offered(node));
+        if judge.used(name) > offers {
+            open.push(format!("{name} offers {offers} and has {} in use", judge.used(name)));
         }
     }
     open
 }
 
-/// Gangs by name; a single pod is one of its own.
-fn members(snapshot: &Snapshot) -> BTreeMap<String, Members<'_>> {
-    let mut gangs: BTreeMap<String, Members<'_>> = BTreeMap::new();
-    for pod in &snapshot.pods {
-        let pod: &Value = pod;
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-        let gang =
-            Object(pod).group().map_or_else(|| name.to_owned(), |(_, group)| group.to_owned());
-        let members = gangs.entry(gang).or_default();
-        let leaving = !pod["metadata"]["deletionTimestamp"].is_null();
-        match (pod["status"]["phase"].as_str(), pod["spec"]["nodeName"].as_str()) {
-            (Some("Succeeded"), _) => members.counted += 1,
-            (Some("Failed"), _) => {}
-            (_, Some(_)) if !leaving => members.counted += 1,
-            (_, None) if !leaving => members.waiting.push(pod),
-            (_, _) => {}
-        }
+fn unsettled_gang(judge: &Judge, key: &str, minimum: u64) -> Option<String> {
+    let waiting: Vec<&Value> = judge
+        .members(key)
+        .filter(|pod| lives(pod) && node_of(pod).is_none() && !is_gated(pod))
+        .collect();
+    let first = *waiting.first()?;
+    let counted = judge.counted(key);
+    if counted + (waiting.len() as u64) < minimum {
+        return None;
     }
-    gangs
+    let (missing, seats) = (minimum.saturating_sub(counted).max(1), seats(judge, first));
+    if seats >= missing {
+        return Some(format!(
+            "gang {key} waits although {missing} more fit: {counted} of {minimum} are bound"
+        ));
+    }
+    if counted > 0 && counted < minimum && !is_held(judge, key) {
+        let waits = waiting.len();
+        return Some(format!("gang {key} is bound in part: {counted} of {minimum}, {waits} wait"));
+    }
+    let silent = waiting.iter().all(|pod| said(pod).is_none());
+    silent.then(|| format!("gang {key} waits and does not say why"))
 }
 
-/// Free GPUs of each node that takes pods.
-fn free(snapshot: &Snapshot) -> Vec<u64> {
-    let nodes = snapshot.nodes.iter().filter(|node| node["spec"]["unschedulable"] != true);
-    let free = nodes.map(|node| {
-        let offered = amount(&node["status"]["allocatable"]["nvidia.com/gpu"]);
-        let on_it = snapshot.pods.iter().filter(|pod| {
-            let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-            !ended && pod["spec"]["nodeName"] == node["metadata"]["name"]
-        });
-        offered.saturating_sub(on_it.map(|pod| gpus(pod)).sum())
-    });
-    free.collect()
+/// True for a gang that is not undone although it is bound in part: nobody would make a member again that is bound,
+/// members have ended well and the others are finishing, somebody else has bound some, or it was whole by the minimum
+/// that it had then.
+fn is_held(judge: &Judge, key: &str) -> bool {
+    let gang = &judge.gangs[key];
+    if gang.strangers || (gang.started && judge.counted(key) >= gang.lowest_minimum()) {
+        return true;
+    }
+    let is_bare = |pod: &Value| {
+        node_of(pod).is_some() && lives(pod) && pod["metadata"]["ownerReferences"].is_null()
+    };
+    judge.members(key).any(is_bare) || !gang.ended_well.is_empty()
 }
 
 /// How many pods like this one fit.
-fn seats(free: &[u64], pod: &Value) -> u64 {
-    match gpus(pod) {
-        0 => u64::MAX,
-        gpus => free.iter().map(|free| free / gpus).sum(),
-    }
-}
-
-fn gpus(pod: &Value) -> u64 {
-    amount(&pod["spec"]["containers"][0]["resources"]["requests"]["nvidia.com/gpu"])
-}
-
-fn amount(value: &Value) -> u64 {
-    value.as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
+fn seats(judge: &Judge, pod: &Value) -> u64 {
+    let nodes = judge.machines.iter().filter_map(|(name, machine)| {
+        let node = machine.object.as_ref().filter(|node| !is_closed(node))?;
+        Some((name, offered(node)))
+    });
+    nodes
+        .map(|(name, offers)| {
+            let free = offers.saturating_sub(judge.used(name));
+            if gpus(pod) == 0 { 1_000 } else { free / gpus(pod) }
+        })
+        .sum()
 }
 
 /// The reason of the pod's condition, where it has one.

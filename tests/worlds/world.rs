@@ -1,12 +1,11 @@
-//! One world: an in-memory API, kubelets and controllers beside it, and the scheduler's rim behind a bad
-//! network, all in one thread and in virtual time. Judged by the checkers after every change.
+//! One world: an in-memory API, kubelets and controllers beside it, and the schedulers' rims behind a bad network,
+//! all in one thread and in virtual time. What happens is carried out here; it is judged elsewhere, after every write.
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
-use kube::Client;
-use muster::apiserver::face;
 use muster::apiserver::face::SharedServer;
 use muster::apiserver::server::Server;
 use muster::apiserver::store::faults::WatchEnd;
@@ -15,48 +14,54 @@ use muster::apiserver::store::state::Settings;
 use muster::base::random::Random;
 use muster::base::time::Span;
 use muster::base::time::Time;
-use muster::config::file::ConfigurationFile;
-use muster::config::resolve::resolve;
 use muster::config::shipped;
-use muster::kubernetes::clients::Clients;
 use muster::kubernetes::clock::Clock;
-use muster::kubernetes::requests::Reporter;
-use muster::kubernetes::rim::Rim;
-use muster::kubernetes::rim::Running;
 use muster::sim::attached::Attached;
 use muster::sim::attached::perform;
-use muster::sim::checkers::Checkers;
-use muster::sim::checkers::Promises;
-use muster::sim::checkers::Snapshot;
-use muster::sim::checkers::Violation;
 use muster::sim::kubelet::KubeletSettings;
 use muster::sim::machinery::ControllerMode;
 use muster::sim::machinery::Machinery;
 use serde_json::Value;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::draw::Act;
 use crate::draw::Drawn;
+use crate::draw::Ending;
+use crate::draw::Grant;
 use crate::draw::HEALED;
+use crate::draw::Luck;
+use crate::draw::Meddling;
+use crate::draw::PODS;
+use crate::draw::Victim;
 use crate::draw::draw;
-use crate::network::Network;
+use crate::judge::Judge;
 use crate::network::SharedSky;
 use crate::network::look;
 use crate::network::sky;
+use crate::processes::Processes;
 use crate::settled::unsettled;
 
 /// The calendar of every world: 2026-01-01, so that two runs write the same dates.
 const BEGINNING: Time = Time(1_767_225_600_000_000_000);
 
-/// How long after the last fault everything must be as promised: the longest back-off, time-out, and grace
-/// that a gang may have to go through, each a few times.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// How long after the last fault everything must be as promised: the longest back-off, time-out, quarantine, and grace
+/// that a gang may have to go through, some a few times.
+const PATIENCE: Duration = Duration::from_secs(1500);
 
 /// How often it is looked whether the world is at rest.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// Annotation of a Binding that another scheduler makes.
+pub(crate) const STRANGER: &str = "worlds.test/stranger";
+
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/muster";
+const PLANS: &str = "/apis/muster.dev/v1alpha1/namespaces/default/gangplans";
+
 /// How a world ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub(crate) struct End {
     /// Promises that were broken, and what is not as it should be at the end.
     pub(crate) broken: Vec<String>,
     /// What went over the wire.
@@ -66,47 +71,55 @@ pub(crate) struct Ending {
 }
 
 /// Runs the world of a seed from its beginning to its end.
-pub(crate) fn run(seed: u64) -> Ending {
+pub(crate) fn run(seed: u64, luck: Luck) -> End {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
+        .enable_io()
         .start_paused(true)
         .build()
-        .expect("a runtime without input and output needs nothing");
-    runtime.block_on(live(seed))
+        .expect("a runtime needs nothing but a descriptor or two");
+    runtime.block_on(live(seed, luck))
 }
 
-async fn live(seed: u64) -> Ending {
+async fn live(seed: u64, luck: Luck) -> End {
     let mut random = Random::new(seed);
-    let drawn = draw(&mut random);
-    let world = World::new(sky(random.clone(), drawn.weather));
+    let drawn = draw(&mut random, luck);
+    let (sky, deaths) = sky(random, drawn.weather);
+    let world = World::new(sky);
     let machinery = tokio::spawn(tend(world.clone()));
-    let judge = tokio::spawn(judge(world.clone()));
-    let mut processes = Processes::new(&world);
-    world.play(drawn, &mut processes).await;
-    let mut open = unsettled(&world.snapshot());
-    while !open.is_empty() && world.elapsed() < HEALED + PATIENCE && !world.is_broken() {
+    let judge = tokio::spawn(watch(world.clone()));
+    let processes = Processes::new(&world, &drawn.schedulers, drawn.recount);
+    let rejected = drawn.rejected.clone();
+    world.play(drawn, &processes, deaths).await;
+    let open = || unsettled(&world.judge(), &rejected);
+    while !open().is_empty() && world.elapsed() < HEALED + PATIENCE && !world.is_broken() {
         tokio::time::sleep(LOOK_EVERY).await;
-        open = unsettled(&world.snapshot());
     }
-    processes.end();
+    processes.stop();
     machinery.abort();
     judge.abort();
-    let snapshot = world.snapshot();
-    let mut broken = world.broken.lock().expect("one thread").clone();
-    broken.extend(open);
+    world.inspect();
+    let mut broken = world.judge().broken.clone();
+    if broken.is_empty() {
+        broken.extend(open());
+    }
     let trace = std::mem::take(&mut look(&world.sky).trace);
-    let bound = snapshot.pods.iter().filter(|pod| !pod["spec"]["nodeName"].is_null()).count();
-    Ending { broken, trace, bound }
+    let bound = world.judge().bound();
+    End { broken, trace, bound }
 }
 
 /// What the tasks of a world share.
 #[derive(Clone)]
-struct World {
-    server: SharedServer,
+pub(crate) struct World {
+    pub(crate) server: SharedServer,
+    pub(crate) sky: SharedSky,
     clock: Clock,
-    sky: SharedSky,
-    broken: Arc<Mutex<Vec<String>>>,
-    started: tokio::time::Instant,
+    judge: Arc<Mutex<Judge>>,
+    /// By how much calendars are off.
+    off: Arc<Mutex<Span>>,
+    started: Instant,
+    /// The processes at work, by place.
+    names: Arc<Mutex<Vec<String>>>,
 }
 
 impl World {
@@ -118,8 +131,34 @@ impl World {
             let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
             server.write(|server| server.create(clock.now(), path, crd)).expect("it is valid");
         }
-        let broken = Arc::new(Mutex::new(Vec::new()));
-        Self { server, clock, sky, broken, started: tokio::time::Instant::now() }
+        let judge = Arc::new(Mutex::new(server.begin(Judge::new)));
+        let off = Arc::new(Mutex::new(Span::ZERO));
+        let names = Arc::new(Mutex::new(Vec::new()));
+        Self { server, sky, clock, judge, off, started: Instant::now(), names }
+    }
+
+    /// The date of the API server and of processes that begin now.
+    pub(crate) fn calendar(&self) -> Time {
+        self.clock.now() + *self.off.lock().expect("one thread")
+    }
+
+    /// A process begins.
+    pub(crate) fn begin(&self, name: &str, place: usize) {
+        let mut names = self.names.lock().expect("one thread");
+        if names.len() <= place {
+            names.resize(place + 1, String::new());
+        }
+        name.clone_into(&mut names[place]);
+    }
+
+    /// A promise is broken.
+    pub(crate) fn complain(&self, what: &str) {
+        look(&self.sky).note(&format!("BROKEN {what}"));
+        self.judge().broken.push(what.to_owned());
+    }
+
+    pub(crate) fn judge(&self) -> MutexGuard<'_, Judge> {
+        self.judge.lock().expect("one thread")
     }
 
     fn elapsed(&self) -> Duration {
@@ -127,55 +166,166 @@ impl World {
     }
 
     fn is_broken(&self) -> bool {
-        !self.broken.lock().expect("one thread").is_empty()
+        !self.judge().broken.is_empty()
+    }
+
+    /// Judges every write since the last time.
+    fn inspect(&self) {
+        let mut judge = self.judge();
+        let known = judge.broken.len();
+        let now = self.elapsed();
+        self.server.begin(|server| judge.inspect(now, server));
+        for what in &judge.broken[known..] {
+            look(&self.sky).note(&format!("BROKEN {what}"));
+        }
     }
 
     /// Plays the script to its end.
-    async fn play(&self, drawn: Drawn, processes: &mut Processes) {
-        for (at, act) in drawn.script {
-            tokio::time::sleep_until(self.started + at).await;
-            look(&self.sky).note(&format!("-- {}", summary(&act)));
-            self.perform(act, processes).await;
+    async fn play(
+        &self,
+        drawn: Drawn,
+        processes: &Processes,
+        mut deaths: mpsc::UnboundedReceiver<String>,
+    ) {
+        let mut script = drawn.script.into_iter().peekable();
+        while let Some((at, _)) = script.peek() {
+            tokio::select! {
+                biased;
+                Some(dead) = deaths.recv() => {
+                    if let Some(place) = self.place_of(&dead) {
+                        processes.end(place, Ending::Killed, Duration::from_secs(1));
+                    }
+                }
+                () = tokio::time::sleep_until(self.started + *at) => {
+                    let Some((_, act)) = script.next() else { return };
+                    look(&self.sky).note(&format!("-- {}", summary(&act)));
+                    self.perform(act, processes);
+                }
+            }
         }
     }
 
-    async fn perform(&self, act: Act, processes: &mut Processes) {
-        let now = self.clock.now();
+    /// The place of a process that still is the one that works there.
+    fn place_of(&self, name: &str) -> Option<usize> {
+        let place = Processes::place_of(name)?;
+        let names = self.names.lock().expect("one thread");
+        names.get(place).is_some_and(|known| known == name).then_some(place)
+    }
+
+    fn perform(&self, act: Act, processes: &Processes) {
         match act {
             Act::Create(path, object) => {
-                let created = self.server.write(|server| server.create(now, path, object));
-                created.expect("what is drawn is valid");
+                // The name may be taken still, by one that is on its way out.
+                self.write(|server, now| server.create(now, &path, object).is_ok());
             }
-            Act::DeletePod(name) => {
-                let path = format!("/api/v1/namespaces/default/pods/{name}");
-                // It may have gone already.
-                let _ = self.server.write(|server| server.delete(now, &path, Value::Null));
+            Act::Delete(path) => {
+                self.write(|server, now| server.delete(now, &path, Value::Null).is_ok());
             }
-            Act::PatchNode(name, patch) => {
-                let path = format!("/api/v1/nodes/{name}");
-                let patched =
-                    self.server.write(|server| server.patch(now, &path, PatchKind::Merge, patch));
-                patched.expect("nodes stay");
+            Act::Patch(path, patch) => {
+                self.write(|server, now| server.patch(now, &path, PatchKind::Merge, patch).is_ok());
             }
-            Act::Crash(pause) => processes.crash(pause).await,
+            Act::BindElsewhere(node) => self.bind_elsewhere(&node),
+            Act::Record(meddling) => self.meddle(meddling),
+            Act::End(victim, ending, rest) => {
+                if let Some(place) = self.find(victim) {
+                    processes.end(place, ending, rest);
+                }
+            }
+            Act::Freeze(victim, span) => self.freeze(victim, span),
+            Act::Arm(trap) => look(&self.sky).traps.push(trap),
+            Act::Calendar(seconds) => {
+                *self.off.lock().expect("one thread") = Span::seconds(seconds);
+            }
+            Act::Right(right, Grant::Taken) => {
+                look(&self.sky).denied.insert(right);
+            }
+            Act::Right(right, Grant::Given) => {
+                look(&self.sky).denied.remove(&right);
+            }
+            Act::Webhook(pod) => {
+                look(&self.sky).rejected.insert(pod);
+            }
             Act::Weather(weather) => look(&self.sky).weather = weather,
             Act::ExpireWatches => {
+                // What the judge has not seen yet would be lost to it.
+                self.inspect();
                 self.server.write(|server| server.faults().cut_watches("", WatchEnd::Expired));
+            }
+            Act::Heal(rejected) => self.heal(rejected),
+        }
+    }
+
+    fn heal(&self, rejected: Vec<String>) {
+        let mut sky = look(&self.sky);
+        sky.denied.clear();
+        sky.traps.clear();
+        sky.rejected = rejected.into_iter().collect();
+    }
+
+    /// Works on the server; what is refused is refused to people too.
+    fn write(&self, work: impl FnOnce(&mut Server, Time) -> bool) {
+        let now = self.calendar();
+        if !self.server.write(|server| work(server, now)) {
+            look(&self.sky).note("   refused");
+        }
+    }
+
+    /// The place of a victim.
+    fn find(&self, victim: Victim) -> Option<usize> {
+        match victim {
+            Victim::Place(place) => Some(place),
+            Victim::Leader => {
+                let lease = self.server.read(|server| server.get(LEASE)).ok()?.value();
+                Processes::place_of(lease["spec"]["holderIdentity"].as_str()?)
             }
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
-        let all = |path: &str| {
-            let listing = self.server.read(|server| server.list(path)).expect("served");
-            listing.objects.iter().map(|object| object.value()).collect()
+    fn freeze(&self, victim: Victim, span: Duration) {
+        let Some(place) = self.find(victim) else { return };
+        let Some(name) = self.names.lock().expect("one thread").get(place).cloned() else { return };
+        let until = Instant::now() + span;
+        look(&self.sky).frozen.insert(name, until);
+        self.judge().rivals_until(self.elapsed() + span);
+    }
+
+    /// Another scheduler binds the first member that waits.
+    fn bind_elsewhere(&self, node: &str) {
+        let Some(pod) = self.judge().first_waiting() else { return };
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": {"name": pod, "annotations": {STRANGER: "true"}},
+            "target": {"kind": "Node", "name": node},
+        });
+        let path = format!("{PODS}/{pod}/binding");
+        self.write(|server, now| server.create(now, &path, binding).is_ok());
+    }
+
+    /// A person does something to the last record.
+    fn meddle(&self, meddling: Meddling) {
+        let listing = self.server.read(|server| server.list(PLANS)).expect("the CRD is there");
+        let Some(record) = listing.objects.last() else { return };
+        let name = record.name().name.to_string();
+        let path = format!("{PLANS}/{name}");
+        let epoch = record.value()["spec"]["epoch"].as_u64().unwrap_or(0);
+        let patch = match meddling {
+            Meddling::Delete => {
+                self.inspect();
+                self.judge().meddled(&name);
+                return self.write(|server, now| server.delete(now, &path, Value::Null).is_ok());
+            }
+            Meddling::CallAborting => json!({"spec": {"phase": "Aborting"}}),
+            Meddling::CallBound => json!({"spec": {"phase": "Bound"}}),
+            Meddling::Garble => {
+                json!({"spec": {"epoch": epoch + 1, "phase": "Proposed", "members": "who knows"}})
+            }
+            Meddling::Label => json!({"metadata": {"labels": {"looked-at": "yes"}}}),
         };
-        Snapshot {
-            nodes: all("/api/v1/nodes"),
-            pods: all("/api/v1/pods"),
-            labelled_groups: all("/apis/scheduling.x-k8s.io/v1alpha1/podgroups"),
-            native_groups: all("/apis/scheduling.k8s.io/v1beta1/podgroups"),
+        self.inspect();
+        if meddling != Meddling::Label {
+            self.judge().meddled(&name);
         }
+        self.write(|server, now| server.patch(now, &path, PatchKind::Merge, patch).is_ok());
     }
 }
 
@@ -183,62 +333,19 @@ impl World {
 fn summary(act: &Act) -> String {
     match act {
         Act::Create(path, object) => format!("create {path} {}", object["metadata"]["name"]),
-        Act::DeletePod(_) | Act::PatchNode(..) | Act::Crash(_) | Act::ExpireWatches => {
-            format!("{act:?}")
-        }
+        Act::Delete(_)
+        | Act::Patch(..)
+        | Act::BindElsewhere(_)
+        | Act::Record(_)
+        | Act::End(..)
+        | Act::Freeze(..)
+        | Act::Arm(_)
+        | Act::Calendar(_)
+        | Act::Right(..)
+        | Act::Webhook(_)
+        | Act::ExpireWatches
+        | Act::Heal(_) => format!("{act:?}"),
         Act::Weather(weather) => format!("{weather:?}"),
-    }
-}
-
-/// The scheduler's processes, one at a time.
-struct Processes {
-    world: World,
-    running: Option<Running>,
-    count: u32,
-}
-
-impl Processes {
-    fn new(world: &World) -> Self {
-        let mut processes = Self { world: world.clone(), running: None, count: 0 };
-        processes.start();
-        processes
-    }
-
-    fn start(&mut self) {
-        self.count += 1;
-        let clock = self.world.clock;
-        let time: face::Clock = Arc::new(move || clock.now());
-        let client = || {
-            let router = face::router(self.world.server.clone(), Arc::clone(&time));
-            let sender = format!("p{}", self.count);
-            Client::new(Network { router, sky: Arc::clone(&self.world.sky), sender }, "default")
-        };
-        let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
-        let rim = Rim {
-            clients: Clients { watches: client(), writes: client(), lease: client() },
-            clock,
-            traffic: configuration.kubernetes,
-            engine: configuration.engine,
-            reporter: Reporter {
-                controller: "muster".into(),
-                instance: format!("muster-{}", self.count).into(),
-            },
-            candidacy: None,
-        };
-        self.running = Some(rim.start());
-    }
-
-    /// The process is gone at once; what it has sent is still on its way.
-    async fn crash(&mut self, pause: Duration) {
-        self.end();
-        tokio::time::sleep(pause).await;
-        self.start();
-    }
-
-    fn end(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
-        }
     }
 }
 
@@ -254,8 +361,9 @@ async fn tend(world: World) {
         let now = world.clock.now();
         world.server.begin(|server| attached.observe(now, server));
         for write in attached.take_writes(now, 64) {
+            let dated = world.calendar();
             // What is refused is repeated where it still makes sense.
-            let _ = world.server.write(|server| perform(&write, now, server));
+            let _ = world.server.write(|server| perform(&write, dated, server));
         }
         let wakeup = attached.wakeup().unwrap_or(Time::FAR_FUTURE);
         tokio::select! {
@@ -266,24 +374,11 @@ async fn tend(world: World) {
     }
 }
 
-/// Looks at the world after every change.
-async fn judge(world: World) {
-    let forever = Span(i64::MAX);
-    let promises = Promises { partial_for: forever, silent_for: forever };
-    let mut checkers = Checkers::new(vec!["muster".to_owned()], promises);
+/// Judges every write, soon after it was made.
+async fn watch(world: World) {
     let mut changes = world.server.changes();
     loop {
+        world.inspect();
         changes.changed().await;
-        if let Err(violations) = checkers.inspect(world.clock.now(), &world.snapshot()) {
-            let mut broken = world.broken.lock().expect("one thread");
-            // A cordon that the watch has not shown yet hinders nobody, here and with kube-scheduler alike.
-            let broken_promises =
-                violations.into_iter().filter(|Violation(text)| !text.contains("it is cordoned"));
-            for Violation(text) in broken_promises {
-                let line = format!("BROKEN {text}");
-                look(&world.sky).note(&line);
-                broken.push(text);
-            }
-        }
     }
 }
