@@ -135,12 +135,12 @@ async fn beside_kube_scheduler(rounds: usize) -> Option<Report> {
                 println!("skipped: no kube-scheduler beside the API server");
                 return None;
             };
-            report.note(&format!("{name}, muster: start to last bind"), ours.from_start());
+            report.note(&format!("{name}, muster: start to last bind"), ours.since_start());
             report
-                .note(&format!("{name}, kube-scheduler: start to last bind"), theirs.from_start());
+                .note(&format!("{name}, kube-scheduler: start to last bind"), theirs.since_start());
             report.ratio(
                 &format!("{name}: rate, of kube-scheduler's"),
-                (theirs.from_start(), ours.from_start()),
+                (theirs.since_start(), ours.since_start()),
                 Target::AtLeast(least),
             );
         }

@@ -73,8 +73,8 @@ impl Lap {
         self.span(commit, |entry| entry.kind() == "patch gangplans")
     }
 
-    /// From the start of the process to the last bind's answer.
-    pub(crate) fn from_start(&self) -> Duration {
+    /// From the start of the process to the answer of the last bind.
+    pub(crate) fn since_start(&self) -> Duration {
         self.span(self.started, Entry::is_bind)
     }
 

@@ -52,9 +52,9 @@ pub(crate) fn judge(case: &Case) -> Answer {
         })
         .collect();
     let orders = engine.decide(now).orders;
-    answer.node = orders.into_iter().find_map(|order| match order.action {
-        Action::Bind { pod: bound, node, .. } if bound.name == pod => Some(node.to_string()),
-        _other => None,
+    answer.node = orders.into_iter().find_map(|order| {
+        let Action::Bind { pod: bound, node, .. } = order.action else { return None };
+        (bound.name == pod).then(|| node.to_string())
     });
     let waiting = engine.waiting(now).into_iter();
     answer.waits = waiting

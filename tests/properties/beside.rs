@@ -141,7 +141,7 @@ impl Beside {
         let ports = |pod: &Pod| wants(pod).host_ports.clone();
         let mine = ports(pod);
         let here = there.iter().filter(|(_, at)| *at == node);
-        if here.clone().flat_map(|(other, _)| ports(other)).any(|p| mine.iter().any(|m| *m == p)) {
+        if here.clone().flat_map(|(other, _)| ports(other)).any(|port| mine.contains(&port)) {
             return Some("node(s) didn't have free ports for the requested pod ports");
         }
         let room = self.nodes[node].allocatable[0].1;

@@ -106,11 +106,11 @@ pub(crate) fn trailing(inner: Client, plural: &'static str, deaf: Arc<AtomicBool
     Client::new(tower::service_fn(pass), "default")
 }
 
+/// Answers a request in place of the API, or leaves it to it.
+pub(crate) type Answer = dyn Fn(&Request<ClientBody>) -> Option<Response<Body>> + Send + Sync;
+
 /// A client for which `answer` answers in place of the API, where it does.
-pub(crate) fn answered(
-    inner: Client,
-    answer: Arc<dyn Fn(&Request<ClientBody>) -> Option<Response<Body>> + Send + Sync>,
-) -> Client {
+pub(crate) fn answered(inner: Client, answer: Arc<Answer>) -> Client {
     let pass = move |request: Request<ClientBody>| {
         let (inner, answered) = (inner.clone(), answer(&request));
         async move {

@@ -31,7 +31,7 @@ pub(super) fn node(random: &mut Random, theme: Theme, name: &str) -> Value {
     let metadata = json!({"name": name, "labels": labels(random, name)});
     let spec = object([
         ("unschedulable", maybe(random, share / 4, |_| true.into())),
-        ("taints", maybe(random, share, |random| taints(random))),
+        ("taints", maybe(random, share, taints)),
     ]);
     let mut status = json!({"allocatable": resources::allocatable(random, theme)});
     if random.chance(share) {

@@ -84,7 +84,7 @@ fn term(random: &mut Random) -> Value {
 }
 
 fn topology_key(random: &mut Random) -> &'static str {
-    if random.chance(5) { "absent" } else { *random.pick(&TOPOLOGY_KEYS[..3]) }
+    if random.chance(5) { "absent" } else { TOPOLOGY_KEYS[random.below(3) as usize] }
 }
 
 fn selector(random: &mut Random) -> Value {
