@@ -3,10 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::Response;
+use axum::http::StatusCode;
 use kube::Client;
+use kube::client::Body as ClientBody;
 use muster::base::names::Name;
 use muster::kubernetes::driver::Fault;
 use muster::kubernetes::lease::line::Lines;
@@ -15,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::wires::answered;
 use crate::wires::cut_off;
 use crate::wires::deafened;
 use crate::world;
@@ -147,6 +154,38 @@ async fn a_process_that_is_killed_is_succeeded_at_once_and_a_silent_one_when_its
         assert_eq!(holder(&world), "b");
         b.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standby_whose_leader_and_server_are_both_gone_tries_twice_a_second_and_no_more() {
+    let kernels = Kernels::new();
+    let world = World::unsynced();
+    world.create("nodes", world::node("n1"));
+    let a = kernels.start(&world, "a");
+    a.until("a decides", |report| report.synced).await;
+    let (down, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let b = kernels.start_through(&world, "b", |client| {
+        let (down, calls) = (Arc::clone(&down), Arc::clone(&calls));
+        let refuse = move |request: &Request<ClientBody>| {
+            if !down.load(Ordering::Relaxed) {
+                return None;
+            }
+            calls.fetch_add(usize::from(request.uri().path() == LEASE), Ordering::Relaxed);
+            let answer = Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR);
+            Some(answer.body(Body::empty()).expect("an answer"))
+        };
+        answered(client, Arc::new(refuse))
+    });
+    b.until("b knows everything", |report| report.listed).await;
+    down.store(true, Ordering::Relaxed);
+    a.kill();
+    kernels.close("a");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let calls = calls.load(Ordering::Relaxed);
+    assert!((10..=150).contains(&calls), "{calls} calls about the lease in 30 s");
+    down.store(false, Ordering::Relaxed);
+    b.until("b decides", |report| report.synced).await;
+    b.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

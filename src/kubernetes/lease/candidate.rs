@@ -244,7 +244,8 @@ impl Candidate {
         if call.as_ref().is_some_and(|call| &*call.holder == holder) {
             return;
         }
-        let line = lease.line().filter(|_| !holder.is_empty());
+        // Who is known to be gone would be found gone again at once, and the lease be tried again without a rest.
+        let line = lease.line().filter(|_| !holder.is_empty() && !election.has_departed(holder));
         *call = line.map(|address| {
             let holder = Name::from(holder);
             Call { gone: (self.lines)(address.to_owned(), holder.clone()), holder }

@@ -94,6 +94,11 @@ impl Election {
         self.departed = Some(holder);
     }
 
+    /// True if the process of `holder` is known to be gone.
+    pub fn has_departed(&self, holder: &str) -> bool {
+        self.departed.as_deref() == Some(holder)
+    }
+
     /// A write that was sent at `sent` made this process the holder, in the version that `lease` has.
     pub fn won(&mut self, sent: Time, lease: LeaseRecord) {
         self.deadline = Some(sent + self.times.renew_deadline);
@@ -150,7 +155,7 @@ impl Election {
         let holder = record.holder();
         // Ours already: a write of ours took effect whose reply was lost. Writing again tells since when.
         let free = holder.is_empty() || holder == &*self.identity;
-        if free || self.departed.as_deref() == Some(holder) {
+        if free || self.has_departed(holder) {
             return Next::Take(record.clone());
         }
         // Whoever is configured for longer is waited for longer.
