@@ -156,13 +156,11 @@ fn ports() {
 }
 
 #[test]
-#[ignore = "pod affinity was compared for too few clusters yet: run it by hand"]
 fn affinity() {
     theme(Theme::Affinity);
 }
 
 #[test]
-#[ignore = "spreading was compared for too few clusters yet: run it by hand"]
 fn spread() {
     theme(Theme::Spread);
 }
@@ -174,13 +172,11 @@ fn volumes() {
 }
 
 #[test]
-#[ignore = "profiles were compared for too few clusters yet: run it by hand"]
 fn profiles() {
     theme(Theme::Profiles);
 }
 
 #[test]
-#[ignore = "holds fields of the themes that are run by hand"]
 fn everything() {
     theme(Theme::Everything);
 }

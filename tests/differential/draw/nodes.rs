@@ -35,7 +35,9 @@ pub(super) fn node(random: &mut Random, theme: Theme, name: &str) -> Value {
     ]);
     let mut status = json!({"allocatable": resources::allocatable(random, theme)});
     if random.chance(share) {
-        status["declaredFeatures"] = list(random, 0, 2, |random| (*random.pick(&FEATURES)).into());
+        // Sorted and each once, as the API server demands; upstream's plugin rests on it.
+        let declared = FEATURES.iter().filter(|_| random.chance(40));
+        status["declaredFeatures"] = declared.copied().collect();
     }
     json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec, "status": status})
 }

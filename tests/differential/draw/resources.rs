@@ -87,10 +87,17 @@ pub(super) fn ask(random: &mut Random, theme: Theme, spec: &mut Value) {
 }
 
 fn requirements(random: &mut Random, most: u64) -> Value {
-    object([
+    let mut drawn = object([
         ("requests", maybe(random, 85, |random| amounts(random, most))),
         ("limits", maybe(random, 20, |random| amounts(random, most))),
-    ])
+    ]);
+    // Of huge pages, an API server wants both, and equal.
+    let huge = |list: &str| drawn[list].get("hugepages-2Mi").cloned();
+    if let Some(amount) = huge("requests").or_else(|| huge("limits")) {
+        drawn["requests"]["hugepages-2Mi"] = amount.clone();
+        drawn["limits"]["hugepages-2Mi"] = amount;
+    }
+    drawn
 }
 
 fn amounts(random: &mut Random, most: u64) -> Value {

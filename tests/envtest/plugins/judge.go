@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
@@ -79,7 +80,7 @@ func (c *cluster) judge() (Answer, error) {
 }
 
 func (c *cluster) build(ctx context.Context) (*world, error) {
-	client := fake.NewSimpleClientset(c.others...)
+	client := fake.NewSimpleClientset(c.listed()...)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	snapshot := cache.NewSnapshot(c.pods, c.nodes)
 	built, err := frameworkRuntime.NewFramework(ctx, inTree.NewInTreeRegistry(), c.profile,
@@ -107,6 +108,18 @@ func (c *cluster) build(ctx context.Context) (*world, error) {
 		factory.WaitForCacheSync(ctx.Done())
 	}
 	return &world{framework: built, snapshot: snapshot, pod: c.pod}, nil
+}
+
+// listed is what informers find where they run: they would empty what was put in beside them.
+func (c *cluster) listed() []runtime.Object {
+	if len(c.others) == 0 {
+		return nil
+	}
+	listed := append([]runtime.Object{}, c.others...)
+	for _, namespace := range c.namespaces {
+		listed = append(listed, namespace)
+	}
+	return listed
 }
 
 // filter does what kube-scheduler does to find the nodes for a pod, on all nodes.
