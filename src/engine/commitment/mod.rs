@@ -152,6 +152,8 @@ pub struct Commitment<P = NoStep> {
     reached: bool,
     /// Whether the PodGroup is known to be in another version than the one that was to be decided on.
     group_is_stale: bool,
+    /// The version of the PodGroup that the decision under way names; 0 while none is.
+    asked_version: u64,
     /// So many steps were begun.
     begun: u32,
     /// When the next member whose bind failed is to be tried again.
@@ -188,6 +190,7 @@ impl<P: Copy> Commitment<P> {
             to_be_undone: false,
             reached: false,
             group_is_stale: false,
+            asked_version: 0,
             begun: 0,
             try_again: Time(i64::MIN),
         };
@@ -287,7 +290,10 @@ impl<P: Copy> Commitment<P> {
                 }
                 Stage::Proposing { .. } => return Some(Call::Propose),
                 Stage::Committing if self.group_is_stale => return None,
-                Stage::Committing => return Some(Call::Commit),
+                Stage::Committing => {
+                    self.asked_version = self.group.resource_version;
+                    return Some(Call::Commit);
+                }
                 Stage::Fencing => {
                     if self.list_due() {
                         return self.next_due();

@@ -146,6 +146,7 @@ impl<P: Copy> Commitment<P> {
 
     fn committed(&mut self, outcome: &Outcome) {
         self.note_trouble(outcome);
+        let asked = std::mem::take(&mut self.asked_version);
         match outcome {
             Outcome::Written { resource_version } => {
                 self.group.resource_version = *resource_version;
@@ -161,8 +162,9 @@ impl<P: Copy> Commitment<P> {
                 // It was never decided, and no call of ours can decide it any more.
                 self.stage = Stage::Dropped;
             }
-            // The PodGroup was written since, perhaps its status by ourselves: the next fact tells.
-            Outcome::Conflict(_) => self.group_is_stale = true,
+            // The PodGroup was written since, perhaps its status by ourselves: the next fact tells, unless it has
+            // told already, while the decision was under way.
+            Outcome::Conflict(_) => self.group_is_stale = self.group.resource_version <= asked,
             Outcome::Refused(_)
             | Outcome::Unknown(_)
             | Outcome::Done

@@ -104,6 +104,19 @@ fn a_group_that_was_written_since_is_decided_on_again_in_its_new_version() {
 }
 
 #[test]
+fn a_version_that_was_seen_before_the_conflict_was_answered_is_decided_on() {
+    let mut machine = Machine::hold(proposal(1, 2, pair()), Rules::ALL);
+    step(&mut machine, Call::Propose, written(1));
+    let call = machine.next(NOW).expect("it is to be decided");
+    machine.group_seen(15);
+    machine.settled(call, &Outcome::Conflict("modified".to_owned()), NOW);
+    let later = machine.wakeup().expect("no further fact has to come");
+    let call = machine.next(later).expect("the group is known");
+    let Some(Action::Commit { group, .. }) = machine.action(&call) else { panic!("{call:?}") };
+    assert_eq!(group.resource_version, 15);
+}
+
+#[test]
 fn a_bind_in_doubt_is_verified_and_sent_again_and_a_fact_settles_it() {
     let mut machine = published();
     step(&mut machine, Call::Bind(0), unknown());
