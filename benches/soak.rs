@@ -102,6 +102,8 @@ async fn soak(scratch: &Path) -> ExitCode {
     );
     let mut playground = Command::new(env!("CARGO_BIN_EXE_muster"));
     playground.args(["playground", "--no-scheduler", "--port", "0", "--nodes"]).arg(fleet);
+    // It shows how things stand every few seconds.
+    playground.stderr(Stdio::null());
     let mut playground =
         Process(playground.stdout(Stdio::piped()).spawn().expect("the binary is built"));
     let kubeconfig = kubeconfig_of(&mut playground.0);
