@@ -145,7 +145,8 @@ async fn a_webhook_that_rejects_a_member_is_named_and_others_go_on() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(world.bound().contains(&"solo".to_owned()), "nobody else waits for it");
     let refused = world.report().await.engine.binds_refused;
-    assert!((2..40).contains(&refused), "{refused} tries in ten minutes");
+    // The member that is bound has no controller, so the gang is held and tried further, at most once in ten seconds.
+    assert!((2..=70).contains(&refused), "{refused} tries in ten minutes");
     world.stop().await;
 }
 
