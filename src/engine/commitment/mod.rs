@@ -236,9 +236,12 @@ impl<P: Copy> Commitment<P> {
         let call = self.stage_call(now)?;
         match call {
             Call::Bind(_) | Call::Fence(_) | Call::Evict(_) => {}
+            Call::Commit => {
+                self.asked_version = self.group.resource_version;
+                self.awaited = true;
+            }
             Call::ProposePart(_)
             | Call::Propose
-            | Call::Commit
             | Call::Prepare(_)
             | Call::Undo(_)
             | Call::Verify
@@ -290,10 +293,7 @@ impl<P: Copy> Commitment<P> {
                 }
                 Stage::Proposing { .. } => return Some(Call::Propose),
                 Stage::Committing if self.group_is_stale => return None,
-                Stage::Committing => {
-                    self.asked_version = self.group.resource_version;
-                    return Some(Call::Commit);
-                }
+                Stage::Committing => return Some(Call::Commit),
                 Stage::Fencing => {
                     if self.list_due() {
                         return self.next_due();
