@@ -166,7 +166,6 @@ fn spread() {
 }
 
 #[test]
-#[ignore = "volumes are refused by name: nothing is compared yet"]
 fn volumes() {
     theme(Theme::Volumes);
 }
