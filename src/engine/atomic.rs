@@ -465,8 +465,9 @@ impl Engine {
         }
     }
 
-    /// The API refuses a bind of the gang's plan. Another seat is tried once; then the plan is undone without waiting
-    /// for its deadline: what rejects a pod seldom cares where it goes, and others want the seats meanwhile.
+    /// The API refuses a bind of the gang's plan. Other seats are tried for some seconds, in which a webhook is restarted
+    /// or a machine's lock goes free; then the plan is undone without waiting for its deadline: what rejects a pod seldom
+    /// cares where it goes, and others want the seats meanwhile.
     fn note_refusal(&mut self, id: GangId) {
         self.counters.binds_refused += 1;
         let shows = self.contact.shows(self.now);

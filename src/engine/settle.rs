@@ -20,7 +20,7 @@ use crate::base::time::{Span, Time};
 use crate::cluster::ids::PodId;
 
 /// After so many plans of a gang with a member whose bind the API refused, the next such plan is undone at once.
-pub(super) const REFUSED_PLANS_MAX: u32 = 1;
+pub(super) const REFUSED_PLANS_MAX: u32 = 3;
 
 /// Orders whose outcome is not known yet, and the pods they bind.
 #[derive(Clone, Debug, Default)]
