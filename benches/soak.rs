@@ -108,13 +108,18 @@ async fn soak(scratch: &Path) -> ExitCode {
         Process(playground.stdout(Stdio::piped()).spawn().expect("the binary is built"));
     let kubeconfig = kubeconfig_of(&mut playground.0);
     let heap = scratch.join("heap");
-    let run = start_scheduler(scratch, &kubeconfig, &heap);
+    let mut run = start_scheduler(scratch, &kubeconfig, &heap);
     let mut churn = Churn::over(&kubeconfig).await;
     let deadline = Instant::now() + Duration::from_secs(60 * minutes);
     let mut turn = tokio::time::interval(GANG_EVERY);
     while Instant::now() < deadline {
         turn.tick().await;
         churn.step().await;
+        if let Some(status) = run.0.try_wait().expect("it is a child of this process") {
+            let log = std::fs::read_to_string(scratch.join("log")).unwrap_or_default();
+            println!("the scheduler ended by itself, {status}, after gang {}:\n{log}", churn.made);
+            return ExitCode::FAILURE;
+        }
     }
     let (gangs, bound) = (churn.made, churn.members_bound);
     println!(
