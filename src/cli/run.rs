@@ -22,6 +22,10 @@ use crate::telemetry::http;
 use crate::telemetry::log;
 use crate::telemetry::log::LogFormat;
 
+/// Threads that run tasks. One decides, writes, and watches: a request that is handed from thread to thread costs more
+/// than a second one would do, and the API server is slower than either.
+const WORKERS: usize = 1;
+
 /// Run the scheduler against a Kubernetes API server.
 ///
 /// Schedules the pods whose `spec.schedulerName` is one of the configuration's `schedulerNames` (default: muster).
@@ -62,7 +66,8 @@ pub(crate) fn execute(args: &Args) -> Result<(), Failure> {
         // A file that is not there is wrong usage; what it says is judged later.
         super::read_text(path)?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(WORKERS).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::CouldNot(format!("cannot start: {error}")))?;
     runtime.block_on(run(args, configuration))
 }
