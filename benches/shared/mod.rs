@@ -3,6 +3,10 @@
 
 pub(crate) mod fleet;
 
+/// The allocator of the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A bench and the name by which it is chosen.
 pub(crate) type Named = (&'static str, fn());
 
