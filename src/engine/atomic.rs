@@ -373,6 +373,11 @@ impl Engine {
         if action.is_some() && (is_decided || *outcome == Outcome::Gone) {
             self.note_other_hands(id, mark, outcome);
         }
+        if let Outcome::Refused(why) = outcome
+            && !matches!(call, Call::Bind(_))
+        {
+            self.note_refused_call(id, mark, why);
+        }
         self.note_own_write(action, outcome);
         if let Call::Bind(place) | Call::Fence(place) = call {
             self.member_call_settled(id, place, outcome, matches!(call, Call::Bind(_)));
@@ -584,7 +589,7 @@ pub(super) fn group_ref(fact: &GroupFact) -> GroupRef {
 }
 
 /// True if only what Muster itself writes differs.
-fn wishes_the_same(left: &GroupFact, right: &GroupFact) -> bool {
+pub(super) fn wishes_the_same(left: &GroupFact, right: &GroupFact) -> bool {
     let wishes = |fact: &GroupFact| GroupFact {
         resource_version: 0,
         commit: None,

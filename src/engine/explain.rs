@@ -13,6 +13,7 @@ use super::gangs::{Gang, GangId, Identity};
 use super::order::WaitReason;
 use super::pods::{Pod, Standing};
 use super::sentences::GATED;
+use super::verdict::{Verdict, judge};
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::Time;
 use crate::cluster::facts::{GroupName, GroupSource};
@@ -61,6 +62,9 @@ pub struct Explanation {
     /// The sentence that goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// When it is tried again at the latest, as RFC 3339, where it rests after a bind that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<String>,
     /// The node that came closest, and what it lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest_miss: Option<String>,
@@ -186,6 +190,7 @@ impl Engine {
             minimum: gang.minimum(),
             reason: sentence.as_ref().map(|sentence| sentence.reason.as_str()),
             message: sentence.map(|sentence| sentence.message),
+            next_try: self.next_try(gang, now).map(Time::to_rfc3339),
             nearest_miss: refusal.and_then(nearest_miss),
             cured_by: refusal
                 .map(|refusal| refusal.cured_by.words().map(str::to_owned).collect())
@@ -210,6 +215,14 @@ impl Engine {
         }
     }
 
+    /// When the rest of a gang ends.
+    fn next_try(&self, gang: &Gang, now: Time) -> Option<Time> {
+        match judge(gang, &self.settings, now) {
+            Verdict::BackingOff(until) => Some(until),
+            Verdict::Idle | Verdict::Blocked(_) | Verdict::Binding | Verdict::Ready { .. } => None,
+        }
+    }
+
     /// Explains a pod without a group that is bound, finished, or somebody else's.
     fn explain_settled(&self, pod: &Pod) -> Explanation {
         let fact = &pod.fact;
@@ -224,6 +237,7 @@ impl Engine {
             message: (!self.settings.answers_to(&fact.scheduler)).then(|| {
                 format!("this pod names the scheduler {:?}, which is not this one", fact.scheduler)
             }),
+            next_try: None,
             nearest_miss: None,
             cured_by: Vec::new(),
             place_in_turn: None,
@@ -313,6 +327,9 @@ impl fmt::Display for Explanation {
         }
         if let Some(message) = &self.message {
             writeln!(f, "  {message}")?;
+        }
+        if let Some(next) = &self.next_try {
+            writeln!(f, "  next try: {next}, or soon after its PodGroup or a member is edited")?;
         }
         if let Some(miss) = &self.nearest_miss {
             writeln!(f, "  nearest miss: {miss}")?;

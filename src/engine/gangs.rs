@@ -14,7 +14,7 @@ use super::repair::Repair;
 use crate::base::names::{Name, ObjectName, compare_naturally};
 use crate::base::slab::Slab;
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::{GroupFact, GroupName, PodPhase};
+use crate::cluster::facts::{CommitMark, GroupFact, GroupName, PodPhase};
 use crate::cluster::ids::{AskId, PodId};
 use crate::id_type;
 
@@ -77,6 +77,10 @@ pub(super) struct Gang {
     pub(super) refused_plans: u32,
     /// The last of them.
     pub(super) refused_epoch: u32,
+    /// The version of its record of which it was said last that somebody else has written it.
+    pub(super) foreign_record: u64,
+    /// Of which refusal of a call of its plan it was told last.
+    pub(super) refusal_told: Option<(CommitMark, Name)>,
     /// Its place in the backlog.
     pub(super) queued: Option<Queued>,
     /// Since when it could be placed and was not.
@@ -232,6 +236,8 @@ impl Gang {
             setback: None,
             refused_plans: 0,
             refused_epoch: 0,
+            foreign_record: 0,
+            refusal_told: None,
             queued: None,
             ready_since: None,
             clock: Clock::default(),

@@ -201,6 +201,11 @@ impl Engine {
         self.backlog.lines()
     }
 
+    /// Whether events are composed.
+    pub const fn tells_events(&self) -> bool {
+        self.settings.notices.with_events()
+    }
+
     /// The believed cluster, for reports about capacity.
     pub const fn cluster(&self) -> &Cluster {
         &self.cluster

@@ -3,6 +3,7 @@
 //! Invariants: a fact older than what is known of its object is dropped; a bound pod never counts as unbound again.
 
 use super::Engine;
+use super::atomic::wishes_the_same;
 use super::event::Event;
 use super::gangs::{GangId, SetbackCure};
 use super::order::BindRole;
@@ -125,9 +126,13 @@ impl Engine {
             self.pods.get_mut(id).ask = ask;
         }
         let pod = self.pods.get_mut(id);
-        let was_described = replaced.is_none()
-            && pod.fact.deleting == fact.deleting
-            && pod.fact.labels == fact.labels;
+        let was_labelled = pod.fact.labels == fact.labels;
+        let was_described =
+            replaced.is_none() && pod.fact.deleting == fact.deleting && was_labelled;
+        let edited = replaced.is_some()
+            || !was_labelled
+            || pod.fact.gates != fact.gates
+            || pod.fact.malformed != fact.malformed;
         replace_fact(&mut pod.fact, fact);
         if !was_described {
             self.describe(id);
@@ -142,8 +147,13 @@ impl Engine {
         self.count_in(id);
         self.settle_gang(id);
         self.show_member(id);
-        if newer && self.pods.get(id).standing() == Standing::Waiting {
+        let pod = self.pods.get(id);
+        let Some(gang) = pod.gang.filter(|_| pod.standing() == Standing::Waiting) else { return };
+        if newer {
             self.end_setback_of_old_version(id);
+        }
+        if edited {
+            self.shorten_rest(gang);
         }
     }
 
@@ -329,8 +339,12 @@ impl Engine {
                 gang.forget_object();
             }
         }
+        let edited = before.as_ref().is_none_or(|before| !wishes_the_same(before, &fact));
         gang.fact = Some(fact);
         self.mark(id);
+        if edited {
+            self.shorten_rest(id);
+        }
         self.show_group(id, before.as_deref());
         self.settle_record(id);
     }

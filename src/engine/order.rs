@@ -89,6 +89,15 @@ pub enum Subject {
         /// Its uid.
         uid: Name,
     },
+    /// Anything else, of which only the name is known. The engine speaks of none; the rim does.
+    Other {
+        /// Group and version of its API.
+        api_version: &'static str,
+        /// Its kind.
+        kind: &'static str,
+        /// Its name, without a namespace where it has none.
+        name: ObjectName,
+    },
 }
 
 /// Why a pod or gang waits. The closed list that conditions, `simulate`, and `explain` share.

@@ -275,6 +275,21 @@ impl Engine {
         }
     }
 
+    /// Somebody changed the gang's own objects: what the API refused, it may take now. The rest is no longer than the
+    /// longest back-off then, so that objects that change all the time cost no more than a bind that fails.
+    pub(super) fn shorten_rest(&mut self, id: GangId) {
+        let (now, longest) = (self.now, self.settings.backoff_max);
+        let Some(setback) = &mut self.gangs.get_mut(id).setback else { return };
+        if setback.until <= now || setback.wait <= longest {
+            return;
+        }
+        let began = Time(setback.until.0.saturating_sub(setback.wait.0));
+        let before = std::mem::replace(&mut setback.until, (began + longest).max(now));
+        setback.wait = setback.until - began;
+        self.backing_off.remove(&(before, id));
+        self.mark(id);
+    }
+
     fn new_setback(&self, failures: u32, cause: Name, cure: SetbackCure) -> Setback {
         let Settings { backoff_initial, backoff_max, .. } = self.settings;
         let wait = doubled(backoff_initial, failures, backoff_max);

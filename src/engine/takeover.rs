@@ -64,6 +64,13 @@ impl Engine {
                 self.tell_of_record(id, "GangPlanLost", note);
             }
             Outcome::Superseded(record) => {
+                let gang = self.gangs.get_mut(id);
+                // A call and a watch may both tell of one change.
+                if std::mem::replace(&mut gang.foreign_record, record.resource_version)
+                    == record.resource_version
+                {
+                    return;
+                }
                 self.counters.records_changed += 1;
                 let (now, phase) = (record.mark, record.phase.as_str());
                 let note = format!(
@@ -77,6 +84,17 @@ impl Engine {
             | Outcome::Conflict(_)
             | Outcome::Refused(_)
             | Outcome::Unknown(_) => {}
+        }
+    }
+
+    /// The API refuses a call of a plan other than a bind: the call is made again, and nothing else would say so while
+    /// the members have their seats.
+    pub(super) fn note_refused_call(&mut self, id: GangId, mark: CommitMark, why: &str) {
+        let told = Some((mark, Name::from(why)));
+        let gang = self.gangs.get_mut(id);
+        if std::mem::replace(&mut gang.refusal_told, told.clone()) != told {
+            let note = format!("a write of plan {mark} is refused, and tried again: {why}");
+            self.tell_of_record(id, "GangPlanRefused", note);
         }
     }
 
@@ -131,6 +149,12 @@ impl Engine {
                     commitment.record_seen(version);
                 }
                 return;
+            }
+            let mark = commitment.mark();
+            // Before the decision, rivals may well propose one after the other.
+            if !commitment.is_over() && commitment.state() != State::Holding {
+                let said = Outcome::Superseded(Box::new(record.clone()));
+                self.note_other_hands(id, mark, &said);
             }
             self.yield_to_record(id);
         }

@@ -6,6 +6,7 @@
 mod checks;
 mod fault;
 mod report;
+mod surroundings;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use tracing::warn;
 pub use self::fault::Fault;
 pub use self::report::Question;
 pub use self::report::Report;
+pub use self::surroundings::Surroundings;
 
 use super::apis::GroupApis;
 use super::clock::Clock;
@@ -85,6 +87,8 @@ pub struct Channels {
     pub lease: Option<Name>,
     /// How many requests the executor keeps under way; for the report.
     pub pace: Arc<Pace>,
+    /// What is said about what is wrong around this process.
+    pub surroundings: Surroundings,
 }
 
 /// A notice has been written, or not: there is room for the next.
@@ -308,6 +312,7 @@ impl Driver {
             orders_under_way: self.binding.len(),
             write_window: self.channels.pace.window(),
             notices_waiting: self.board.len() + self.notices_under_way,
+            calendar_offset: self.clock.calendar_offset(),
             work_is_due: self.work_is_due(),
             cycles: self.cycles.clone(),
             scheduling: self.scheduling.clone(),
@@ -332,6 +337,7 @@ impl Driver {
     fn take(&mut self, message: Message) -> Result<(), Fault> {
         match message {
             Message::Served(apis) => self.served(apis),
+            Message::LookedAround => self.tell_surroundings(),
             Message::Began(kind) => self.view(kind).begin(),
             Message::Listed(object) => self.applied(object, Origin::List)?,
             Message::Applied(object) => self.applied(object, Origin::Watch)?,
@@ -422,7 +428,16 @@ impl Driver {
             Some(Event::Namespace(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
-            _ => return,
+            Some(
+                Event::PodGone { .. }
+                | Event::GroupGone { .. }
+                | Event::RecordGone { .. }
+                | Event::NodeGone(_)
+                | Event::NamespaceGone(_)
+                | Event::Settled { .. }
+                | Event::Synced,
+            )
+            | None => return,
         };
         if kind == Kind::Node {
             self.complain(&name, translated.complaint.as_deref());

@@ -234,6 +234,7 @@ impl Noticeboard {
                 (name, uid, pods.get(uid).and_then(|known| known.scheduler.clone()))
             }
             Subject::Group { name, uid } => (&name.name, uid, None),
+            Subject::Other { name, .. } => (name, &name.name, None),
         };
         let reporter = Reporter {
             controller: scheduler.unwrap_or_else(|| self.reporter.controller.clone()),

@@ -27,6 +27,7 @@ use super::driver::Driver;
 use super::driver::Fault;
 use super::driver::Posted;
 use super::driver::Question;
+use super::driver::Surroundings;
 use super::execute::Executor;
 use super::execute::Wire;
 use super::lease::candidate::Candidate;
@@ -173,6 +174,7 @@ impl Rim {
             leads: Some(leads),
             lease: self.candidacy.as_ref().map(|_| self.traffic.election.lease.name.clone()),
             pace: Arc::clone(&executor.pace),
+            surroundings: Surroundings::new(&tenure, &self.traffic.election.lease),
         };
         let board = Noticeboard::new(self.reporter.clone());
         let engine = Engine::new(self.engine.clone());
@@ -426,6 +428,9 @@ impl Watches {
         loop {
             tokio::time::sleep(DISCOVERY_PERIOD).await;
             let found = self.discover().await;
+            if self.messages.send(Message::LookedAround).await.is_err() {
+                return;
+            }
             if found == apis {
                 continue;
             }

@@ -6,10 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::translate::Kind;
+
+/// A watch that fails for longer than this is told: the process counts as blind.
+pub const BLINDNESS_MAX: Duration = Duration::from_secs(30);
 
 /// Counters that tasks add to.
 #[derive(Debug, Default)]

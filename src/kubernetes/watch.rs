@@ -66,6 +66,8 @@ pub enum Message {
     /// Which PodGroup APIs are served. Comes first, and again when that changes;
     /// the objects of an API that is not served any more are gone.
     Served(GroupApis),
+    /// It was just asked again which APIs are served: a time to tell what is wrong around this process.
+    LookedAround,
 }
 
 /// An object as read.

@@ -23,12 +23,10 @@ use super::metrics;
 use crate::base::names::ObjectName;
 use crate::kubernetes::driver::Question;
 use crate::kubernetes::driver::Report;
+use crate::kubernetes::traffic::BLINDNESS_MAX;
 
 /// How long the driver may take for an answer before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a watch may fail before the process counts as blind.
-const BLINDNESS_MAX: Duration = Duration::from_secs(30);
 
 /// Where the driver takes questions.
 type Driver = mpsc::Sender<Question>;

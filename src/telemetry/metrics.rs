@@ -271,6 +271,11 @@ impl Sheet {
             "1 while the CRD of PodGroups is served in other versions than the one that is read",
             &foreign,
         )?;
+        page.gauge(
+            "muster_calendar_offset_seconds",
+            "How far the machine's calendar has moved, either way, from the clock that the process counts by",
+            self.0.calendar_offset.0.unsigned_abs() / 1_000_000_000,
+        )?;
         page.counter(
             "muster_stale_objects",
             "Objects from watches older than what was known",
@@ -414,6 +419,7 @@ mod tests {
             orders_under_way: 0,
             write_window: 8,
             notices_waiting: 0,
+            calendar_offset: Span::seconds(-3600),
             work_is_due: false,
             cycles: Durations::new(Span::milliseconds(1)),
             scheduling,
@@ -432,6 +438,7 @@ mod tests {
             "muster_synced 1",
             "leader_election_master_status{name=\"muster\"} 1",
             "scheduler_cache_size{type=\"pods\"} 9",
+            "muster_calendar_offset_seconds 3600",
             "muster_cycles_total 0",
         ] {
             assert!(shown.lines().any(|shown| shown == line), "missing {line:?} in:\n{shown}");

@@ -1,6 +1,7 @@
 //! What people, webhooks, roles, and other schedulers do to a gang behind Muster's back: each is named in an event and
 //! a metric, hurts nobody else, and once it is over the gang is whole. In virtual time.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,13 +13,19 @@ use muster::apiserver::store::faults::FaultRule;
 use muster::apiserver::store::faults::Target;
 use muster::apiserver::store::patch::PatchKind;
 use muster::apiserver::store::request::Verb;
+use muster::base::time::Span;
+use muster::base::time::Time;
 use muster::config::shipped;
+use muster::kubernetes::clock::Clock;
 use muster::kubernetes::driver::Report;
+use muster::kubernetes::translate::Kind;
 use muster::telemetry::http;
 use serde_json::Value;
 use serde_json::json;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
+use crate::world::BEGINNING;
 use crate::world::World;
 use crate::world::member;
 use crate::world::node;
@@ -26,11 +33,17 @@ use crate::world::pod;
 
 const RECORD: &str = "/apis/muster.dev/v1alpha1/namespaces/default/gangplans/coscheduling.g";
 
-/// The notes of all events of a reason.
+/// All events of a reason in a namespace.
+fn events(world: &World, namespace: &str, reason: &str) -> Vec<Value> {
+    let mut events = world.list(&format!("/api/v1/namespaces/{namespace}/events"));
+    events.retain(|event| event["reason"] == reason);
+    events
+}
+
+/// The notes of all events of a reason in `default`.
 fn notes(world: &World, reason: &str) -> Vec<String> {
-    let events = world.list("/api/v1/namespaces/default/events");
-    let events = events.iter().filter(|event| event["reason"] == reason);
-    events.filter_map(|event| event["message"].as_str().map(str::to_owned)).collect()
+    let events = events(world, "default", reason);
+    events.iter().filter_map(|event| event["message"].as_str().map(str::to_owned)).collect()
 }
 
 fn gang(world: &World, members: u32, gpus: u32) {
@@ -107,6 +120,10 @@ async fn a_record_that_is_deleted_while_its_gang_is_bound_is_named_and_the_rest_
 async fn a_record_that_a_person_calls_bound_is_named_and_its_gang_is_completed() {
     let world = halfway().await;
     patch(&world, RECORD, json!({"spec": {"phase": "Bound"}}));
+    world.until("it is said", |world| !notes(world, "GangPlanChanged").is_empty()).await;
+    let told = notes(&world, "GangPlanChanged");
+    assert!(told[0].contains("it says Bound for plan "), "{told:?}");
+    assert_eq!(world.report().await.engine.records_changed, 1);
     no_more_faults(&world);
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(world.bound().len(), 2);
@@ -141,6 +158,11 @@ async fn a_webhook_that_rejects_a_member_is_named_and_others_go_on() {
             text.contains("no.example.com")
         })
         .await;
+    world
+        .until("an event names it", |world| {
+            notes(world, "FailedScheduling").iter().any(|note| note.contains("no.example.com"))
+        })
+        .await;
     world.create("pods", pod("solo", 8));
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(world.bound().contains(&"solo".to_owned()), "nobody else waits for it");
@@ -161,10 +183,103 @@ async fn without_the_right_to_bind_a_pod_says_so_and_is_bound_once_it_is_given()
     let requests = world.report().await.traffic.requests;
     let forbidden = requests.iter().filter(|((_, status), _)| *status == 403).count();
     assert_eq!(forbidden, 1, "{requests:?}");
+    let told = notes(&world, "FailedScheduling");
+    assert!(told.iter().any(|note| note.contains("pods/binding")), "{told:?}");
     no_more_faults(&world);
     tokio::time::sleep(Duration::from_secs(15)).await;
     assert_eq!(world.bound(), ["p"]);
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_right_that_a_gang_needs_it_says_which_and_is_bound_once_it_is_given() {
+    for (verb, resource) in [
+        (Verb::Create, "gangplans.muster.dev"),
+        (Verb::Patch, "podgroups.scheduling.x-k8s.io"),
+        (Verb::Create, "pods/binding"),
+    ] {
+        let world = World::with_nodes(1).await;
+        fault(&world, Target::of(verb, resource), FaultEffect::Deny);
+        gang(&world, 2, 1);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.bound().len(), 0, "{resource}");
+        let plural = resource.split(['.', '/']).next().expect("it has a name");
+        let mut told = notes(&world, "FailedScheduling");
+        told.extend(notes(&world, "GangPlanRefused"));
+        let names_it = |note: &String| note.contains("forbidden") && note.contains(plural);
+        assert!(told.iter().any(names_it), "{resource}: {told:?}");
+        let requests = world.report().await.traffic.requests;
+        assert!(requests.keys().any(|(_, status)| *status == 403), "{resource}: {requests:?}");
+        no_more_faults(&world);
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(world.bound().len(), 2, "{resource}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_listed_is_named_about_the_lease_until_it_may() {
+    let world = World::unsynced();
+    for verb in [Verb::List, Verb::Watch] {
+        fault(&world, Target::of(verb, "nodes"), FaultEffect::Deny);
+    }
+    world.create("nodes", node("n1"));
+    world.create("pods", pod("p", 1));
+    let world = world.start();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(events(&world, "kube-system", "WatchFailing").is_empty(), "it may be over soon");
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let told = events(&world, "kube-system", "WatchFailing");
+    assert_eq!(told.len(), 1, "{told:#?}");
+    let about = &told[0]["involvedObject"];
+    assert_eq!((&about["kind"], &about["name"]), (&json!("Lease"), &json!("muster")));
+    let note = told[0]["message"].as_str().expect("text");
+    assert!(note.contains("nodes: ") && note.contains("cannot list resource"), "{note}");
+    assert!(world.report().await.traffic.watch_errors[&Kind::Node] > 5);
+    no_more_faults(&world);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.bound(), ["p"]);
+    world.stop().await;
+}
+
+thread_local! {
+    /// By how much somebody has set the machine's calendar.
+    static SET_BY: Cell<Span> = const { Cell::new(Span::ZERO) };
+    static STARTED: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// A calendar that keeps pace with time as it leaps here, but for what it was set by.
+fn calendar() -> Time {
+    let started = STARTED.get().unwrap_or_else(Instant::now);
+    STARTED.set(Some(started));
+    let elapsed = i64::try_from(started.elapsed().as_nanos()).expect("it is not long");
+    BEGINNING + Span::nanoseconds(elapsed) + SET_BY.get()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_calendar_that_jumps_by_an_hour_is_named_and_changes_nothing() {
+    for (hours, way) in [(1, "forward"), (-1, "back")] {
+        SET_BY.set(Span::ZERO);
+        STARTED.set(None);
+        let mut world = World::unsynced();
+        world.clock = Clock::following(calendar);
+        world.create("nodes", node("n1"));
+        let world = world.start();
+        world.until_report("everything is listed", |report| report.synced).await;
+        gang(&world, 2, 1);
+        SET_BY.set(Span::seconds(3600 * hours));
+        world.until("the gang is bound", |world| world.bound().len() == 2).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let told = events(&world, "kube-system", "CalendarMoved");
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let note = told[0]["message"].as_str().expect("text");
+        assert!(note.contains(&format!("went {way} by about 60 min")), "{note}");
+        let report = world.report().await;
+        assert_eq!(report.calendar_offset, Span::seconds(3600 * hours));
+        world.create("pods", pod("late", 1));
+        world.until("what comes later is bound too", |world| world.bound().len() == 3).await;
+        world.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +315,17 @@ async fn a_pod_group_crd_of_another_version_is_named_until_it_is_one_that_is_rea
     let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
     let page = String::from_utf8(bytes.to_vec()).expect("text");
     assert!(page.contains("muster_pod_group_api_unread{versions=\"v1beta1\"} 1"), "{page}");
+    world
+        .until("an event about the CRD says so", |world| {
+            !notes(world, "UnreadPodGroups").is_empty()
+        })
+        .await;
+    let told = events(&world, "default", "UnreadPodGroups");
+    let about = &told[0]["involvedObject"];
+    assert_eq!(about["kind"], "CustomResourceDefinition");
+    assert_eq!(about["name"], "podgroups.scheduling.x-k8s.io");
+    let note = told[0]["message"].as_str().expect("text");
+    assert!(note.contains("served as v1beta1 and not as v1alpha1"), "{note}");
     let path = format!("{crds}/podgroups.scheduling.x-k8s.io");
     let gone = world.server.write(|server| server.delete(world.clock.now(), &path, Value::Null));
     gone.expect("it was there");

@@ -9,6 +9,7 @@ use muster::apiserver::face;
 use muster::apiserver::face::SharedServer;
 use muster::apiserver::server::Server;
 use muster::apiserver::store::state::Settings;
+use muster::base::time::Time;
 use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
 use muster::config::shipped;
@@ -25,6 +26,9 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+
+/// The calendar of every world: 2026-01-01.
+pub(crate) const BEGINNING: Time = Time(1_767_225_600_000_000_000);
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -87,7 +91,8 @@ impl World {
 
     /// An API that knows no PodGroup of the CRD; no scheduler yet.
     pub(crate) fn without_groups() -> Self {
-        let clock = Clock::start();
+        // Where time leaps, the machine's calendar stays behind: this one keeps pace.
+        let clock = Clock::starting_at(BEGINNING);
         let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
         Self { server, clock, running: None }
     }

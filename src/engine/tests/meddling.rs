@@ -1,11 +1,16 @@
 //! What others do to a gang: the API refuses a member, somebody else binds one, a record is not what Muster wrote.
 
+use std::sync::Arc;
+
 use super::stage::{Stage, group, member};
+use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::PodFact;
+use crate::cluster::facts::{GroupFact, PodFact};
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::Notice;
 use crate::engine::record::RecordPhase;
+use crate::workload::ask::Ask;
+use crate::workload::relations::PodLabels;
 
 /// The reasons of all events so far.
 fn told(stage: &Stage) -> Vec<&'static str> {
@@ -20,14 +25,10 @@ fn owned(name: &str) -> PodFact {
     PodFact { controller: Some("Job/train".into()), ..member(name, "g", 1) }
 }
 
-#[test]
-fn a_plan_is_undone_once_four_seats_of_a_member_were_refused_and_its_gang_rests_longer_each_time() {
-    let mut stage = Stage::new(&[("n1", 2), ("n2", 2)]);
-    stage.put_group(group("g", 2));
-    stage.put(owned("a"));
-    stage.put(owned("b"));
+/// Lets time pass until the binds of `b` were refused so often; when that was. No other answer is ever heard.
+fn refuse_b(stage: &mut Stage, times: usize) -> Vec<Time> {
     let mut refusals = Vec::new();
-    while refusals.len() < 7 && stage.now < Time::EPOCH + Span::seconds(600) {
+    while refusals.len() < times && stage.now < Time::EPOCH + Span::seconds(2_000) {
         for order in stage.decide().orders {
             if order.action.member().is_some_and(|pod| &*pod.name.name == "b") {
                 refusals.push(stage.now);
@@ -39,6 +40,76 @@ fn a_plan_is_undone_once_four_seats_of_a_member_were_refused_and_its_gang_rests_
         let next = stage.engine.wakeup().map_or(stage.now + Span::seconds(1), |(at, _)| at);
         stage.now = next.max(stage.now + Span::milliseconds(100));
     }
+    refusals
+}
+
+/// A gang of two whose member `b` was refused so often that it rests for minutes.
+fn resting() -> Stage {
+    let mut stage = Stage::new(&[("n1", 2), ("n2", 2)]);
+    stage.put_group(group("g", 2));
+    stage.put(owned("a"));
+    stage.put(owned("b"));
+    let refusals = refuse_b(&mut stage, 9);
+    assert_eq!(refusals.len(), 9, "{refusals:?}");
+    stage.decide();
+    assert!(next_try(&stage) > stage.now + Span::seconds(100), "{}", stage.now.to_rfc3339());
+    stage
+}
+
+/// When `explain` says that the gang is tried again.
+fn next_try(stage: &Stage) -> Time {
+    let name = ObjectName::new("team", "g");
+    let explanation = stage.engine.explain(stage.now, &name).expect("it exists");
+    let next = explanation.next_try.as_ref().expect("it rests");
+    assert!(explanation.to_string().contains(&format!("next try: {next}, or soon")));
+    Time::from_rfc3339(next).expect("a date")
+}
+
+#[test]
+fn a_gang_that_rests_since_it_was_refused_is_tried_soon_once_a_person_edits_it() {
+    type Edit = fn(&mut Stage);
+    let edits: [(&str, Edit); 3] = [
+        ("the group", |stage| {
+            stage.put_group(GroupFact { generation: 2, schedule_timeout: None, ..group("g", 2) });
+        }),
+        ("a label", |stage| {
+            stage.change("b", |pod| {
+                let pairs = vec![("mended".into(), "yes".into())];
+                pod.labels = Arc::new(PodLabels { pairs, ..PodLabels::clone(&pod.labels) });
+            });
+        }),
+        ("what it asks for", |stage| {
+            stage.change("b", |pod| pod.ask = Arc::new(Ask::default()));
+        }),
+    ];
+    for (what, edit) in edits {
+        let mut stage = resting();
+        let before = next_try(&stage);
+        // What Muster and kubelets write is no edit.
+        stage.change("b", |_| ());
+        stage.put_group(group("g", 2));
+        stage.decide();
+        assert_eq!(next_try(&stage), before, "{what}");
+        stage.wait(Span::seconds(1));
+        edit(&mut stage);
+        stage.decide();
+        let soon = next_try(&stage);
+        assert!(soon <= stage.now + Span::seconds(10), "{what}: {}", soon.to_rfc3339());
+        edit(&mut stage);
+        stage.decide();
+        assert_eq!(next_try(&stage), soon, "{what}: the next edit changes nothing");
+        stage.settle_until(soon + Span::seconds(1));
+        assert_eq!(stage.binds.len(), 2, "{what}: it is bound as soon as the API lets it");
+    }
+}
+
+#[test]
+fn a_plan_is_undone_once_four_seats_of_a_member_were_refused_and_its_gang_rests_longer_each_time() {
+    let mut stage = Stage::new(&[("n1", 2), ("n2", 2)]);
+    stage.put_group(group("g", 2));
+    stage.put(owned("a"));
+    stage.put(owned("b"));
+    let refusals = refuse_b(&mut stage, 7);
     assert_eq!(refusals.len(), 7, "it is tried again: {refusals:?}");
     assert!(stage.engine.counters().gangs_aborted >= 3, "each plan after the third is undone");
     assert!(

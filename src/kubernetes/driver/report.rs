@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
+use crate::base::time::Span;
 use crate::engine::counters::Counters;
 use crate::engine::explain::Explanation;
 use crate::engine::explain::WaitingGang;
@@ -53,6 +54,8 @@ pub struct Report {
     pub write_window: u64,
     /// Notices not written yet.
     pub notices_waiting: usize,
+    /// How far the machine's calendar is ahead of the clock that this process counts by.
+    pub calendar_offset: Span,
     /// Whether the engine has something to decide that no fact has to bring: not counting words said again.
     pub work_is_due: bool,
     /// How long cycles took.

@@ -180,6 +180,7 @@ pub fn create_event(
     reporter: &Reporter,
     now: Time,
 ) -> Request<Vec<u8>> {
+    let unknown = Name::from("");
     let (api_version, kind, subject, uid) = match about.subject {
         Subject::Pod { name, uid } => ("v1".to_owned(), "Pod", name, uid),
         Subject::Group { name, uid } => {
@@ -188,6 +189,9 @@ pub fn create_event(
                 GroupSource::Native => format!("scheduling.k8s.io/{}", about.native.as_str()),
             };
             (api_version, "PodGroup", &name.name, uid)
+        }
+        Subject::Other { api_version, kind, name } => {
+            ((*api_version).to_owned(), *kind, name, &unknown)
         }
     };
     let body = json!({
@@ -416,6 +420,29 @@ mod tests {
             let request = create_event(&name, regarding, &text, &reporter, Time(0));
             assert_eq!(body(&request)["regarding"]["apiVersion"], expected);
         }
+    }
+
+    #[test]
+    fn an_event_about_an_object_without_namespace_is_in_default() {
+        let reporter = Reporter { controller: "muster".into(), instance: "muster-x".into() };
+        let text =
+            EventText { warning: true, reason: "R", action: "Scheduling", note: "n".to_owned() };
+        let subject = Subject::Other {
+            api_version: "apiextensions.k8s.io/v1",
+            kind: "CustomResourceDefinition",
+            name: ObjectName::new("", "podgroups.scheduling.x-k8s.io"),
+        };
+        let regarding = Regarding { subject: &subject, native: NativeVersion::V1Beta1 };
+        let name = event_name(&ObjectName::new("", "podgroups.scheduling.x-k8s.io"), 1);
+        let request = create_event(&name, regarding, &text, &reporter, Time(0));
+        assert_eq!(kind(&request).1, "/apis/events.k8s.io/v1/namespaces/default/events");
+        assert_eq!(
+            body(&request)["regarding"],
+            json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "namespace": "", "name": "podgroups.scheduling.x-k8s.io", "uid": "",
+            })
+        );
     }
 
     #[test]
