@@ -12,7 +12,9 @@ use rustc_hash::{FxHashMap, FxHasher};
 use smallvec::SmallVec;
 
 use super::gangs::GangId;
+use super::order::WaitReason;
 use crate::base::slab::Slab;
+use crate::base::time::Time;
 use crate::cluster::ids::{AskId, ConstraintId, ResourceId, SignatureId};
 use crate::id_type;
 use crate::planner::order::Turn;
@@ -72,6 +74,17 @@ pub(super) struct Line<No> {
     pub(super) fits_empty: Option<(u64, bool)>,
     /// Who entered since it was refused last, and may have left again.
     fresh: SmallVec<[GangId; 1]>,
+    /// What was said to all who stand in it; it goes with the line.
+    pub(super) word: Word,
+}
+
+/// What was said to all who stand in a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    /// When it was said last, and for which reason.
+    pub(super) told: Option<(Time, WaitReason)>,
+    /// When it is said next.
+    pub(super) due: Option<Time>,
 }
 
 impl<No> Line<No> {
@@ -139,6 +152,7 @@ impl<No> Backlog<No> {
                 needs: Vec::new(),
                 fits_empty: None,
                 fresh: SmallVec::new(),
+                word: Word::default(),
             };
             let line = self.lines.insert(row);
             self.by_shape.insert(shape, line);
@@ -305,6 +319,17 @@ impl<No> Backlog<No> {
     #[inline]
     pub(super) fn known(&self, id: LineId) -> Option<&Line<No>> {
         self.lines.get(id)
+    }
+
+    /// The line of `id`, if there is one: it may be another than the one that had this id before.
+    #[inline]
+    pub(super) fn known_mut(&mut self, id: LineId) -> Option<&mut Line<No>> {
+        self.lines.get_mut(id)
+    }
+
+    /// What was said to all who stand in the line of `id`, which must exist.
+    pub(super) fn word_mut(&mut self, id: LineId) -> &mut Word {
+        &mut self.lines[id].word
     }
 
     /// Parked lines, in id order.

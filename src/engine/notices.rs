@@ -2,7 +2,7 @@
 //! Texts are made when they are due, from the truth of that moment; nothing unchanged is repeated,
 //! and a cycle tells a bounded number. Decides nothing about placement.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
@@ -51,11 +51,9 @@ pub(super) struct Pump {
     due: BTreeSet<(Time, GangId)>,
     /// Gangs whose group's status may have to be written.
     status_due: BTreeSet<(Time, GangId)>,
-    /// Lines that were refused anew: a word to each who stands there.
+    /// Lines that were refused anew: a word to each who stands there. A line may be gone by then, and its id
+    /// another's; the line itself knows when a word to it is due.
     lines_due: BTreeSet<(Time, LineId)>,
-    lines_listed: BTreeMap<LineId, Time>,
-    /// When the people of a line were told last, and for which reason.
-    lines_told: BTreeMap<LineId, (Time, WaitReason)>,
     /// The version of the cluster that every parked line was told of, or will be.
     swept_version: u64,
     /// When that was looked at last.
@@ -129,18 +127,25 @@ impl Engine {
         let row = self.backlog.line(line);
         let reason = row.parked.as_ref().map(No::reason);
         let soon = self.now + self.settings.notice_after;
-        let due = match self.pump.lines_told.get(&line) {
-            Some((when, before)) if Some(*before) == reason => {
-                soon.max(*when + self.settings.notice_again_after)
+        let due = match row.word.told {
+            Some((when, before)) if Some(before) == reason => {
+                soon.max(when + self.settings.notice_again_after)
             }
             Some(_) | None => soon,
         };
-        let listed = self.pump.lines_listed.entry(line).or_insert(due);
-        if *listed > due {
-            self.pump.lines_due.remove(&(*listed, line));
-            *listed = due;
+        self.word_to_line_is_due(line, due);
+    }
+
+    fn word_to_line_is_due(&mut self, line: LineId, due: Time) {
+        let word = self.backlog.word_mut(line);
+        if let Some(before) = word.due {
+            if before <= due {
+                return;
+            }
+            self.pump.lines_due.remove(&(before, line));
         }
-        self.pump.lines_due.insert((*listed, line));
+        word.due = Some(due);
+        self.pump.lines_due.insert((due, line));
     }
 
     /// A pod that had a seat is bound.
@@ -260,10 +265,13 @@ impl Engine {
         self.pump.sweep_due = None;
         self.pump.swept = self.now;
         self.pump.swept_version = version;
-        for (id, line) in self.backlog.parked() {
-            if line.parked.as_ref().is_some_and(|no| no.version() != version) {
-                self.pump.lines_due.insert((self.now, id));
-            }
+        let outdated = self
+            .backlog
+            .parked()
+            .filter(|(_, line)| line.parked.as_ref().is_some_and(|no| no.version() != version));
+        let outdated: Vec<LineId> = outdated.map(|(id, _)| id).collect();
+        for line in outdated {
+            self.word_to_line_is_due(line, self.now);
         }
     }
 
@@ -273,13 +281,11 @@ impl Engine {
             self.pump.lines_due.first().copied().filter(|(due, _)| *due <= self.now)
         {
             self.pump.lines_due.remove(&(due, line));
-            self.pump.lines_listed.remove(&line);
-            let Some(row) = self.backlog.known(line) else {
-                self.pump.lines_told.remove(&line);
-                continue;
-            };
+            let row = self.backlog.known_mut(line).filter(|row| row.word.due == Some(due));
+            let Some(row) = row else { continue };
+            row.word.due = None;
             let Some(reason) = row.parked.as_ref().map(No::reason) else { continue };
-            self.pump.lines_told.insert(line, (self.now, reason));
+            row.word.told = Some((self.now, reason));
             let gangs: Vec<_> = row.gangs.values().copied().collect();
             for id in gangs {
                 let since = self.gangs.get(id).told.waits_since.unwrap_or(self.now);

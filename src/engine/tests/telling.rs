@@ -3,6 +3,7 @@
 use super::stage::{Stage, group, member, node, pod};
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::{PodFact, PodPhase};
+use crate::engine::WakeReason;
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::{Notice, Subject};
 use crate::engine::settings::{Notices, Settings};
@@ -18,6 +19,9 @@ fn told(stage: &mut Stage) -> Vec<String> {
         }
         Notice::Event { about: Subject::Group { name, .. }, reason, note, .. } => {
             format!("{} {reason}: {note}", name.name.name)
+        }
+        Notice::Event { about: Subject::Other { name, .. }, .. } => {
+            unreachable!("the engine says nothing about {name}")
         }
         Notice::Group { name, status, .. } => format!("{} is {}", name.name.name, status.phase),
     };
@@ -42,6 +46,22 @@ fn nothing_is_said_in_the_first_half_second_and_the_reason_after_it() {
     );
     stage.settle_until(at(3_600_000));
     assert!(told(&mut stage).is_empty(), "nothing changed, nothing is repeated");
+}
+
+#[test]
+fn a_line_inherits_nothing_of_what_was_said_to_another_that_had_its_id() {
+    let mut stage = Stage::new(&[("n1", 1)]);
+    stage.put(pod("a", 2));
+    stage.settle_until(at(1_000));
+    stage.delete("a");
+    stage.settle_until(at(1_100));
+    // Another shape in the place of the first, refused for the same reason.
+    stage.put(pod("b", 3));
+    // The look at every parked line is over by then; a would have been told again 500 ms later.
+    stage.settle_until(at(10_200));
+    assert_eq!(told(&mut stage).iter().filter(|line| line.starts_with("b ")).count(), 2);
+    let next = stage.engine.wakeup().map(|(_, reason)| reason);
+    assert_ne!(next, Some(WakeReason::NoticeDue), "b was told; what a was told is past");
 }
 
 #[test]
