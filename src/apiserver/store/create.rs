@@ -11,7 +11,6 @@ use crate::apiserver::store::apply;
 use crate::apiserver::store::defaults;
 use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::failure::FieldError;
-use crate::apiserver::store::hooks;
 use crate::apiserver::store::request::Request;
 use crate::apiserver::store::resource::Form;
 use crate::apiserver::store::resource::Scope;
@@ -67,7 +66,6 @@ impl State {
         if self.shelves.shelf(resource.shelf).get(&request.namespace, &name).is_some() {
             return Err(resource.subject().already_exists(&name));
         }
-        warnings.extend(hooks::warnings(resource, &object));
         self.before_keeping(call, &mut object, None)?;
         match managers {
             Value::Null => apply::record_owners(call, &mut object, None),

@@ -173,6 +173,7 @@ fn resource(
 ) -> Result<Resource, (String, String)> {
     let written_schema = version.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_default();
     let schema = Schema::read(&written_schema)?;
+    let rules = Rules::read(&written_schema)?;
     let scale = version.pointer("/subresources/scale").map(read_scale);
     let mut subresources = Vec::new();
     if version.pointer("/subresources/status").is_some() {
@@ -185,7 +186,7 @@ fn resource(
     let api_version = format!("{group}/{version_name}");
     let custom = Custom {
         definition: text(definition, "/metadata/name").into(),
-        rules: Rules::read(&written_schema),
+        rules,
         written_schema,
         columns: read_columns(version),
         schema,

@@ -14,7 +14,6 @@ use crate::apiserver::store::request::Persistence;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::ShelfId;
 use crate::apiserver::store::resource::View;
-use crate::apiserver::store::rules::Rules;
 use crate::apiserver::store::shelf::Object;
 use crate::apiserver::store::state::Call;
 use crate::apiserver::store::state::State;
@@ -109,21 +108,6 @@ impl State {
             resource.custom().is_some_and(|custom| *custom.definition == *name)
         });
     }
-}
-
-/// What to warn the author of a new object of: rules of a definition that are not enforced here.
-pub(super) fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
-    if !resource.is("apiextensions.k8s.io", "customresourcedefinitions") {
-        return Vec::new();
-    }
-    let versions = object.pointer("/spec/versions").and_then(Value::as_array);
-    let schemas = versions.into_iter().flatten().filter_map(|version| version.get("schema"));
-    let rules = schemas.flat_map(Rules::unreadable);
-    rules
-        .map(|rule| {
-            format!("this API cannot evaluate the validation rule {rule:?}: it is not enforced")
-        })
-        .collect()
 }
 
 /// The PodGroup that tutorials show: another name of the kind that exists.

@@ -1,8 +1,8 @@
 //! Rules of custom kinds in CEL (`x-kubernetes-validations`), transition rules among them: read with the
 //! definition, evaluated after everything else about an object was found in order.
 //! The interpreter knows less of CEL than a real server (no `cel.bind`, no `.?`, no two-variable
-//! comprehensions, no type check, no cost limit): a definition whose rules it cannot read is accepted with
-//! a warning that names the rule, and that rule is not enforced.
+//! comprehensions, no type check, no cost limit). What it cannot read is refused with the definition, and what it
+//! cannot evaluate with the object: a rule is never kept without being enforced.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use kube_cel::ErrorKind;
 use kube_cel::ValidationError;
 use kube_cel::Validator;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::apiserver::store::failure::Fault;
 use crate::apiserver::store::failure::FieldError;
@@ -19,6 +20,15 @@ use crate::apiserver::store::failure::FieldError;
 const WHOLE: &str = "<nil>";
 
 const NOT_CHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+
+/// Where a schema has its rules.
+const RULES: &str = "x-kubernetes-validations";
+
+const CANNOT_READ: &str =
+    "this API reads less of CEL than a real API server, and would not enforce the rule";
+
+const CANNOT_EVALUATE: &str =
+    "this API evaluates less of CEL than a real API server, and cannot tell whether the rule holds";
 
 /// The rules of one version of a custom kind.
 pub struct Rules(CompiledSchema);
@@ -31,8 +41,15 @@ impl fmt::Debug for Rules {
 
 impl Rules {
     /// Reads the rules of a schema; `None` if it has none.
-    pub fn read(schema: &Value) -> Option<Self> {
-        has_rules(schema).then(|| Self(kube_cel::compile_schema(schema)))
+    ///
+    /// # Errors
+    /// The place of a rule that cannot be read, below the schema, and why.
+    pub fn read(schema: &Value) -> Result<Option<Self>, (String, String)> {
+        if !has_rules(schema) {
+            return Ok(None);
+        }
+        read_alone(schema)?;
+        Ok(Some(Self(kube_cel::compile_schema(schema))))
     }
 
     /// Everything that the rules find wrong with `new`, as the successor of `old` if there is one;
@@ -49,16 +66,9 @@ impl Rules {
         match Validator::new().validate_compiled(&self.0, new, old) {
             Ok(()) => Vec::new(),
             Err(found) => {
-                found.into_vec().into_iter().filter_map(|error| field_error(error, new)).collect()
+                found.into_vec().into_iter().map(|error| field_error(error, new)).collect()
             }
         }
-    }
-
-    /// The rules that cannot be read here, each with the reason.
-    pub fn unreadable(schema: &Value) -> Vec<String> {
-        let mut found = Vec::new();
-        collect_unreadable(schema, &mut found);
-        found
     }
 }
 
@@ -79,14 +89,12 @@ const fn blocks(fault: &Fault) -> bool {
     }
 }
 
-fn field_error(error: ValidationError, object: &Value) -> Option<FieldError> {
-    let unreadable = matches!(
-        error.kind,
-        ErrorKind::CompilationFailure | ErrorKind::InvalidRule | ErrorKind::UnsupportedReference
-    );
-    if unreadable {
-        return None;
-    }
+fn field_error(error: ValidationError, object: &Value) -> FieldError {
+    let message = if matches!(error.kind, ErrorKind::UnsupportedReference) {
+        format!("{CANNOT_EVALUATE}: {}", error.rule)
+    } else {
+        error.message
+    };
     let value = value_at(object, &error.field_path);
     let field = if error.field_path.is_empty() { WHOLE.to_owned() } else { error.field_path };
     let fault = match error.reason.as_deref() {
@@ -100,7 +108,7 @@ fn field_error(error: ValidationError, object: &Value) -> Option<FieldError> {
             Some(Value::Null | Value::Array(_) | Value::Object(_)) | None => Fault::InvalidUnshown,
         },
     };
-    Some(FieldError::new(field, fault, error.message))
+    FieldError::new(field, fault, message)
 }
 
 /// The part of an object at `spec.list[0].name` or `spec.map[key]`.
@@ -116,31 +124,46 @@ fn value_at<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
 
 fn has_rules(schema: &Value) -> bool {
     match schema {
-        Value::Object(fields) => {
-            fields.contains_key("x-kubernetes-validations") || fields.values().any(has_rules)
-        }
+        Value::Object(fields) => fields.contains_key(RULES) || fields.values().any(has_rules),
         Value::Array(entries) => entries.iter().any(has_rules),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 
-fn collect_unreadable(schema: &Value, found: &mut Vec<String>) {
+/// Reads each rule alone, so that the schema around it does not count.
+fn read_alone(schema: &Value) -> Result<(), (String, String)> {
     match schema {
         Value::Object(fields) => {
-            let rules = fields.get("x-kubernetes-validations").and_then(Value::as_array);
-            for rule in rules.into_iter().flatten() {
-                // Read alone, so that the schema around it does not count.
-                let alone = serde_json::json!({"x-kubernetes-validations": [rule]});
-                let compiled = kube_cel::compile_schema(&alone);
-                let errors = compiled.compilation_errors();
-                if !errors.is_empty() {
-                    let text = rule.get("rule").and_then(Value::as_str).unwrap_or_default();
-                    found.push(text.to_owned());
+            let rules = fields.get(RULES).and_then(Value::as_array);
+            for (index, rule) in rules.into_iter().flatten().enumerate() {
+                let compiled = kube_cel::compile_schema(&json!({RULES: [rule]}));
+                if let Some(error) = compiled.compilation_errors().first() {
+                    let why = error.to_string();
+                    let first_line = why.lines().next().unwrap_or_default();
+                    let path = format!(".{RULES}[{index}].rule");
+                    return Err((path, format!("{CANNOT_READ}: {first_line}")));
                 }
             }
-            fields.values().for_each(|inner| collect_unreadable(inner, found));
+            for (key, inner) in fields.iter().filter(|(key, _)| *key != RULES) {
+                let step = |(path, why): (String, String)| (format!(".{key}{path}"), why);
+                match (key.as_str(), inner) {
+                    ("properties", Value::Object(properties)) => {
+                        for (name, property) in properties {
+                            let step = |(path, why)| (format!(".properties[{name}]{path}"), why);
+                            read_alone(property).map_err(step)?;
+                        }
+                    }
+                    (_, inner) => read_alone(inner).map_err(step)?,
+                }
+            }
+            Ok(())
         }
-        Value::Array(entries) => entries.iter().for_each(|inner| collect_unreadable(inner, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(entries) => {
+            for (index, inner) in entries.iter().enumerate() {
+                read_alone(inner).map_err(|(path, why)| (format!("[{index}]{path}"), why))?;
+            }
+            Ok(())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }

@@ -312,22 +312,45 @@ fn transition_rules_compare_with_the_object_before() {
     );
 }
 
-#[test]
-fn rules_that_cannot_be_read_are_warned_of_and_not_enforced() {
-    let mut server = with_rules();
-    let mut definition =
-        done(&mut server, "GET", &format!("{DEFINITIONS}/plans.example.org"), json!(null));
+/// The definition of another kind, whose `spec` has this rule.
+fn other_kind(server: &mut Server, rule: &str) -> Value {
+    let path = format!("{DEFINITIONS}/plans.example.org");
+    let mut definition = done(server, "GET", &path, json!(null));
     definition["metadata"] = json!({"name": "others.example.org"});
     definition["spec"]["names"] =
         json!({"kind": "Other", "listKind": "OtherList", "plural": "others", "singular": "other"});
-    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"] =
-        json!([{"rule": "self.?most.orValue(0) < 5"}]);
-    let request =
-        http::Request::builder().method("POST").uri(DEFINITIONS).body(definition.to_string());
-    let response = server.handle(super::START, &request.expect("well formed"));
-    assert_eq!(response.status(), 201);
-    let warning = response.headers().get("warning").and_then(|value| value.to_str().ok());
-    assert!(warning.is_some_and(|text| text.contains("self.?most.orValue(0) < 5")), "{warning:?}");
-    let other = json!({"apiVersion": "example.org/v1", "kind": "Other", "metadata": {"name": "o"}, "spec": {"phase": "Bound", "most": 9}});
-    done(&mut server, "POST", &PLANS.replace("plans", "others"), other);
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"]["x-kubernetes-validations"] = json!([{"rule": rule}]);
+    definition
+}
+
+#[test]
+fn a_definition_with_a_rule_that_cannot_be_read_is_refused() {
+    for rule in ["self.?most.orValue(0) < 5", "self.most <"] {
+        let mut server = with_rules();
+        let definition = other_kind(&mut server, rule);
+        let (code, message) = refused(&mut server, "POST", DEFINITIONS, definition);
+        assert_eq!(code, 422);
+        let place = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: ";
+        assert!(message.contains(place), "{message}");
+        assert!(
+            message.contains("this API reads less of CEL") && message.contains(rule),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn an_object_is_refused_whose_rule_cannot_be_evaluated() {
+    let mut server = with_rules();
+    let definition = other_kind(&mut server, "cel.bind(most, self.most, most < 5)");
+    done(&mut server, "POST", DEFINITIONS, definition);
+    let other = json!({
+        "apiVersion": "example.org/v1", "kind": "Other", "metadata": {"name": "o"},
+        "spec": {"phase": "Bound", "most": 9},
+    });
+    let path = PLANS.replace("plans", "others");
+    let (code, message) = refused(&mut server, "POST", &path, other);
+    assert_eq!(code, 422);
+    assert!(message.contains("cannot tell whether the rule holds: cel.bind("), "{message}");
 }
