@@ -96,8 +96,8 @@ pub struct Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplyLost;
 
-/// An in-memory Kubernetes API.
-#[derive(Debug)]
+/// An in-memory Kubernetes API. A clone has the same objects and history, as a backup has, and goes its own way.
+#[derive(Clone, Debug)]
 pub struct Server {
     state: State,
     faults: Faults,
@@ -135,6 +135,11 @@ impl Server {
     /// The faults in force.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.faults
+    }
+
+    /// Draws other uids and names from now on. After a backup was restored, those drawn since are known to others.
+    pub fn reseed(&mut self, seed: u64) {
+        self.state.reseed(seed);
     }
 
     /// Forgets all history: watches and pages from before find it expired.

@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::Clock;
 use super::accept::Form;
@@ -22,6 +22,9 @@ use crate::apiserver::store::watch::WatchEvent;
 
 /// How often an idle watch is told where it stands, as kube-apiserver does.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+
+/// How long before its time-out a watch is told so too, that the next may go on from there.
+const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 
 /// How long a watch goes on that names no `timeoutSeconds`.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -41,11 +44,12 @@ pub(super) struct Sending {
 /// The body of a watch's answer. Ends at the time-out, at an error, or when the server stops.
 pub(super) fn body(sending: Sending) -> Body {
     let changes = sending.server.changes_of(sending.watch.resource().shelf);
+    let end = Instant::now() + sending.timeout.unwrap_or(LONGEST);
     let state = State {
         changes,
         headings: Headings::Shown,
-        end: Box::pin(tokio::time::sleep(sending.timeout.unwrap_or(LONGEST))),
-        bookmark: Box::pin(tokio::time::sleep(BOOKMARK_EVERY)),
+        end: Box::pin(tokio::time::sleep_until(end)),
+        bookmark: Box::pin(tokio::time::sleep_until(next_bookmark(end))),
         ended: false,
         sending,
     };
@@ -53,6 +57,14 @@ pub(super) fn body(sending: Sending) -> Body {
         let lines = state.next().await?;
         Some((Ok::<_, Infallible>(lines), state))
     }))
+}
+
+/// When a watch that ends at `end` is told next where it stands.
+fn next_bookmark(end: Instant) -> Instant {
+    let now = Instant::now();
+    let regular = now + BOOKMARK_EVERY;
+    let last = end.checked_sub(BOOKMARK_BEFORE_END).filter(|last| *last > now);
+    last.map_or(regular, |last| last.min(regular))
 }
 
 struct State {
@@ -83,7 +95,8 @@ impl State {
                 biased;
                 () = self.changes.changed() => {}
                 () = &mut self.bookmark => {
-                    self.bookmark = Box::pin(tokio::time::sleep(BOOKMARK_EVERY));
+                    let next = next_bookmark(self.end.deadline());
+                    self.bookmark.as_mut().reset(next);
                     if let Some(event) = self.sending.watch.bookmark() {
                         return Some(self.lines(&[event]));
                     }

@@ -184,7 +184,7 @@ pub struct Change {
 }
 
 /// All objects of one kind.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Shelf {
     objects: BTreeMap<Name, BTreeMap<Name, Object>>,
     count: usize,
@@ -361,7 +361,7 @@ fn node_of(object: &Value) -> Option<Name> {
 }
 
 /// All shelves and their version counter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shelves {
     shelves: Vec<Shelf>,
     version: u64,

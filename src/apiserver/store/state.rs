@@ -155,7 +155,7 @@ pub enum Effect {
 }
 
 /// The whole state of an API.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// What is served.
     pub catalog: Catalog,
@@ -184,6 +184,11 @@ pub const FIRST_NAMESPACES: [&str; 4] =
     ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 impl State {
+    /// Draws other uids and names from now on.
+    pub fn reseed(&mut self, seed: u64) {
+        self.random = Random::new(seed);
+    }
+
     /// An API with the built-in kinds and the namespaces and priority classes that every cluster has.
     pub fn new(settings: Settings, now: Time) -> Self {
         let mut state = Self {

@@ -121,6 +121,8 @@ pub struct Watch {
     sequence: u64,
     /// Changes up to this version are known to the client.
     version: u64,
+    /// The version of which the client was told last.
+    told: u64,
     cuts_seen: usize,
     ended: bool,
 }
@@ -149,6 +151,7 @@ impl Watch {
             waiting: VecDeque::new(),
             sequence: shelves.shelf(resource.shelf).next_sequence(),
             version: shelves.version(),
+            told: 0,
             cuts_seen: 0,
             ended: false,
         };
@@ -166,6 +169,7 @@ impl Watch {
             InitialEvents::Skip if asked == 0 => {}
             InitialEvents::Unsaid | InitialEvents::Skip => watch.go_back_to(shelves, asked),
         }
+        watch.told = watch.version;
         Ok(watch)
     }
 
@@ -233,7 +237,9 @@ impl Watch {
                     self.sequence += 1;
                     if change.version > self.version {
                         self.version = change.version;
-                        events.extend(self.event_of(change));
+                        let event = self.event_of(change);
+                        self.told = if event.is_some() { self.version } else { self.told };
+                        events.extend(event);
                     }
                 }
                 Err(oldest) => self.end_with(&too_old(self.version, oldest)),
@@ -242,12 +248,16 @@ impl Watch {
         events
     }
 
-    /// A bookmark at the watch's place, for clients that allow it. Valid right after a poll that
-    /// gave fewer events than it may.
-    pub fn bookmark(&self) -> Option<WatchEvent> {
+    /// A bookmark at the watch's place, for clients that allow it and were told of an earlier one. Valid right after
+    /// a poll that gave fewer events than it may.
+    pub fn bookmark(&mut self) -> Option<WatchEvent> {
         match self.bookmarks {
             Bookmarks::Unwanted => None,
-            Bookmarks::Allowed => Some(WatchEvent::Bookmark(self.bookmark_object())),
+            Bookmarks::Allowed if self.told == self.version => None,
+            Bookmarks::Allowed => {
+                self.told = self.version;
+                Some(WatchEvent::Bookmark(self.bookmark_object()))
+            }
         }
     }
 

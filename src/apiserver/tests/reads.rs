@@ -202,6 +202,7 @@ fn bookmarks_carry_the_version_and_end_the_initial_events() {
     let mut watch = begin(&mut server, &format!("{PODS}?{query}"));
     let events = server.poll(&mut watch);
     assert_eq!(shown(&events), ["ADDED a", "BOOKMARK "]);
+    assert!(watch.bookmark().is_none(), "nothing came since");
     let WatchEvent::Bookmark(bookmark) = &events[1] else { panic!("a bookmark was shown") };
     assert_eq!(bookmark["kind"], "Pod");
     assert_eq!(bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");

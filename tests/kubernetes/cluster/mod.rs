@@ -4,6 +4,7 @@
 
 mod binaries;
 mod credentials;
+mod etcd;
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -22,6 +23,7 @@ use self::binaries::Binaries;
 pub(crate) use self::binaries::Release;
 use self::credentials::TOKENS;
 pub(crate) use self::credentials::User;
+pub(crate) use self::etcd::Etcd;
 
 /// How long the API server may take until it is ready; a machine that is busy building needs most of it.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -44,6 +46,8 @@ pub(crate) struct Options<'a> {
 pub(crate) struct Cluster {
     /// `https://127.0.0.1:PORT`.
     address: String,
+    /// Where etcd listens.
+    etcd_port: u16,
     /// Certificates, tokens, logs, kubeconfigs.
     home: PathBuf,
     /// Which Kubernetes release it is.
@@ -109,7 +113,7 @@ impl Cluster {
         let server = start_server(&binaries, &home, etcd_port, port);
         let address = format!("https://127.0.0.1:{port}");
         // The API server first: it would complain about an etcd that is gone.
-        let cluster = Self { address, home, release, parts: vec![server, etcd] };
+        let cluster = Self { address, etcd_port, home, release, parts: vec![server, etcd] };
         cluster.until_ready().await;
         Some(cluster)
     }
@@ -186,6 +190,11 @@ impl Cluster {
     pub(crate) fn binds_accepted(&self) -> usize {
         let text = std::fs::read_to_string(self.file("audit.log")).unwrap_or_default();
         text.matches(r#""code":201"#).count()
+    }
+
+    /// What the API server writes to.
+    pub(crate) fn etcd(&self) -> Etcd {
+        Etcd::at(self.etcd_port)
     }
 
     /// A client that speaks for `user`, and tries each request once.

@@ -27,7 +27,7 @@ struct Written {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Asked {
-    /// `METHOD TARGET`. A target without a leading `/` is below the case's namespace of the core API. `$(name)`
+    /// `METHOD TARGET`, or `COMPACT`: the store forgets its history. A target without a leading `/` is below the case's namespace of the core API. `$(name)`
     /// stands for what an earlier request kept; `$(ns)` is the case's namespace.
     pub(crate) send: String,
     /// The body; `$(name)` is replaced in its strings.

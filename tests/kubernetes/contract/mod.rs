@@ -117,7 +117,7 @@ async fn in_memory_it_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_server_keeps_it() {
     let Some(cluster) = Cluster::start("contract").await else { return };
-    let target = Target::real(cluster.client(User::Administrator).await);
+    let target = Target::real(cluster.client(User::Administrator).await, cluster.etcd());
     let mut outcomes = Vec::new();
     for file in cases() {
         let outcome = perform(file, &target).await;

@@ -20,7 +20,7 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Versions in sentences: those of refusals.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
-    let words = r"(?i)(resource ?version: |resource ?version in precondition: |resource ?version in object meta: |in record \(|in the precondition \(|, current: )";
+    let words = r"(?i)(resource ?version: |resource ?version in precondition: |resource ?version in object meta: |in record \(|in the precondition \(|, current: |too old resource version: )";
     let expression = format!(r"{words}\d+( \(\d+\))?");
     Regex::new(&expression).expect("the expression is valid")
 });

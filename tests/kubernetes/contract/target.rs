@@ -12,12 +12,21 @@ use muster::apiserver::server::Server;
 use muster::apiserver::store::state::Settings;
 use muster::kubernetes::clock::Clock;
 
+use crate::cluster::Etcd;
+
 /// How long an answer, or the next line of a stream, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who answers.
 pub(crate) struct Target {
     client: Client,
+    history: History,
+}
+
+/// Who keeps the history of what was written.
+enum History {
+    InMemory(SharedServer),
+    Etcd(Etcd),
 }
 
 /// An answer as it came.
@@ -35,12 +44,21 @@ impl Target {
         let clock = Clock::start();
         let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
         let time: face::Clock = Arc::new(move || clock.now());
-        Self { client: Client::new(face::router(server, time), "default") }
+        let client = Client::new(face::router(server.clone(), time), "default");
+        Self { client, history: History::InMemory(server) }
     }
 
-    /// A real API server.
-    pub(crate) fn real(client: Client) -> Self {
-        Self { client }
+    /// A real API server, and the etcd that it writes to.
+    pub(crate) fn real(client: Client, etcd: Etcd) -> Self {
+        Self { client, history: History::Etcd(etcd) }
+    }
+
+    /// Makes it forget all history, as time does.
+    pub(crate) async fn compact(&self) {
+        match &self.history {
+            History::InMemory(server) => server.write(Server::compact),
+            History::Etcd(etcd) => etcd.compact().await,
+        }
     }
 
     /// Sends a request. `lines` ends the answer after that many lines, where it is given.
