@@ -42,6 +42,10 @@ pub(crate) enum Act {
     Webhook(String),
     /// The network changes.
     Weather(Weather),
+    /// etcd is backed up.
+    Backup,
+    /// The backup takes the place of what there is: versions go back, and watches end.
+    Restore,
     /// Every watch is told that its version is too old.
     ExpireWatches,
     /// Every right is given back, every trap disarmed, and webhooks reject nobody but these pods.
@@ -99,6 +103,14 @@ pub(crate) enum Nerve {
     Sleeper,
 }
 
+/// A scheduler, in one place for as long as the world lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scheduler {
+    pub(crate) nerve: Nerve,
+    /// How fast its clock goes, in percent: by it, it counts its lease and the limits of its requests.
+    pub(crate) rate: i64,
+}
+
 /// A world before it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Drawn {
@@ -107,7 +119,7 @@ pub(crate) struct Drawn {
     /// How the network is at first.
     pub(crate) weather: Weather,
     /// The schedulers.
-    pub(crate) schedulers: Vec<Nerve>,
+    pub(crate) schedulers: Vec<Scheduler>,
     /// From one recount to the next.
     pub(crate) recount: Duration,
     /// Pods that stay rejected by a webhook for ever.
@@ -180,7 +192,7 @@ pub(crate) fn draw(random: &mut Random, luck: Luck) -> Drawn {
     for index in 0..draft.random.below(4) {
         draft.solo(index);
     }
-    let mut schedulers = vec![Nerve::Sound];
+    let mut schedulers = vec![Scheduler { nerve: Nerve::Sound, rate: 100 }];
     if luck == Luck::Bad {
         schedulers = draft.schedulers();
         mischief(&mut draft, schedulers.len());
@@ -240,14 +252,18 @@ impl Draft<'_> {
         self.bare.push(name);
     }
 
-    fn schedulers(&mut self) -> Vec<Nerve> {
+    fn schedulers(&mut self) -> Vec<Scheduler> {
         let count = if self.random.chance(25) { 3 } else { 2 };
         let sleepers = self.random.chance(25);
         let nerve = |random: &mut Random| match sleepers && random.chance(60) {
             true => Nerve::Sleeper,
             false => Nerve::Sound,
         };
-        (0..count).map(|_| nerve(self.random)).collect()
+        let uneven = self.random.chance(25);
+        let rate =
+            |random: &mut Random| if uneven { *random.pick(&[50, 80, 125, 200]) } else { 100 };
+        let scheduler = |_| Scheduler { nerve: nerve(self.random), rate: rate(self.random) };
+        (0..count).map(scheduler).collect()
     }
 
     fn outage(&mut self, weather: Weather) {

@@ -38,7 +38,7 @@ pub(crate) struct Record {
 }
 
 /// A gang.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Gang {
     /// Its PodGroup, while there is one.
     pub(crate) group: Option<Arc<Value>>,

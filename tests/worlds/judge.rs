@@ -57,7 +57,7 @@ const WATCHED: [(Kind, &str); 6] = [
 ];
 
 /// A machine, as its object says or last said.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Machine {
     /// The object, while there is one.
     pub(crate) object: Option<Arc<Value>>,
@@ -68,7 +68,7 @@ pub(crate) struct Machine {
 }
 
 /// All that was seen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Judge {
     /// Promises that were broken.
     pub(crate) broken: Vec<String>,
@@ -84,6 +84,8 @@ pub(crate) struct Judge {
     bound: BTreeMap<String, String>,
     /// Until then a process may act on what it believed before it stood still.
     rivals_until: Option<Duration>,
+    /// Whether the store was ever set back.
+    pub(crate) set_back: bool,
 }
 
 /// GPUs that a pod asks for.
@@ -155,6 +157,7 @@ impl Judge {
             now: Duration::ZERO,
             bound: BTreeMap::new(),
             rivals_until: None,
+            set_back: false,
         }
     }
 
@@ -196,6 +199,18 @@ impl Judge {
         self.rivals_until = self.rivals_until.max(Some(until + BLIND));
     }
 
+    /// The store is set back to where `before` was judged; processes act on what they believe until `until`. What comes
+    /// of a plan that the backup does not know is promised by nobody.
+    pub(crate) fn set_back_to(&mut self, before: Self, until: Duration) {
+        let broken = std::mem::take(&mut self.broken);
+        let rivals_until = self.rivals_until;
+        *self = Self { broken, rivals_until, set_back: true, now: self.now, ..before };
+        self.rivals_until(until);
+        for gang in self.gangs.values_mut() {
+            gang.meddled = true;
+        }
+    }
+
     /// A person has laid hands on a record.
     pub(crate) fn meddled(&mut self, record: &str) {
         if let Some(gang) = self.gangs.get_mut(record) {
@@ -206,7 +221,9 @@ impl Judge {
     /// The first member of a gang that waits.
     pub(crate) fn first_waiting(&self) -> Option<String> {
         let waits = |pod: &&Arc<Value>| {
-            gang_of(pod).is_some() && node_of(pod).is_none() && lives(pod) && !is_gated(pod)
+            let is_reached = pod["metadata"]["namespace"] == "default";
+            let waits = node_of(pod).is_none() && lives(pod) && !is_gated(pod);
+            gang_of(pod).is_some() && is_reached && waits
         };
         self.pods.values().filter(waits).map(|pod| name(pod).to_owned()).min()
     }
@@ -229,7 +246,11 @@ impl Judge {
     }
 
     fn breaks(&mut self, what: String) {
-        self.broken.push(what);
+        let acts_on_what_is_lost =
+            self.set_back && self.rivals_until.is_some_and(|until| self.now < until);
+        if !acts_on_what_is_lost {
+            self.broken.push(what);
+        }
     }
 
     fn node(&mut self, object: Arc<Value>) {

@@ -23,6 +23,12 @@ use crate::network::TRAPS;
 use crate::network::Trap;
 use crate::network::TrapWhen;
 
+/// The collection of namespaces.
+const NAMESPACES: &str = "/api/v1/namespaces";
+
+/// A namespace that does not last, and the gang in it.
+const DOOMED: &str = "doomed";
+
 /// Mischief begins before this second, and what it takes away is back by [`HEALED`].
 const SECONDS: u64 = 80;
 
@@ -47,6 +53,15 @@ pub(crate) fn mischief(draft: &mut Draft<'_>, schedulers: usize) {
             let jump = *draft.random.pick(&[-3600, 3600, -7]);
             draft.at(at, Act::Calendar(jump));
         }
+    }
+    if draft.random.chance(12) {
+        namespace(draft);
+    }
+    if draft.random.chance(6) {
+        let backup = draft.moment(60);
+        let restore = backup + draft.moment(20);
+        draft.at(backup, Act::Backup);
+        draft.at(restore, Act::Restore);
     }
     if draft.random.chance(15) && !draft.bare.is_empty() {
         let bare = draft.bare.clone();
@@ -207,6 +222,33 @@ fn strangers(draft: &mut Draft<'_>) {
     pod["spec"]["nodeName"] = json!(node);
     pod["metadata"]["annotations"]["muster.dev/runs-for"] = json!("30s");
     draft.at(at, Act::Create(PODS.into(), pod));
+}
+
+/// A namespace is deleted with a gang in it, at whatever point of its story; half of them are made again.
+fn namespace(draft: &mut Draft<'_>) {
+    let name = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": DOOMED}});
+    let path = format!("{NAMESPACES}/{DOOMED}");
+    let groups = format!("/apis/scheduling.x-k8s.io/v1alpha1/namespaces/{DOOMED}/podgroups");
+    let minimum = 2 + draft.random.below(2);
+    let group = json!({
+        "apiVersion": "scheduling.x-k8s.io/v1alpha1", "kind": "PodGroup",
+        "metadata": {"name": DOOMED}, "spec": {"minMember": minimum},
+    });
+    let mut begin = draft.moment(40);
+    for _ in 0..1 + draft.random.below(2) {
+        draft.at(begin, Act::Create(NAMESPACES.into(), name.clone()));
+        draft.at(begin, Act::Create(groups.clone(), group.clone()));
+        for member in 0..minimum {
+            let mut pod = draft.pod(&format!("{DOOMED}-{member}"), None, 1);
+            pod["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = json!(DOOMED);
+            let at = begin + draft.moment(3);
+            draft.at(at, Act::Create(format!("{path}/pods"), pod));
+        }
+        let end = begin + draft.moment(12);
+        draft.at(end, Act::Delete(path.clone()));
+        // By then its pods have had their grace.
+        begin = end + Duration::from_secs(15);
+    }
 }
 
 /// The schedulers lose a right for a while.

@@ -34,6 +34,12 @@ use tokio::time::Instant;
 use tower::Service;
 use tower::ServiceExt;
 
+use crate::barrier::Barrier;
+use crate::barrier::Sent;
+
+/// A world whose trace is longer than this goes round in circles: the longest of the first two thousand are a tenth of it.
+const LINES_MAX: usize = 400_000;
+
 /// How bad the network is. Rates are percent of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weather {
@@ -138,6 +144,10 @@ pub(crate) struct Sky {
     /// Pods of which a webhook rejects every bind.
     pub(crate) rejected: BTreeSet<String>,
     pub(crate) traps: Vec<Trap>,
+    /// What each process has listed since it was elected.
+    barrier: Barrier,
+    /// Promises that what went over the wire breaks.
+    pub(crate) broken: Vec<String>,
     /// Told the name of a process that has to die.
     pub(crate) killed: mpsc::UnboundedSender<String>,
     random: Random,
@@ -161,6 +171,8 @@ pub(crate) fn sky(
         denied: BTreeSet::new(),
         rejected: BTreeSet::new(),
         traps: Vec::new(),
+        barrier: Barrier::default(),
+        broken: Vec::new(),
         killed,
         random,
         trace: Vec::new(),
@@ -179,6 +191,7 @@ impl Sky {
     pub(crate) fn note(&mut self, what: &str) {
         let elapsed = self.started.elapsed().as_secs_f64();
         self.trace.push(format!("{elapsed:>11.6} {what}"));
+        assert!(self.trace.len() < LINES_MAX, "a world that runs away: {what}");
     }
 
     /// The trap that this call springs, if any.
@@ -212,7 +225,15 @@ impl Sky {
         Duration::from_micros(self.random.below(u64::try_from(most).unwrap_or(u64::MAX)))
     }
 
-    fn fate(&mut self) -> Fate {
+    /// Judges a request that is about to leave its process.
+    fn judge(&mut self, sender: &str, method: &str, path: &str) {
+        if let Some(what) = self.barrier.broken_by(sender, method, path) {
+            self.note(&format!("BROKEN {what}"));
+            self.broken.push(what);
+        }
+    }
+
+    fn fate(&mut self, sender: &str) -> Fate {
         let weather = self.weather;
         let (before, after) = (self.delay(), self.delay());
         let what = if weather.outage || self.random.chance(weather.lost) {
@@ -226,7 +247,8 @@ impl Sky {
         } else {
             What::Answered
         };
-        Fate { before, after, what, hangs: self.random.chance(50) }
+        let sent = self.barrier.sent(sender);
+        Fate { before, after, what, hangs: self.random.chance(50), sent }
     }
 }
 
@@ -238,6 +260,7 @@ struct Fate {
     what: What,
     /// Where there is no reply: the connection stays silent instead of being reset.
     hangs: bool,
+    sent: Sent,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -274,7 +297,9 @@ impl Service<Request<kube::client::Body>> for Network {
         let network = self.clone();
         let (fate, sprung) = {
             let mut sky = look(&self.sky);
-            (sky.fate(), sky.sprung(request.method().as_str(), request.uri().path()))
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            sky.judge(&self.sender, method, path);
+            (sky.fate(&self.sender), sky.sprung(method, path))
         };
         Box::pin(async move {
             if let Some(when) = sprung {
@@ -318,6 +343,9 @@ impl Network {
                 self.carry_out(&request).await
             }
         };
+        if answer.status().is_success() && !is_watch {
+            self.count_for_barrier(&request, fate);
+        }
         let repeated = matches!(fate.what, What::Repeated) && request.method() != Method::GET;
         self.note(&format!("{line} {} {:?}", answer.status().as_u16(), fate.what));
         tokio::time::sleep(fate.after).await;
@@ -342,6 +370,21 @@ impl Network {
             }
             let answer = self.carry_out(&request).await;
             self.note(&format!("{line} {} again", answer.status().as_u16()));
+        }
+    }
+
+    /// A list counts where its answer arrives, anything else where it is carried out.
+    fn count_for_barrier(&self, request: &Request<Bytes>, fate: Fate) {
+        let (method, path) = (request.method(), request.uri().path());
+        let barrier = &mut look(&self.sky).barrier;
+        match fate.what {
+            What::Answered | What::Repeated if method == Method::GET => {
+                barrier.listed(&self.sender, path, fate.sent);
+            }
+            What::Answered | What::Repeated | What::Unanswered(_) => {
+                barrier.carried_out(&self.sender, method.as_str(), path);
+            }
+            What::Lost | What::Refused(_) => {}
         }
     }
 

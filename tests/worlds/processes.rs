@@ -13,6 +13,7 @@ use muster::base::names::Name;
 use muster::base::time::Span;
 use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
+use muster::config::rim::KubernetesSettings;
 use muster::kubernetes::clients::Clients;
 use muster::kubernetes::clock::Clock;
 use muster::kubernetes::driver::Fault;
@@ -27,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::draw::Ending;
 use crate::draw::Nerve;
+use crate::draw::Scheduler;
 use crate::network::Network;
 use crate::network::look;
 use crate::world::World;
@@ -67,19 +69,19 @@ struct Tenant {
     world: World,
     kernels: Kernels,
     place: usize,
-    nerve: Nerve,
+    scheduler: Scheduler,
     recount: Duration,
     count: u32,
 }
 
 impl Processes {
     /// A process begins in each place.
-    pub(crate) fn new(world: &World, nerves: &[Nerve], recount: Duration) -> Self {
+    pub(crate) fn new(world: &World, schedulers: &[Scheduler], recount: Duration) -> Self {
         let kernels = Kernels::default();
-        let places = nerves.iter().enumerate().map(|(place, nerve)| {
+        let places = schedulers.iter().enumerate().map(|(place, scheduler)| {
             let (fates, told) = mpsc::unbounded_channel();
             let (world, kernels) = (world.clone(), kernels.clone());
-            let tenant = Tenant { world, kernels, place, nerve: *nerve, recount, count: 0 };
+            let tenant = Tenant { world, kernels, place, scheduler: *scheduler, recount, count: 0 };
             Place { fates, task: tokio::spawn(tenant.live(told)) }
         });
         Self { places: places.collect() }
@@ -143,6 +145,8 @@ impl Tenant {
             Fault::LeadershipLost(_) | Fault::Blind(_) => {}
             // A watch that falls silent again and again loses what the recount then finds.
             Fault::Differs(what) if what.contains("no watch has told of it") => {}
+            Fault::WentBack { .. } | Fault::StoreWentBack { .. } | Fault::Differs(_)
+                if self.world.judge().set_back => {}
             Fault::WentBack { .. }
             | Fault::StoreWentBack { .. }
             | Fault::Differs(_)
@@ -162,11 +166,12 @@ impl Tenant {
         let configuration = resolve(&ConfigurationFile::default()).expect("the defaults are valid");
         let mut traffic = configuration.kubernetes;
         traffic.recount_period = span(self.recount);
-        if self.nerve == Nerve::Sleeper {
+        if self.scheduler.nerve == Nerve::Sleeper {
             traffic.election.renew_deadline = SLEEPERS_PATIENCE;
             traffic.write_timeout = SLEEPERS_PATIENCE;
             traffic.read_timeout = SLEEPERS_PATIENCE;
         }
+        self.count_by_own_clock(&mut traffic);
         let rim = Rim {
             clients: Clients { watches: client(), writes: client(), lease: client() },
             clock: Clock::starting_at(world.calendar()),
@@ -176,6 +181,23 @@ impl Tenant {
             candidacy: Some(self.kernels.candidacy(name)),
         };
         rim.start()
+    }
+}
+
+impl Tenant {
+    /// What this process takes for a second is more or less of one.
+    fn count_by_own_clock(&self, traffic: &mut KubernetesSettings) {
+        let election = &mut traffic.election;
+        for span in [
+            &mut election.lease_duration,
+            &mut election.renew_deadline,
+            &mut election.retry_period,
+            &mut traffic.write_timeout,
+            &mut traffic.read_timeout,
+            &mut traffic.watch_timeout,
+        ] {
+            span.0 = span.0 * 100 / self.scheduler.rate;
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster::apiserver::face::SharedServer;
@@ -36,6 +38,7 @@ use crate::draw::Meddling;
 use crate::draw::PODS;
 use crate::draw::Victim;
 use crate::draw::draw;
+use crate::judge::BLIND;
 use crate::judge::Judge;
 use crate::network::SharedSky;
 use crate::network::look;
@@ -49,6 +52,10 @@ const BEGINNING: Time = Time(1_767_225_600_000_000_000);
 /// How long after the last fault everything must be as promised: the longest back-off, time-out, quarantine, and grace
 /// that a gang may have to go through, some a few times.
 const PATIENCE: Duration = Duration::from_secs(1500);
+
+/// In percent, by how much one clock may be faster than another so that two processes never believe that they lead: as
+/// the duration of a lease to the time after which its holder stops.
+const TOLERATED_RATIO: i64 = 150;
 
 /// How often it is looked whether the world is at rest.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -85,9 +92,14 @@ async fn live(seed: u64, luck: Luck) -> End {
     let mut random = Random::new(seed);
     let drawn = draw(&mut random, luck);
     let (sky, deaths) = sky(random, drawn.weather);
-    let world = World::new(sky);
+    let world = World::new(sky, drawn.recount);
     let machinery = tokio::spawn(tend(world.clone()));
     let judge = tokio::spawn(watch(world.clone()));
+    let rates = drawn.schedulers.iter().map(|scheduler| scheduler.rate);
+    if rates.clone().max() > rates.min().map(|slowest| slowest * TOLERATED_RATIO / 100) {
+        // A fast clock gives a lease up for lost that a slow one still counts on.
+        world.judge().rivals_until(HEALED);
+    }
     let processes = Processes::new(&world, &drawn.schedulers, drawn.recount);
     let rejected = drawn.rejected.clone();
     world.play(drawn, &processes, deaths).await;
@@ -100,6 +112,7 @@ async fn live(seed: u64, luck: Luck) -> End {
     judge.abort();
     world.inspect();
     let mut broken = world.judge().broken.clone();
+    broken.extend(look(&world.sky).broken.iter().cloned());
     if broken.is_empty() {
         broken.extend(open());
     }
@@ -120,10 +133,16 @@ pub(crate) struct World {
     started: Instant,
     /// The processes at work, by place.
     names: Arc<Mutex<Vec<String>>>,
+    /// What etcd held when it was backed up, and what was known of it.
+    backup: Arc<Mutex<Option<(Server, Judge)>>>,
+    /// How often a backup was restored: kubelets and controllers begin anew with each.
+    restored: Arc<AtomicU64>,
+    /// From one recount to the next.
+    recount: Duration,
 }
 
 impl World {
-    fn new(sky: SharedSky) -> Self {
+    fn new(sky: SharedSky, recount: Duration) -> Self {
         let clock = Clock::starting_at(BEGINNING);
         let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
         for crd in shipped::CRDS {
@@ -134,7 +153,19 @@ impl World {
         let judge = Arc::new(Mutex::new(server.begin(Judge::new)));
         let off = Arc::new(Mutex::new(Span::ZERO));
         let names = Arc::new(Mutex::new(Vec::new()));
-        Self { server, sky, clock, judge, off, started: Instant::now(), names }
+        let (backup, restored) = (Arc::new(Mutex::new(None)), Arc::new(AtomicU64::new(0)));
+        Self {
+            server,
+            sky,
+            clock,
+            judge,
+            off,
+            started: Instant::now(),
+            names,
+            backup,
+            restored,
+            recount,
+        }
     }
 
     /// The date of the API server and of processes that begin now.
@@ -166,7 +197,7 @@ impl World {
     }
 
     fn is_broken(&self) -> bool {
-        !self.judge().broken.is_empty()
+        !self.judge().broken.is_empty() || !look(&self.sky).broken.is_empty()
     }
 
     /// Judges every write since the last time.
@@ -246,6 +277,13 @@ impl World {
                 look(&self.sky).rejected.insert(pod);
             }
             Act::Weather(weather) => look(&self.sky).weather = weather,
+            Act::Backup => {
+                self.inspect();
+                let copy = self.server.read(Server::clone);
+                let known = self.judge().clone();
+                *self.backup.lock().expect("one thread") = Some((copy, known));
+            }
+            Act::Restore => self.restore(),
             Act::ExpireWatches => {
                 // What the judge has not seen yet would be lost to it.
                 self.inspect();
@@ -253,6 +291,23 @@ impl World {
             }
             Act::Heal(rejected) => self.heal(rejected),
         }
+    }
+
+    /// Sets the store back. Who is connected is cut off; a process notices by the next list or recount at the latest.
+    fn restore(&self) {
+        self.inspect();
+        let Some((mut before, known)) = self.backup.lock().expect("one thread").take() else {
+            return;
+        };
+        let restored = 1 + self.restored.fetch_add(1, Ordering::Relaxed);
+        before.reseed(restored << 32);
+        self.server.write(|server| {
+            *before.faults() = server.faults().clone();
+            before.faults().cut_watches("", WatchEnd::Cut);
+            *server = before;
+        });
+        let until = self.elapsed() + self.recount + BLIND;
+        self.judge().set_back_to(known, until);
     }
 
     fn heal(&self, rejected: Vec<String>) {
@@ -343,6 +398,8 @@ fn summary(act: &Act) -> String {
         | Act::Calendar(_)
         | Act::Right(..)
         | Act::Webhook(_)
+        | Act::Backup
+        | Act::Restore
         | Act::ExpireWatches
         | Act::Heal(_) => format!("{act:?}"),
         Act::Weather(weather) => format!("{weather:?}"),
@@ -351,14 +408,18 @@ fn summary(act: &Act) -> String {
 
 /// Kubelets and controllers at work.
 async fn tend(world: World) {
-    let machinery = Machinery::new(
-        KubeletSettings { lease_interval: None, ..KubeletSettings::wall_clock() },
-        ControllerMode::Running,
-    );
-    let mut attached = Attached::new(machinery);
+    let attach = || {
+        let settings = KubeletSettings { lease_interval: None, ..KubeletSettings::wall_clock() };
+        Attached::new(Machinery::new(settings, ControllerMode::Running))
+    };
+    let (mut attached, mut restored) = (attach(), 0);
     let mut changes = world.server.changes();
     loop {
         let now = world.clock.now();
+        let latest = world.restored.load(Ordering::Relaxed);
+        if std::mem::replace(&mut restored, latest) != latest {
+            attached = attach();
+        }
         world.server.begin(|server| attached.observe(now, server));
         for write in attached.take_writes(now, 64) {
             let dated = world.calendar();
