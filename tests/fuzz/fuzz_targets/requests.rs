@@ -39,9 +39,17 @@ fn send(server: &mut Server, now: Time, request: &Value) {
     }
 }
 
+/// When everything happens.
+const NOW: Time = Time(1_793_577_600_000_000_000);
+
+thread_local! {
+    /// Made once: what is served is the same for every input, and takes longer to set up than most inputs.
+    static EMPTY: Server = Server::new(Settings::default(), NOW);
+}
+
 fn check(requests: &[Value]) -> Duration {
-    let now = Time::from_rfc3339("2026-11-02T00:00:00Z").expect("a time");
-    let mut server = Server::new(Settings::default(), now);
+    let now = NOW;
+    let mut server = EMPTY.with(Server::clone);
     let times = requests.iter().map(|request| limits::time(|| send(&mut server, now, request)));
     times.max().unwrap_or_default()
 }

@@ -49,12 +49,11 @@ fn harvest(value: &Value, pool: &mut Vec<(String, Value)>, random: &mut Random) 
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                let pair = (key.clone(), value.clone());
                 if pool.len() < POOL_MAX {
-                    pool.push(pair);
+                    pool.push((key.clone(), value.clone()));
                 } else if random.chance(5) {
                     let at = random.below(POOL_MAX as u64) as usize;
-                    pool[at] = pair;
+                    pool[at] = (key.clone(), value.clone());
                 }
                 harvest(value, pool, random);
             }
