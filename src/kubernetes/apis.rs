@@ -33,17 +33,23 @@ impl GroupApis {
     /// # Errors
     /// When the server does not answer, or not with a list of resources; the text says what it did.
     pub async fn discover(wire: &Wire) -> Result<Self, String> {
-        let native = if serves(wire, "scheduling.k8s.io/v1beta1", GROUPS).await? {
-            Some(NativeVersion::V1Beta1)
-        } else if serves(wire, "scheduling.k8s.io/v1alpha2", GROUPS).await? {
-            Some(NativeVersion::V1Alpha2)
-        } else {
-            None
-        };
-        let coscheduling = serves(wire, "scheduling.x-k8s.io/v1alpha1", GROUPS).await?;
-        let records = serves(wire, "muster.dev/v1alpha1", "gangplans").await?;
+        // At once: who has just been elected binds nothing before it knows.
+        let (native, coscheduling, records) = tokio::try_join!(
+            native_version(wire),
+            serves(wire, "scheduling.x-k8s.io/v1alpha1", GROUPS),
+            serves(wire, "muster.dev/v1alpha1", "gangplans"),
+        )?;
         Ok(Self { coscheduling, native, records })
     }
+}
+
+async fn native_version(wire: &Wire) -> Result<Option<NativeVersion>, String> {
+    for version in [NativeVersion::V1Beta1, NativeVersion::V1Alpha2] {
+        if serves(wire, &format!("scheduling.k8s.io/{}", version.as_str()), GROUPS).await? {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
 }
 
 /// The versions in which the server has the API group of the PodGroup CRD, where none of them is the one that Muster
