@@ -17,6 +17,7 @@ use muster::engine::order::Order;
 use muster::engine::settings::Notices;
 use muster::engine::settings::Settings;
 use muster::workload::ask::SharedAsk;
+use muster::workload::scored::Counted;
 
 use crate::fleet;
 
@@ -79,6 +80,7 @@ impl Pods {
             gates: Vec::new(),
             ask: Arc::clone(ask),
             held: None,
+            held_counted: Counted::NONE,
             controller: None,
             pinned_to_node: false,
             malformed: None,

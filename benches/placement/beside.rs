@@ -1,6 +1,6 @@
-//! Pods that mean something to each other, on 5,000 nodes with 50,000 running pods of 500 applications: single
-//! pods that each bring terms never seen before, and a gang with one member per node. The plain side counts
-//! the pods that a term matches by domain, one by one, and then asks every node.
+//! Pods that each bring a combination of constraints never seen before, on 5,000 nodes with 50,000 running pods of
+//! 500 applications: taints and node affinity alone, anti-affinity, spreading; and a gang with one member per node.
+//! The plain side judges each pod on each node, after it has counted the pods that a term matches by domain.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +22,12 @@ use muster::planner::demand::Demand;
 use muster::planner::demand::Role;
 use muster::planner::referee;
 use muster::workload::ask::Ask;
+use muster::workload::constraints::NodeOperator;
+use muster::workload::constraints::NodeRequirement;
+use muster::workload::constraints::NodeTerm;
+use muster::workload::constraints::PreferredTerm;
+use muster::workload::constraints::Toleration;
+use muster::workload::constraints::TolerationOperator;
 use muster::workload::relations::InclusionPolicy;
 use muster::workload::relations::PodLabels;
 use muster::workload::relations::PodTerm;
@@ -37,11 +43,14 @@ const PODS: usize = 50_000;
 const APPS: usize = 500;
 const MEMBERS: usize = 1_000;
 const HOST: &str = "kubernetes.io/hostname";
+const RACK: &str = "topology.kubernetes.io/rack";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 /// What the single pods want.
 #[derive(Clone, Copy, Debug)]
 enum Want {
+    /// Nodes by their labels, and to tolerate some taints: nothing of other pods.
+    Objects,
     /// No pod of some applications on their node.
     Apart,
     /// To be spread over zones.
@@ -57,6 +66,7 @@ struct Bench {
 
 pub(crate) fn run() {
     for (want, title) in [
+        (Want::Objects, "pods with taints and affinity never seen before"),
         (Want::Apart, "pods with anti-affinity by hostname never seen before"),
         (Want::Spread, "pods spread over zones by a selector never seen before"),
     ] {
@@ -109,7 +119,9 @@ fn selector(number: usize) -> LabelSelector {
 
 fn draw(want: Want, number: usize) -> Ask {
     let mut relations = Relations::default();
+    let mut ask = Ask::clone(&fleet::ask(0, 500));
     match want {
+        Want::Objects => constrain(&mut ask, number),
         Want::Apart => relations.anti_affinity.push(PodTerm {
             selector: Some(selector(number)),
             namespaces: vec!["default".into()],
@@ -126,7 +138,35 @@ fn draw(want: Want, number: usize) -> Ask {
             node_taints_policy: InclusionPolicy::Ignore,
         }),
     }
-    Ask { relations: relations.boxed(), ..Ask::clone(&fleet::ask(0, 500)) }
+    Ask { relations: relations.boxed(), ..ask }
+}
+
+/// Required and preferred node affinity and a toleration, of which no other number has all.
+fn constrain(ask: &mut Ask, number: usize) {
+    let requirement = |key: &str, operator, values: &[String]| NodeRequirement {
+        key: key.into(),
+        operator,
+        values: values.iter().map(|value| value.as_str().into()).collect(),
+    };
+    let term =
+        |requirement| NodeTerm { match_expressions: vec![requirement], ..NodeTerm::default() };
+    let racks = [number, number / 7, number / 311].map(|n| format!("rack-{}", n % (NODES / 16)));
+    let host = format!("node-{:06}", number % NODES);
+    ask.required_terms = Some(vec![
+        term(requirement(RACK, NodeOperator::In, &racks)),
+        term(requirement(HOST, NodeOperator::NotIn, &[host])),
+    ]);
+    let zone = format!("zone-{}", number % 3);
+    ask.preferred_terms = vec![PreferredTerm {
+        weight: 1 + (number % 100) as i32,
+        term: term(requirement(ZONE, NodeOperator::In, &[zone])),
+    }];
+    ask.tolerations.push(Toleration {
+        key: "team".into(),
+        operator: TolerationOperator::Equal,
+        value: format!("team-{number}").into(),
+        effect: None,
+    });
 }
 
 fn singles(want: Want) {
@@ -170,7 +210,8 @@ fn singles(want: Want) {
 
 /// The first node that the relations of the ask allow: pods are counted by domain, then every node is asked.
 fn feasible(bench: &Bench, ask: &Ask, own: &PodLabels) -> Option<usize> {
-    let relations = ask.relations.as_deref()?;
+    let nothing = Relations::default();
+    let relations = ask.relations.as_deref().unwrap_or(&nothing);
     let of = |at: usize, key: &str| {
         bench.facts[at].labels.iter().find(|(name, _)| &**name == key).map(|(_, value)| value)
     };

@@ -49,6 +49,7 @@ fn node(at: usize) -> NodeFact {
         }],
         unschedulable: false,
         features: Vec::new(),
+        images: Vec::new(),
         allocatable: vec![
             ("cpu".into(), 127_000),
             ("ephemeral-storage".into(), 3_000 * GIB),

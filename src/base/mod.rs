@@ -2,6 +2,7 @@
 //! Knows no kind of object, no scheduling, and no I/O; of Kubernetes only how such values are written.
 //! Everything here is a plain value: nothing reads a clock, and random numbers come from a seed.
 
+pub mod binary64;
 pub mod id;
 pub mod label_syntax;
 pub mod labels;

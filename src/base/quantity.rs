@@ -80,6 +80,11 @@ impl Quantity {
         Self { nanos: units as i128 * NANO }
     }
 
+    /// So many thousandths.
+    pub const fn milli(thousandths: i64) -> Self {
+        Self { nanos: thousandths as i128 * (NANO / 1000) }
+    }
+
     /// True below zero.
     pub const fn is_negative(self) -> bool {
         self.nanos < 0

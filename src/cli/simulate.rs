@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// End after so much virtual time, such as 90s or 1h30m [default: when nothing more can happen]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     duration: Option<Span>,
+    /// The scheduler's configuration: Muster's own file or a KubeSchedulerConfiguration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How to print the result
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -62,8 +65,8 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
     let documents =
         read_paths(&args.paths, &mut io::stdin().lock()).map_err(|errors| refusal(&errors))?;
     let input = sort(documents).map_err(|errors| refusal(&errors))?;
-    let mut world =
-        World::new(input, WorldSettings::default()).map_err(|errors| refusal(&errors))?;
+    let settings = settings(args)?;
+    let mut world = World::new(input, settings).map_err(|errors| refusal(&errors))?;
     world.run(args.duration.map(|duration| world.zero() + duration));
     for remark in world.remarks() {
         eprintln!("note: {remark}");
@@ -81,6 +84,18 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
         }
     };
     super::answer(&text)
+}
+
+/// As the configuration has them; what of it has no effect is said on stderr.
+fn settings(args: &Args) -> Result<WorldSettings, Failure> {
+    let Some(path) = &args.config else { return Ok(WorldSettings::default()) };
+    let (name, text) = (path.display(), super::read_text(path)?);
+    let resolved = crate::config::read(&text);
+    let resolved = resolved.map_err(|error| Failure::BadInput(format!("{name}: {error}")))?;
+    for warning in &resolved.warnings {
+        eprintln!("{name}: {warning}");
+    }
+    Ok(WorldSettings::configured(resolved.configuration))
 }
 
 fn duration(text: &str) -> Result<Span, String> {

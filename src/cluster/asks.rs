@@ -14,6 +14,7 @@ use super::resources::{CPU, MEMORY, PODS, ResourceClass, ResourceSet, Resources}
 use crate::base::id::Id;
 use crate::base::table::Table;
 use crate::workload::ask::{Amounts, Ask, SharedAsk};
+use crate::workload::scored::Counted;
 
 /// Amounts by resource id, sorted by id; units as in [`Amounts`].
 pub type Requests = SmallVec<[(ResourceId, i64); 6]>;
@@ -34,6 +35,8 @@ pub struct InternedAsk {
     pub packed_by: ResourceId,
     /// Whether it wants anything of other pods.
     pub relation: Relation,
+    /// What a pod with it counts as in kube-scheduler's scores once it is placed.
+    pub counted: Counted,
     /// Its node constraints, shared with other asks.
     pub constraint: ConstraintId,
 }
@@ -52,6 +55,8 @@ pub(super) enum Fate {
 pub enum Relation {
     /// Nothing: each node is judged by itself, once for all equal pods.
     None,
+    /// Nothing, but its nodes are ranked by kube-scheduler's scores: which is best changes with each pod placed.
+    Ranked,
     /// Something: see [`Ask::relations`].
     Some,
 }
@@ -163,8 +168,21 @@ impl AskTable {
         let requested = ResourceSet::of(&requests);
         let packed_by = packed_by(&requests, resources);
         let constraint = self.intern_constraint(ask);
-        let relation = if ask.relations.is_some() { Relation::Some } else { Relation::None };
-        InternedAsk { ask: ask.clone(), requests, requested, packed_by, relation, constraint }
+        let relation = match (&ask.relations, ask.weighing()) {
+            (Some(_), _) => Relation::Some,
+            (None, Some(_)) => Relation::Ranked,
+            (None, None) => Relation::None,
+        };
+        let counted = ask.scored.as_ref().map_or(Counted::NONE, |scored| scored.holding);
+        InternedAsk {
+            ask: ask.clone(),
+            requests,
+            requested,
+            packed_by,
+            relation,
+            counted,
+            constraint,
+        }
     }
 
     fn intern_constraint(&mut self, ask: &SharedAsk) -> ConstraintId {
@@ -204,7 +222,7 @@ impl AskTable {
                 self.drop_if_unused(id);
                 return Fate::Dropped;
             }
-            Relation::None => {}
+            Relation::None | Relation::Ranked => {}
         }
         slot.queued_as_idle = true;
         self.idle.push_back(id);

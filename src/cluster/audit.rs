@@ -11,6 +11,7 @@ use super::node_set::NodeSet;
 use super::state::Cluster;
 use crate::base::id::Id;
 use crate::base::names::Name;
+use crate::workload::scored::Counted;
 
 /// A difference between what is kept and what a recount gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,11 @@ pub enum Discrepancy {
         /// What of it.
         what: String,
     },
+    /// What the pods on a node count as in scores.
+    Counted {
+        /// Which node.
+        node: Name,
+    },
     /// The sum over all schedulable nodes.
     Sum {
         /// Which resource.
@@ -69,6 +75,7 @@ impl fmt::Display for Discrepancy {
             }
             Self::Set { name } => write!(f, "the nodes of {name} are wrong"),
             Self::Pods { node } => write!(f, "the number of pods on node {node} is wrong"),
+            Self::Counted { node } => write!(f, "what the pods on node {node} count as is wrong"),
             Self::Relations { what } => write!(f, "{what} are kept otherwise than a recount gives"),
             Self::Sum { resource } => write!(f, "the sum of free {resource} is wrong"),
         }
@@ -137,7 +144,10 @@ fn offered(cluster: &Cluster, node: NodeId, resource: ResourceId) -> i64 {
 fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i128>, Discrepancy> {
     let mut used = BTreeMap::new();
     let mut pods: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let mut scored: BTreeMap<NodeId, Counted> = BTreeMap::new();
     for (pod, node) in cluster.pods.placed() {
+        let counted = scored.entry(node).or_default();
+        *counted = counted.plus(cluster.counted_by(pod), 1);
         *pods.entry(node).or_default() += 1;
         for (resource, amount) in cluster.holding(pod) {
             *used.entry((node, *resource)).or_default() += i128::from(*amount);
@@ -147,6 +157,9 @@ fn recount_use(cluster: &Cluster) -> Result<BTreeMap<(NodeId, ResourceId), i128>
         let counted = pods.get(&id).copied().unwrap_or(0);
         if cluster.pods_on(id).len() != counted as usize {
             return Err(Discrepancy::Pods { node: node.name.clone() });
+        }
+        if cluster.counted(id) != scored.get(&id).copied().unwrap_or(Counted::NONE) {
+            return Err(Discrepancy::Counted { node: node.name.clone() });
         }
     }
     Ok(used)

@@ -112,12 +112,16 @@ fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
             let count = sign * i64::from(step.count);
             let requests: Requests = cluster.asks.get(step.ask).requests.clone();
             cluster.shift_free(step.node, &requests, -count);
+            let counted = cluster.asks.get(step.ask).counted;
+            cluster.counts.shift(step.node, counted, count);
             cluster.relations.shift(&cluster.asks, step, count);
         }
         Edit::Remove(pod) => {
             let node = cluster.node_of(pod).expect("only placed pods are taken off");
             let requests: Requests = cluster.holding(pod).into();
             cluster.shift_free(node, &requests, sign);
+            let counted = cluster.counted_by(pod);
+            cluster.counts.shift(node, counted, -sign);
             cluster.relations.shift_pod(&cluster.asks, pod, node, -sign);
         }
     }

@@ -11,6 +11,7 @@ use crate::base::time::{Span, Time};
 use crate::workload::ask::{Amounts, SharedAsk};
 use crate::workload::constraints::Taint;
 use crate::workload::relations::SharedLabels;
+use crate::workload::scored::Counted;
 
 /// A node as its object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct NodeFact {
     pub unschedulable: bool,
     /// `status.declaredFeatures`, sorted.
     pub features: Vec<Name>,
+    /// `status.images`: by name the size in bytes, sorted by name; empty where no profile ranks nodes by them.
+    pub images: Vec<(Name, i64)>,
     /// `status.allocatable`, zeros kept (a resource of 0 exists; an absent one does not).
     pub allocatable: Amounts,
 }
@@ -106,6 +109,9 @@ pub struct PodFact {
     pub ask: SharedAsk,
     /// What it holds on its node, where that differs from the ask (in-place resize). Empty: as asked.
     pub held: Option<Amounts>,
+    /// What it counts as in kube-scheduler's scores where it holds other than it asks for; nothing where no profile
+    /// ranks nodes by them.
+    pub held_counted: Counted,
     /// The controller that owns it (`Kind/name`), for `occupiedBy` and for recreation.
     pub controller: Option<Name>,
     /// Mirror and DaemonSet pods are never moved or evicted.

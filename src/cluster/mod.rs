@@ -9,6 +9,7 @@ pub mod asks;
 pub mod audit;
 pub mod change;
 pub mod draft;
+pub mod images;
 pub mod labels;
 pub mod load;
 pub mod node_set;
@@ -18,6 +19,7 @@ pub mod renumbering;
 pub mod resources;
 pub mod state;
 
+mod counts;
 mod pods;
 
 pub use self::state::{Cluster, Held};

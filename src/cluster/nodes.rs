@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::facts::NodeFact;
 use super::ids::NodeId;
+use super::images::Images;
 use super::labels::LabelIndex;
 use super::node_set::{Membership, NodeSet};
 use super::renumbering::Renumbering;
@@ -45,6 +46,7 @@ pub struct Nodes {
     quarantined: NodeSet,
     labels: LabelIndex,
     taints: BTreeMap<Taint, NodeSet>,
+    images: Images,
     version: u64,
 }
 
@@ -79,6 +81,11 @@ impl Nodes {
     /// The distinct taints of present nodes, and who carries them.
     pub fn taints(&self) -> impl Iterator<Item = (&Taint, &NodeSet)> {
         self.taints.iter()
+    }
+
+    /// The images of present nodes.
+    pub const fn images(&self) -> &Images {
+        &self.images
     }
 
     /// The id of the node `name`.
@@ -182,6 +189,7 @@ impl Nodes {
             *nodes = new.set(nodes);
         }
         self.labels.renumber(new);
+        self.images.renumber(new);
         self.version += 1;
     }
 
@@ -202,6 +210,12 @@ impl Nodes {
                 self.taints.entry(taint.clone()).or_default().insert(id);
             }
             changed = true;
+        }
+        let old_images = before.as_ref().map_or(&[][..], |old| &old.images);
+        if old_images != fact.images.as_slice() {
+            // No verdict on a node hangs on them.
+            self.images.remove(id, old_images);
+            self.images.insert(id, &fact.images);
         }
         changed |= self.cordoned.set(id, fact.unschedulable.into());
         self.version += u64::from(changed);
@@ -245,6 +259,7 @@ impl Nodes {
         self.quarantined.remove(id);
         self.labels.remove(id, &fact.labels);
         self.untaint(id, &fact.taints);
+        self.images.remove(id, &fact.images);
         self.version += 1;
         Some(fact)
     }

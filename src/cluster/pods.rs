@@ -10,6 +10,7 @@ use super::renumbering::Renumbering;
 use crate::base::id::Id;
 use crate::base::slab::Slab;
 use crate::id_type;
+use crate::workload::scored::Counted;
 
 id_type!(
     /// Amounts held by one pod that are not those of its ask.
@@ -77,7 +78,14 @@ struct Tenants(SmallVec<[Tenant; 15]>);
 pub(super) struct Pods {
     rows: Vec<Spot>,
     by_node: Vec<Tenants>,
-    others: Slab<OtherId, Requests>,
+    others: Slab<OtherId, Other>,
+}
+
+/// What a pod holds that is not what its ask says.
+#[derive(Clone, Debug)]
+struct Other {
+    amounts: Requests,
+    counted: Counted,
 }
 
 /// Where a pod is, and what it holds there. Eight bytes: a release begins with a row at random.
@@ -108,11 +116,20 @@ impl Pods {
     }
 
     /// Amounts that are not those of an ask. Discarded by the caller once nobody holds them.
-    pub(super) fn keep(&mut self, amounts: Requests) -> OtherId {
-        self.others.insert(amounts)
+    pub(super) fn keep(&mut self, amounts: Requests, counted: Counted) -> OtherId {
+        self.others.insert(Other { amounts, counted })
     }
 
     pub(super) fn kept(&self, id: OtherId) -> &Requests {
+        &self.other(id).amounts
+    }
+
+    /// What such amounts count as in scores.
+    pub(super) fn counted(&self, id: OtherId) -> Counted {
+        self.other(id).counted
+    }
+
+    fn other(&self, id: OtherId) -> &Other {
         self.others.get(id).expect("amounts are kept while a pod holds them")
     }
 

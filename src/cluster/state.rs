@@ -5,6 +5,7 @@
 
 use super::asks::{AskTable, Fate, InternedAsk, compile_amounts};
 use super::change::Changes;
+use super::counts::Counts;
 use super::facts::NodeFact;
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
 use super::load::Load;
@@ -18,6 +19,7 @@ use super::resources::{ResourceClass, ResourceSet, Resources};
 use crate::base::id::Id;
 use crate::base::names::Name;
 use crate::workload::ask::{Amounts, Ask, SharedAsk};
+use crate::workload::scored::Counted;
 
 /// The believed state of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +30,8 @@ pub struct Cluster {
     pub(super) load: Load,
     pub(super) pods: Pods,
     pub(super) relations: Relations,
+    /// What the pods on each node count as in kube-scheduler's scores.
+    pub(super) counts: Counts,
     /// Sum of free amounts over present nodes that are not cordoned, by resource.
     pub(super) schedulable_free: Vec<i128>,
     version: u64,
@@ -39,7 +43,12 @@ pub enum Held<'a> {
     /// What its ask says.
     AsAsked(AskId),
     /// Other amounts (resized in place).
-    Other(&'a Amounts),
+    Other {
+        /// What it holds.
+        amounts: &'a Amounts,
+        /// What that counts as in kube-scheduler's scores.
+        counted: Counted,
+    },
 }
 
 impl Cluster {
@@ -75,6 +84,12 @@ impl Cluster {
     #[inline]
     pub const fn load(&self) -> &Load {
         &self.load
+    }
+
+    /// What the pods on `node` count as in kube-scheduler's scores, taken together.
+    #[inline]
+    pub fn counted(&self, node: NodeId) -> Counted {
+        self.counts.on(node)
     }
 
     /// Resource names and their ids.
@@ -212,6 +227,7 @@ impl Cluster {
         self.nodes.renumber(&new);
         self.load.renumber(&new);
         self.pods.renumber(&new);
+        self.counts.renumber(&new);
         self.relations.renumber(&new);
         self.version += 1;
         Some(new)
@@ -277,13 +293,16 @@ impl Cluster {
                 self.asks.retain(ask);
                 Holding::Ask(ask)
             }
-            Held::Other(amounts) => {
+            Held::Other { amounts, counted } => {
                 let amounts = compile_amounts(amounts, &mut self.resources);
                 self.make_room();
-                if before.is_some_and(|before| self.amounts(before) == &amounts[..]) {
+                let is_same = |before| {
+                    self.amounts(before) == &amounts[..] && self.counted_of(before) == counted
+                };
+                if before.is_some_and(is_same) {
                     return Changes::NONE;
                 }
-                Holding::Other(self.pods.keep(amounts))
+                Holding::Other(self.pods.keep(amounts, counted))
             }
         };
         let freed = self.vacate(pod);
@@ -377,7 +396,22 @@ impl Cluster {
         }
     }
 
+    /// What a placed pod counts as in scores.
+    pub(super) fn counted_by(&self, pod: PodId) -> Counted {
+        self.pods.holding(pod).map_or(Counted::NONE, |holding| self.counted_of(holding))
+    }
+
+    #[inline]
+    fn counted_of(&self, holding: Holding) -> Counted {
+        match holding {
+            Holding::Ask(ask) => self.asks.get(ask).counted,
+            Holding::Other(amounts) => self.pods.counted(amounts),
+        }
+    }
+
     fn shift(&mut self, node: NodeId, holding: Holding, sign: Sign) -> ResourceSet {
+        let counted = self.counted_of(holding);
+        self.counts.shift(node, counted, -sign.factor());
         let counts = self.is_schedulable(node);
         let requests = match holding {
             Holding::Ask(ask) => &self.asks.get(ask).requests,

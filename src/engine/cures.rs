@@ -6,11 +6,11 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::Engine;
-use super::backlog::{LineId, Need};
-use super::decide::No;
+use super::backlog::{Line, LineId, Need};
 use crate::base::id::Id;
 use crate::cluster::change::Changes;
 use crate::cluster::ids::{AskId, ResourceId};
+use crate::planner::Company;
 use crate::planner::order::Turn;
 
 /// Where more changes than this are pending, a line of which one gang was placed is simply tried until it is
@@ -66,6 +66,9 @@ impl Engine {
             self.activate_floored(latest);
         }
         self.activate_related();
+        if self.cluster.relations().is_awake() && !self.changes.is_empty() {
+            self.cluster.refresh_domains();
+        }
         self.cures.looked_at = self.changes.len();
         self.find_first_helped();
     }
@@ -148,14 +151,26 @@ impl Engine {
         let Some(line) = self.backlog.known(helped.line) else { return false };
         let asks = line.shape.roles.iter().map(|((ask, _), _)| *ask);
         *line.head().0 == helped.turn
-            && asks.into_iter().any(|ask| self.helps(helped.change, ask, line.parked.as_ref()))
+            && asks.into_iter().any(|ask| self.helps(helped.change, ask, helped.line))
     }
 
     /// True if a change could help a line that was refused before it to a place for one member.
-    fn helps(&self, change: usize, ask: AskId, refused: Option<&No>) -> bool {
+    fn helps(&self, change: usize, ask: AskId, line: LineId) -> bool {
         let Pending { changes, version } = &self.changes[change];
-        refused.is_some_and(|no| no.version() < *version)
-            && self.planner.could_help(&self.cluster, changes, ask)
+        let Line { parked, shape, .. } = self.backlog.line(line);
+        if parked.as_ref().is_none_or(|no| no.version() >= *version)
+            || !self.planner.could_help(&self.cluster, changes, ask)
+        {
+            return false;
+        }
+        let Some(node) = changes.node else { return false };
+        let company = match &shape.roles[..] {
+            [(_, 1)] => Company::Alone,
+            _ => Company::Gang,
+        };
+        // Other pods may stand in the way, of which the change tells nothing.
+        let mut roles = shape.roles.iter().map(|(role, _)| *role).filter(|role| role.0 == ask);
+        roles.any(|role| !self.planner.is_ruled_out(&self.cluster, role, node, company))
     }
 
     /// The parked line, first in turn, that a change could help.
@@ -176,7 +191,7 @@ impl Engine {
                     if first.is_some_and(|(before, _)| before <= turn) {
                         break;
                     }
-                    if self.helps(change, *ask, self.backlog.line(*line).parked.as_ref()) {
+                    if self.helps(change, *ask, *line) {
                         first = Some((turn, *line));
                     }
                 }

@@ -170,6 +170,15 @@ impl Engine {
         Some(survey::rejections(&self.cluster, ask, self.cluster.signature_of(id)))
     }
 
+    /// The sum of kube-scheduler's scores for each node that takes the pod, as if it were placed alone and now;
+    /// nothing where its nodes are ranked by Muster's own order. `None` if there is no such pod.
+    pub fn scores(&mut self, pod: &ObjectName) -> Option<Vec<(Name, i64)>> {
+        let id = self.pods.find(pod)?;
+        self.cluster.refresh_domains();
+        let ask = self.pods.get(id).ask;
+        Some(survey::scores(&self.cluster, ask, self.cluster.signature_of(id)))
+    }
+
     fn explain_gang(&self, id: GangId, now: Time) -> Explanation {
         let gang = self.gangs.get(id);
         let sentence = self.sentence(id, now);

@@ -133,6 +133,11 @@ pub enum WakeReason {
 }
 
 impl Engine {
+    /// What it was told to do.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// An engine that knows nothing yet.
     pub fn new(settings: Settings) -> Self {
         Self {

@@ -215,7 +215,11 @@ impl Engine {
             Some(node) => node,
             None => self.cluster.node_or_unknown(name),
         };
-        let held = pod.fact.held.as_ref().map_or(Held::AsAsked(pod.ask), Held::Other);
+        let counted = pod.fact.held_counted;
+        let held = match &pod.fact.held {
+            None => Held::AsAsked(pod.ask),
+            Some(amounts) => Held::Other { amounts, counted },
+        };
         let changes = self.cluster.occupy(id, held, node);
         let seat = pod.seat();
         self.note(changes);

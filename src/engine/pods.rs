@@ -240,6 +240,7 @@ mod tests {
     use crate::base::time::Time;
     use crate::cluster::facts::{PodFact, PodPhase};
     use crate::cluster::ids::AskId;
+    use crate::workload::scored::Counted;
 
     fn pod(name: &str) -> Pod {
         let fact = Box::new(PodFact {
@@ -258,6 +259,7 @@ mod tests {
             gates: Vec::new(),
             ask: Arc::default(),
             held: None,
+            held_counted: Counted::NONE,
             controller: None,
             pinned_to_node: false,
             malformed: None,

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::base::names::Name;
 use crate::base::time::Span;
 use crate::cluster::facts::PodFact;
+use crate::cluster::resources::ResourceClass;
 use crate::planner;
 use crate::workload::profile::Profile;
+use crate::workload::scored::Counted;
 
 /// The engine's settings. `Settings::default()` is what the documentation calls the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +144,12 @@ impl Default for Settings {
     }
 }
 
+/// True if pods of the profile may go where there is none of the resource. Cards never are: a node that was promised
+/// more of them than it has turns pods away.
+fn is_ignored(profile: &Profile, name: &str) -> bool {
+    profile.ignored.holds(name) && ResourceClass::of(name) != ResourceClass::Accelerator
+}
+
 impl Settings {
     /// Gives the pod's ask the profile of its scheduler, if that is not the default one.
     pub(super) fn apply_profile(&self, fact: &mut PodFact) {
@@ -149,7 +157,23 @@ impl Settings {
         else {
             return;
         };
-        Arc::make_mut(&mut fact.ask).profile = Some(profile.clone());
+        let ask = Arc::make_mut(&mut fact.ask);
+        ask.profile = Some(profile.clone());
+        let is_ignored = |(name, _): &(Name, i64)| is_ignored(profile, name);
+        if ask.requests.iter().any(is_ignored) {
+            // Once it is on a node, it holds them all the same, for those who do look for them.
+            if fact.held.is_none() {
+                fact.held = Some(ask.requests.clone());
+                let scored = ask.scored.as_ref();
+                fact.held_counted = scored.map_or(Counted::NONE, |scored| scored.holding);
+            }
+            ask.requests.retain(|request| !is_ignored(request));
+        }
+    }
+
+    /// True if some profile ranks nodes by kube-scheduler's scores.
+    pub fn ranks_by_scores(&self) -> bool {
+        self.profiles.iter().any(|(_, profile)| profile.weighing.is_some())
     }
 
     /// True if a pod that names `scheduler` is this engine's to schedule.

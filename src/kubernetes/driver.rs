@@ -146,9 +146,10 @@ impl Driver {
             Kind::Group(GroupSource::Native),
             Kind::Record,
         ];
+        let translator = Translator::for_engine(engine.settings());
         Self {
             engine,
-            translator: Translator::new(),
+            translator,
             clock,
             views: kinds.into_iter().map(|kind| (kind, View::default())).collect(),
             unlisted: None,

@@ -4,6 +4,8 @@
 //! A placement is feasible if there is an order of its members in which each is admitted; seats stand in it.
 //! Invariant: the cluster is as before once the trial is dropped.
 
+use std::cmp::Reverse;
+
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
@@ -17,7 +19,7 @@ use crate::plugins::census::Census;
 use crate::plugins::gpu_packing::rank;
 use crate::plugins::relation::{Newcomer, is_wishing};
 use crate::plugins::verdict::Verdicts;
-use crate::plugins::{self, node_resources_fit};
+use crate::plugins::{self, node_resources_fit, weighing};
 
 /// Looking at one node costs a fraction of placing a member there.
 const LOOKS_PER_STEP: u64 = 16;
@@ -69,6 +71,11 @@ impl<'a> Trial<'a> {
         Self { draft, census, roles, verdicts, candidates, left, seats: Vec::new() }
     }
 
+    /// The cluster with the seats so far.
+    pub(super) const fn cluster(&self) -> &Cluster {
+        self.draft.cluster()
+    }
+
     /// Seats so far, in the order in which they were taken.
     pub(super) fn seats(&self) -> Vec<RoleSeat> {
         self.seats.iter().map(|(seat, _)| *seat).collect()
@@ -117,6 +124,11 @@ impl<'a> Trial<'a> {
         let cluster = self.draft.cluster();
         let ask = cluster.interned(self.roles[role].ask);
         let newcomer = Newcomer { cluster, ask, census: &self.census, role };
+        if let Some(weighing) = ask.ask.weighing() {
+            let totals = weighing::totals(&newcomer, weighing, &nodes);
+            let ranked = totals.into_iter().zip(nodes).map(|(total, node)| (total, Reverse(node)));
+            return ranked.max().map(|(_, Reverse(node))| node);
+        }
         let points = plugins::points_beside(&newcomer, &nodes);
         let verdict = self.verdicts.get(ask.constraint);
         let ranked = nodes.into_iter().zip(points).map(|(node, points)| {

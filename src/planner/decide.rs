@@ -19,7 +19,8 @@ use crate::planner::exact::{End, Found, Goal, Need, Problem, Seats, Steps};
 use crate::planner::plan::{Plan, Seat};
 use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
 use crate::planner::walk::{Walk, Wanted};
-use crate::plugins::relation::{Newcomer, is_related, is_wishing};
+use crate::plugins::census::Census;
+use crate::plugins::relation::{Newcomer, Stranger, is_placed_carefully, is_related, is_wishing};
 use crate::plugins::verdict::Verdicts;
 use crate::plugins::{self, node_resources_fit};
 use crate::workload::ask::Amounts;
@@ -35,6 +36,15 @@ impl Default for Settings {
     fn default() -> Self {
         Self { search_steps_max: 200_000 }
     }
+}
+
+/// Whether a pod is placed with others that may make room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    /// It is placed alone.
+    Alone,
+    /// It is placed in a gang.
+    Gang,
 }
 
 /// The minimum may cost a whole search; members beyond it, which can come later, so much less.
@@ -115,6 +125,28 @@ impl Planner {
             && self.admits(cluster, ask, node)
     }
 
+    /// True if rules about other pods keep a pod off `node` whatever is free there, and whoever of its gang is placed
+    /// first. The cluster's domains must be fresh.
+    pub fn is_ruled_out(
+        &self,
+        cluster: &Cluster,
+        (ask, signature): (AskId, SignatureId),
+        node: NodeId,
+        company: Company,
+    ) -> bool {
+        if !is_related(cluster, ask, signature) {
+            return false;
+        }
+        match company {
+            Company::Gang => plugins::ruled_out(&Stranger { cluster, ask, signature }, node),
+            Company::Alone => {
+                let census = Census::take(cluster, &[(ask, signature)]);
+                let ask = cluster.interned(ask);
+                !plugins::admits_beside(&Newcomer { cluster, ask, census: &census, role: 0 }, node)
+            }
+        }
+    }
+
     /// True if rules on node objects allow `ask` on `node`, which must exist.
     pub fn admits(&self, cluster: &Cluster, ask: AskId, node: NodeId) -> bool {
         let interned = cluster.interned(ask);
@@ -165,9 +197,19 @@ impl Planner {
     ) -> Room {
         self.steps.clear();
         self.in_order.clear();
-        if demand.roles.iter().any(|role| is_related(cluster, role.ask, role.signature)) {
+        let is_careful = |role: &Role| is_placed_carefully(cluster, role.ask, role.signature);
+        if demand.roles.iter().any(is_careful) {
             cluster.refresh_domains();
-            return self.find_room_carefully(cluster, demand, keep_off);
+            let room = self.find_room_carefully(cluster, demand, keep_off);
+            let is_related = |role: &Role| is_related(cluster, role.ask, role.signature);
+            match &room {
+                // To be placed well goes behind being placed: the search that follows is complete for such members.
+                Room::Short(_) if !demand.roles.iter().any(is_related) => {
+                    self.steps.clear();
+                    self.in_order.clear();
+                }
+                Room::Short(_) | Room::Enough => return room,
+            }
         }
         match &demand.roles[..] {
             [role] => self.find_room_for_equals(cluster, role, demand.minimum, keep_off),
@@ -200,7 +242,10 @@ impl Planner {
         let greedy = trial.seats().len();
         let bound = self.settings.search_steps_max;
         let mut end = careful::End::Proved;
-        if greedy < most {
+        // Where nodes are only ranked, another search follows, which is complete for such members.
+        let searches =
+            demand.roles.iter().any(|role| is_related(trial.cluster(), role.ask, role.signature));
+        if greedy < most && searches {
             let mut steps = if greedy >= least { bound / EXTRAS_SHARE } else { bound };
             let goal = if greedy >= least { most } else { least };
             end = trial.search(&order, goal, &mut steps);

@@ -410,6 +410,7 @@ mod tests {
                 taints: vec![],
                 unschedulable: false,
                 features: Vec::new(),
+                images: Vec::new(),
                 allocatable: vec![("pods".into(), 110), ("nvidia.com/gpu".into(), cards)],
             });
         }

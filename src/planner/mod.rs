@@ -13,7 +13,7 @@ pub mod referee;
 pub mod refusal;
 pub mod survey;
 
-pub use self::decide::{Planner, Settings};
+pub use self::decide::{Company, Planner, Settings};
 
 mod careful;
 mod diagnose;

@@ -324,6 +324,7 @@ mod tests {
             taints: vec![],
             unschedulable: false,
             features: Vec::new(),
+            images: Vec::new(),
             allocatable: vec![("example.com/gpu".into(), 2), ("pods".into(), 3)],
         });
         facts[1].unschedulable = true;

@@ -14,6 +14,7 @@ use crate::plugins::census::Census;
 use crate::plugins::node_resources_fit;
 use crate::plugins::relation::Newcomer;
 use crate::plugins::rules;
+use crate::plugins::weighing;
 
 /// A node that one pod may not use as things stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,21 @@ pub fn rejections(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<
     let mut rejections: Vec<_> = nodes.filter_map(|node| rejection(newcomer, node)).collect();
     rejections.sort_by(|one, other| one.node.cmp(&other.node));
     rejections
+}
+
+/// The sum of kube-scheduler's scores for each node that no rule rejects, by name; nothing for a pod whose nodes are
+/// ranked by Muster's own order. The cluster's domains must be fresh.
+pub fn scores(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<(Name, i64)> {
+    let census = Census::take(cluster, &[(ask, signature)]);
+    let newcomer = &Newcomer { cluster, ask: cluster.interned(ask), census: &census, role: 0 };
+    let Some(weighing) = newcomer.ask.ask.weighing() else { return Vec::new() };
+    let takes = |node: &NodeId| rejection(newcomer, *node).is_none();
+    let nodes: Vec<NodeId> = cluster.nodes().present().iter().filter(takes).collect();
+    let totals = weighing::totals(newcomer, weighing, &nodes);
+    let named = nodes.iter().map(|node| cluster.node_name(*node).clone());
+    let mut scores: Vec<_> = named.zip(totals).collect();
+    scores.sort();
+    scores
 }
 
 fn rejection(newcomer: &Newcomer<'_>, node: NodeId) -> Option<Rejection> {

@@ -24,6 +24,7 @@ use crate::workload::relations::PodLabels;
 use crate::workload::relations::PodTerm;
 use crate::workload::relations::Protocol;
 use crate::workload::relations::Relations;
+use crate::workload::scored::Counted;
 
 const GPU: &str = "nvidia.com/gpu";
 
@@ -35,6 +36,7 @@ fn node(name: &str, cards: i64) -> NodeFact {
         taints: vec![],
         unschedulable: false,
         features: Vec::new(),
+        images: Vec::new(),
         allocatable: vec![("cpu".into(), 64_000), (GPU.into(), cards), ("pods".into(), 110)],
     }
 }
@@ -73,9 +75,9 @@ fn outcome(cluster: &mut Cluster, demand: &Demand) -> Result<Vec<(u32, u32)>, St
 fn cards_are_packed_so_that_whole_nodes_stay_free() {
     let mut cluster = cluster([node("idle", 8), node("used", 8), node("nearly-full", 8)]);
     let held = vec![(GPU.into(), 3)];
-    cluster.occupy(PodId(90), Held::Other(&held), NodeId(1));
+    cluster.occupy(PodId(90), Held::Other { amounts: &held, counted: Counted::NONE }, NodeId(1));
     let held = vec![(GPU.into(), 7)];
-    cluster.occupy(PodId(91), Held::Other(&held), NodeId(2));
+    cluster.occupy(PodId(91), Held::Other { amounts: &held, counted: Counted::NONE }, NodeId(2));
     let singles = demand(&mut cluster, &[(cards(1), 7)], 7);
     let expected = [(0, 2), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 0)];
     assert_eq!(outcome(&mut cluster, &singles), Ok(expected.to_vec()));
@@ -163,7 +165,7 @@ fn a_node_that_only_pods_name_is_not_a_node() {
     let mut cluster = Cluster::new();
     let ghost = cluster.node_or_unknown(&"ghost".into());
     let held = vec![("cpu".into(), 1)];
-    cluster.occupy(PodId(9), Held::Other(&held), ghost);
+    cluster.occupy(PodId(9), Held::Other { amounts: &held, counted: Counted::NONE }, ghost);
     let single = demand(&mut cluster, &[(Ask::default(), 1)], 1);
     assert_eq!(outcome(&mut cluster, &single), Err("no nodes available to schedule pods".into()));
     cluster.observe_node(&node("ghost", 0));
@@ -229,7 +231,11 @@ fn a_place_is_kept_where_most_is_free_now() {
         cluster([node("busy", 8), node("idle", 8), node("half", 8), node("small", 4)]);
     for (node, used) in [(0, 8), (2, 4)] {
         let held = vec![(GPU.into(), used)];
-        cluster.occupy(PodId(90 + node), Held::Other(&held), NodeId(node));
+        cluster.occupy(
+            PodId(90 + node),
+            Held::Other { amounts: &held, counted: Counted::NONE },
+            NodeId(node),
+        );
     }
     let pair = demand(&mut cluster, &[(cards(8), 2)], 2);
     let mut planner = Planner::default();
@@ -247,7 +253,7 @@ fn the_floor_counts_open_nodes_and_not_the_gangs_own_pods() {
     cordoned.unschedulable = true;
     let mut cluster = cluster([node("a", 4), node("b", 4), cordoned]);
     let held = vec![(GPU.into(), 3)];
-    cluster.occupy(PodId(7), Held::Other(&held), NodeId(0));
+    cluster.occupy(PodId(7), Held::Other { amounts: &held, counted: Counted::NONE }, NodeId(0));
     let planner = Planner::default();
     let floor = |cards: i64| vec![(GPU.into(), cards)];
     assert_eq!(planner.check_floor(&cluster, &floor(5), &[]), Ok(()));

@@ -13,6 +13,7 @@ use crate::cluster::relations::domains::Domain;
 use crate::cluster::relations::selectors::Effect;
 use crate::cluster::relations::wants::{Counted, SpreadWant};
 use crate::workload::ask::Ask;
+use crate::workload::profile::WishesOfOthers;
 use crate::workload::relations::InclusionPolicy;
 
 /// Which counts a sum is made of.
@@ -183,8 +184,16 @@ impl Census {
                 of_role.repelled_by.push(self.shared(cluster, Source::Carriers(*term), key));
             }
         }
+        let wishes = cluster.ask(ask).wishes_of_others();
         for term in matched.iter().flat_map(|selector| relations.wishing(*selector)) {
-            let Effect::Weighs(weight) = relations.term(*term).effect else { continue };
+            let weight = match (relations.term(*term).effect, wishes) {
+                (Effect::Weighs(weight), WishesOfOthers::Count { .. }) => weight,
+                (Effect::Binds, WishesOfOthers::Count { bond }) => bond,
+                (Effect::Repels, _) | (_, WishesOfOthers::Ignored) => 0,
+            };
+            if weight == 0 {
+                continue;
+            }
             let key = relations.term(*term).key;
             of_role.wishes.push((self.shared(cluster, Source::Carriers(*term), key), weight));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::census::Census;
 use super::points::{Points, WISH_SCALE};
 use super::relation::{Newcomer, is_wishing};
+use super::weighing::Score;
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
@@ -15,6 +16,7 @@ use crate::cluster::ids::{AskId, PodId};
 use crate::cluster::relations::{Life, PodTraits};
 use crate::workload::ask::Ask;
 use crate::workload::constraints::{Taint, TaintEffect, Toleration, TolerationOperator};
+use crate::workload::profile::Weighing;
 use crate::workload::relations::PodLabels;
 
 /// A node without labels and taints, with room for 110 pods.
@@ -26,6 +28,7 @@ pub(super) fn node(name: &str) -> NodeFact {
         taints: vec![],
         unschedulable: false,
         features: Vec::new(),
+        images: Vec::new(),
         allocatable: vec![("pods".into(), 110)],
     }
 }
@@ -155,6 +158,22 @@ impl Fixture {
         let mut points = vec![0; self.facts.len()];
         judge.score(&newcomer, &ids.collect::<Vec<_>>(), &mut points);
         points.into_iter().map(|points| points / WISH_SCALE).collect()
+    }
+
+    /// Node by node in the given order: what a score gives to a new pod, with nothing said of resources.
+    pub(super) fn scores(&mut self, score: &Score, ask: &Ask) -> Vec<i64> {
+        self.scores_by(score, &Weighing::default(), ask)
+    }
+
+    /// The same, where the score is told how.
+    pub(super) fn scores_by(&mut self, score: &Score, how: &Weighing, ask: &Ask) -> Vec<i64> {
+        let id = self.describe(1_000_000, ask, &[], Life::Staying);
+        self.cluster.refresh_domains();
+        let cluster = &self.cluster;
+        let census = Census::take(cluster, &[(id, cluster.signature_of(PodId(1_000_000)))]);
+        let newcomer = Newcomer { cluster, ask: cluster.interned(id), census: &census, role: 0 };
+        let ids = self.facts.iter().map(|fact| cluster.node(&fact.name).expect("it is known"));
+        (score.score)(&newcomer, how, &ids.collect::<Vec<_>>())
     }
 
     /// The id of an ask for these amounts.

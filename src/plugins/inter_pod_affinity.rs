@@ -6,10 +6,13 @@
 use super::census::{AttractionTally, Census};
 use super::cures::Cures;
 use super::points::WISH_SCALE;
-use super::relation::{Judge, Newcomer, Reasons};
+use super::relation::{Judge, Newcomer, Reasons, Stranger};
+use super::weighing::{MOST, Score};
 use super::{Filter, Rule};
+use crate::base::binary64::Binary64;
 use crate::cluster::Cluster;
-use crate::cluster::ids::NodeId;
+use crate::cluster::ids::{KeyId, NodeId};
+use crate::cluster::relations::column::Column;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -32,34 +35,63 @@ impl Judge for InterPodAffinity {
         objection(newcomer, node).is_none()
     }
 
+    /// Pods that run keep it away, by its terms or theirs: no member of its gang changes that.
+    fn rules_out(&self, stranger: &Stranger<'_>, node: NodeId) -> bool {
+        let relations = stranger.cluster.relations();
+        let is_near = |column: &Column, key: KeyId| {
+            let domains = relations.key(key);
+            domains.domain(node).is_some_and(|domain| {
+                column.iter().any(|(other, _)| domains.domain(other) == Some(domain))
+            })
+        };
+        let wants = relations.wants(stranger.ask);
+        let own = wants.map_or(&[][..], |wants| &wants.repulsion);
+        let theirs = relations.matched(stranger.signature).iter();
+        own.iter().any(|term| is_near(relations.pods(term.selector), term.key))
+            || theirs
+                .flat_map(|selector| relations.repelling(*selector))
+                .any(|term| is_near(relations.carriers(*term), relations.term(*term).key))
+    }
+
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {
         objection(newcomer, node).into_iter().map(Into::into).collect()
     }
 
-    /// From 0 for the node whose domains are worth least to 100 for those that are worth most, as upstream.
     fn score(&self, newcomer: &Newcomer<'_>, nodes: &[NodeId], points: &mut [i64]) {
-        let Newcomer { cluster, census, .. } = *newcomer;
-        let wishes = &census.role(newcomer.role).wishes;
-        if wishes.is_empty() {
-            return;
-        }
-        let worth = |node: &NodeId| -> i64 {
-            let of_wish = |(tally, weight): &(usize, i64)| {
-                let tally = census.tally(*tally);
-                let domain = cluster.relations().key(tally.key).domain(*node);
-                domain.map_or(0, |domain| weight * tally.count(domain))
-            };
-            wishes.iter().map(of_wish).sum()
-        };
-        let worths: Vec<i64> = nodes.iter().map(worth).collect();
-        let least = worths.iter().min().copied().unwrap_or(0);
-        let span = worths.iter().max().copied().unwrap_or(0) - least;
-        if span > 0 {
-            for (points, worth) in points.iter_mut().zip(&worths) {
-                *points += WISH_SCALE * (100 * (worth - least) / span);
-            }
+        for (points, part) in points.iter_mut().zip(parts(newcomer, nodes)) {
+            *points += WISH_SCALE * part;
         }
     }
+}
+
+/// Its score: what other pods are worth to the newcomer in a node's domains, both ways.
+pub const SCORE: Score =
+    Score { name: RULE.name, weight: 2, score: |newcomer, _, nodes| parts(newcomer, nodes) };
+
+/// From 0 for the node whose domains are worth least to 100 for those that are worth most, as upstream.
+fn parts(newcomer: &Newcomer<'_>, nodes: &[NodeId]) -> Vec<i64> {
+    let Newcomer { cluster, census, .. } = *newcomer;
+    let wishes = &census.role(newcomer.role).wishes;
+    if wishes.is_empty() {
+        return vec![0; nodes.len()];
+    }
+    let worth = |node: &NodeId| -> i64 {
+        let of_wish = |(tally, weight): &(usize, i64)| {
+            let tally = census.tally(*tally);
+            let domain = cluster.relations().key(tally.key).domain(*node);
+            domain.map_or(0, |domain| weight * tally.count(domain))
+        };
+        wishes.iter().map(of_wish).sum()
+    };
+    let mut worths: Vec<i64> = nodes.iter().map(worth).collect();
+    let least = worths.iter().min().copied().unwrap_or(0);
+    let span = worths.iter().max().copied().unwrap_or(0) - least;
+    let (hundred, width) = (Binary64::of(MOST), Binary64::of(span));
+    for worth in &mut worths {
+        // In this order upstream reckons in floating point, where 100 * (29 / 50) is less than 58.
+        *worth = (hundred * (Binary64::of(*worth - least) / width)).truncated();
+    }
+    worths
 }
 
 fn objection(newcomer: &Newcomer<'_>, node: NodeId) -> Option<&'static str> {

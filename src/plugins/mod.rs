@@ -11,11 +11,13 @@ use crate::cluster::nodes::Nodes;
 use crate::workload::ask::Ask;
 
 pub mod gpu_packing;
+pub mod image_locality;
 pub mod inter_pod_affinity;
 pub mod node_affinity;
 pub mod node_declared_features;
 pub mod node_ports;
 pub mod node_quarantine;
+pub mod node_resources_balanced_allocation;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
 pub mod pod_topology_spread;
@@ -27,10 +29,11 @@ pub mod cures;
 pub mod points;
 pub mod relation;
 pub mod verdict;
+pub mod weighing;
 
 use self::cures::Cures;
 use self::points::Points;
-use self::relation::{Judge, Newcomer};
+use self::relation::{Judge, Newcomer, Stranger};
 
 /// Every rule, in the order in which kube-scheduler runs its filters: of a node that several rules
 /// reject, the first one gives the reason. Scores add up; their scales rank the rules that score.
@@ -110,6 +113,14 @@ pub fn admits_beside(newcomer: &Newcomer<'_>, node: NodeId) -> bool {
     rules(&newcomer.ask.ask).all(|rule| match rule.filter {
         Filter::Relation(judge) => judge.admits(newcomer, node),
         Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => true,
+    })
+}
+
+/// True if a rule about other pods keeps the stranger off the node, whoever of its gang is placed first.
+pub fn ruled_out(stranger: &Stranger<'_>, node: NodeId) -> bool {
+    rules(stranger.cluster.ask(stranger.ask)).any(|rule| match rule.filter {
+        Filter::Relation(judge) => judge.rules_out(stranger, node),
+        Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => false,
     })
 }
 

@@ -4,14 +4,18 @@
 
 use super::cures::Cures;
 use super::points::{Points, WISH_SCALE};
+use super::relation::Newcomer;
+use super::weighing::{self, Score};
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::facts::NodeFact;
+use crate::cluster::ids::NodeId;
 use crate::cluster::labels::NodeGroup;
 use crate::cluster::node_set::NodeSet;
 use crate::cluster::nodes::Nodes;
 use crate::workload::ask::Ask;
-use crate::workload::constraints::{NodeOperator, NodeRequirement, NodeTerm};
+use crate::workload::constraints::{NodeOperator, NodeRequirement, NodeTerm, PreferredTerm};
+use crate::workload::profile::Weighing;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -129,12 +133,34 @@ fn added_terms(ask: &Ask) -> Option<&[NodeTerm]> {
 }
 
 fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
-    let added = ask.profile.iter().flat_map(|profile| &profile.added_preferred);
-    for preferred in ask.preferred_terms.iter().chain(added) {
+    for preferred in preferred_terms(ask) {
         let mut matched = nodes.present().clone();
         retain_term(&preferred.term, nodes, &mut matched);
         points.add(&matched, i64::from(preferred.weight) * WISH_SCALE);
     }
+}
+
+/// Its score: the weights of the preferred terms that match, those that the profile adds included.
+pub const SCORE: Score = Score { name: RULE.name, weight: 2, score: weigh };
+
+fn weigh(newcomer: &Newcomer<'_>, _: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
+    let all = newcomer.cluster.nodes();
+    let mut counts = vec![0; nodes.len()];
+    for preferred in preferred_terms(&newcomer.ask.ask) {
+        let mut matched = all.present().clone();
+        retain_term(&preferred.term, all, &mut matched);
+        for (count, _) in counts.iter_mut().zip(nodes).filter(|(_, node)| matched.contains(**node))
+        {
+            *count += i64::from(preferred.weight);
+        }
+    }
+    weighing::greater_is_better(&mut counts);
+    counts
+}
+
+fn preferred_terms(ask: &Ask) -> impl Iterator<Item = &PreferredTerm> {
+    let added = ask.profile.iter().flat_map(|profile| &profile.added_preferred);
+    ask.preferred_terms.iter().chain(added)
 }
 
 /// True if the term can match anything at all: it says something, and all of it makes sense.

@@ -3,9 +3,12 @@
 //! Reads the ports in use on one node; a pod that leaves it may turn its "no".
 
 use super::cures::Cures;
-use super::relation::{Judge, Newcomer, Reasons};
+use super::relation::{Judge, Newcomer, Reasons, Stranger};
 use super::{Filter, Rule};
+use crate::cluster::Cluster;
 use crate::cluster::ids::NodeId;
+use crate::workload::ask::Ask;
+use crate::workload::relations::HostPort;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -23,19 +26,22 @@ struct NodePorts;
 
 impl Judge for NodePorts {
     fn admits(&self, newcomer: &Newcomer<'_>, node: NodeId) -> bool {
-        let Some(relations) = &newcomer.ask.ask.relations else { return true };
-        let wanted = &relations.host_ports;
-        wanted.is_empty()
-            || newcomer
-                .cluster
-                .relations()
-                .ports_on(node)
-                .all(|used| !wanted.iter().any(|port| port.conflicts_with(used)))
+        has_ports_free(newcomer.cluster, &newcomer.ask.ask, node)
+    }
+
+    fn rules_out(&self, stranger: &Stranger<'_>, node: NodeId) -> bool {
+        !has_ports_free(stranger.cluster, stranger.cluster.ask(stranger.ask), node)
     }
 
     fn reasons(&self, _: &Newcomer<'_>, _: NodeId) -> Reasons {
         [REASON.into()].into_iter().collect()
     }
+}
+
+fn has_ports_free(cluster: &Cluster, ask: &Ask, node: NodeId) -> bool {
+    let wanted = ask.relations.as_ref().map_or(&[][..], |relations| &relations.host_ports);
+    let is_free = |used: &HostPort| !wanted.iter().any(|port| port.conflicts_with(used));
+    wanted.is_empty() || cluster.relations().ports_on(node).all(is_free)
 }
 
 #[cfg(test)]

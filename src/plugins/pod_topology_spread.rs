@@ -7,6 +7,7 @@ use super::census::SpreadTally;
 use super::cures::Cures;
 use super::points::WISH_SCALE;
 use super::relation::{Judge, Newcomer, Reasons};
+use super::weighing::{MOST, Score};
 use super::{Filter, Rule};
 use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
@@ -36,22 +37,33 @@ impl Judge for PodTopologySpread {
         objection(newcomer, node).into_iter().map(Into::into).collect()
     }
 
-    /// For constraints that are only wished for: up to 100 for nodes whose domains count fewest, 0 for those
-    /// that lack a key. As upstream, a domain weighs the more the more domains of its key there are.
     fn score(&self, newcomer: &Newcomer<'_>, nodes: &[NodeId], points: &mut [i64]) {
-        let wished = &newcomer.census.role(newcomer.role).wished_spread;
-        if wished.is_empty() {
-            return;
-        }
-        let crowds = crowds(newcomer, wished, nodes);
-        let known = || crowds.iter().flatten();
-        let (Some(least), Some(most)) = (known().min(), known().max()) else { return };
-        for (points, crowd) in points.iter_mut().zip(&crowds) {
-            let Some(crowd) = crowd else { continue };
-            let part = if *most == 0 { 100 } else { 100 * (most + least - crowd) / most };
+        for (points, part) in points.iter_mut().zip(parts(newcomer, nodes)) {
             *points += WISH_SCALE * part;
         }
     }
+}
+
+/// Its score, for constraints that are only wished for.
+pub const SCORE: Score =
+    Score { name: RULE.name, weight: 2, score: |newcomer, _, nodes| parts(newcomer, nodes) };
+
+/// Up to 100 for nodes whose domains count fewest, 0 for those that lack a key. As upstream, a domain weighs the more
+/// the more domains of its key there are.
+fn parts(newcomer: &Newcomer<'_>, nodes: &[NodeId]) -> Vec<i64> {
+    let wished = &newcomer.census.role(newcomer.role).wished_spread;
+    let mut parts = vec![0; nodes.len()];
+    if wished.is_empty() {
+        return parts;
+    }
+    let crowds = crowds(newcomer, wished, nodes);
+    let known = || crowds.iter().flatten();
+    let (Some(least), Some(most)) = (known().min(), known().max()) else { return parts };
+    for (part, crowd) in parts.iter_mut().zip(&crowds) {
+        let Some(crowd) = crowd else { continue };
+        *part = if *most == 0 { MOST } else { MOST * (most + least - crowd) / most };
+    }
+    parts
 }
 
 /// How crowded the domains of each node are; `None` for nodes that lack a key.
@@ -61,7 +73,8 @@ fn crowds(newcomer: &Newcomer<'_>, wished: &[SpreadTally], nodes: &[NodeId]) -> 
         cluster.relations().key(census.tally(spread.tally).key).domain(node)
     };
     let has_all = |node: &NodeId| wished.iter().all(|spread| domain(spread, *node).is_some());
-    let mut crowds: Vec<_> = nodes.iter().map(|node| has_all(node).then_some(0)).collect();
+    let mut crowds: Vec<Option<i128>> =
+        nodes.iter().map(|node| has_all(node).then_some(0)).collect();
     for spread in wished {
         let mut domains: Vec<Domain> = nodes
             .iter()
@@ -71,37 +84,40 @@ fn crowds(newcomer: &Newcomer<'_>, wished: &[SpreadTally], nodes: &[NodeId]) -> 
             .collect();
         domains.sort_unstable();
         domains.dedup();
-        let weight = thousand_logarithms(domains.len() as u64 + 2);
+        let weight = logarithm(domains.len() as u64 + 2);
         for (crowd, node) in crowds.iter_mut().zip(nodes) {
             if let (Some(crowd), Some(domain)) = (crowd, domain(spread, *node)) {
                 let count = census.tally(spread.tally).count(domain);
-                *crowd += count * weight + 1_000 * (spread.max_skew - 1);
+                *crowd +=
+                    i128::from(count) * weight + (i128::from(spread.max_skew - 1) << FRACTION);
             }
         }
     }
-    // Rounded as upstream rounds the sum.
-    crowds.into_iter().map(|crowd| crowd.map(|crowd| (crowd + 500) / 1_000)).collect()
+    let rounded = |crowd: i128| (crowd + (1 << (FRACTION - 1))) >> FRACTION;
+    let rounded = |crowd| i64::try_from(rounded(crowd)).expect("as many as there are pods");
+    crowds.into_iter().map(|crowd| crowd.map(rounded)).collect()
 }
 
-/// A thousand times the natural logarithm of a number from 1 on, in whole numbers: the bits of the logarithm to
-/// the base of two one by one, by squaring.
-fn thousand_logarithms(number: u64) -> i64 {
-    const FRACTION: u32 = 20;
+/// The bits behind the point of logarithms and their sums: so many that their rounding is never seen.
+const FRACTION: u32 = 50;
+
+/// The natural logarithm of a number from 1 on: the bits of the logarithm to the base of two one by one, by squaring.
+fn logarithm(number: u64) -> i128 {
+    /// The logarithm of two, with 62 bits behind the point.
+    const OF_TWO: u128 = 3196577161300663914;
     let whole = number.ilog2();
-    // The number over its highest power of two, from 1 to 2, with 30 bits behind the point.
-    let mut rest = (u128::from(number) << 30) >> whole;
-    let mut binary = u64::from(whole);
+    // The number over its highest power of two, from 1 to 2, with 62 bits behind the point.
+    let mut rest = (u128::from(number) << 62) >> whole;
+    let mut binary = u128::from(whole);
     for _ in 0..FRACTION {
-        rest = (rest * rest) >> 30;
+        rest = (rest * rest) >> 62;
         binary <<= 1;
-        if rest >> 31 != 0 {
+        if rest >> 63 != 0 {
             rest >>= 1;
             binary += 1;
         }
     }
-    // The logarithm of two is 0.693147.
-    let thousandths = (u128::from(binary) * 693_147 / 1_000) >> FRACTION;
-    i64::try_from(thousandths).expect("a logarithm is small")
+    i128::try_from((binary * OF_TWO) >> 62).expect("a logarithm is small")
 }
 
 fn objection(newcomer: &Newcomer<'_>, node: NodeId) -> Option<&'static str> {
@@ -263,8 +279,16 @@ mod tests {
 
     #[test]
     fn logarithms_are_those_of_the_tables() {
-        for (number, expected) in [(1, 0), (2, 693), (3, 1_098), (10, 2_302), (5_002, 8_517)] {
-            assert_eq!(super::thousand_logarithms(number), expected, "ln {number}");
+        const TENTHS_OF_BILLIONTHS: i128 = 10_000_000_000;
+        for (number, expected) in [
+            (1, 0),
+            (2, 6_931_471_805),
+            (3, 10_986_122_886),
+            (10, 23_025_850_929),
+            (5_002, 85_175_931_114),
+        ] {
+            let shown = (super::logarithm(number) * TENTHS_OF_BILLIONTHS) >> super::FRACTION;
+            assert_eq!(shown, expected, "ln {number}");
         }
     }
 }

@@ -25,6 +25,17 @@ pub struct Newcomer<'a> {
     pub role: usize,
 }
 
+/// A pod of a kind of which nobody is being placed, so that nothing was counted for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranger<'a> {
+    /// The cluster, its domains up to date.
+    pub cluster: &'a Cluster,
+    /// What it asks for.
+    pub ask: AskId,
+    /// Which selectors match it.
+    pub signature: SignatureId,
+}
+
 /// Reasons in kube-scheduler's words, each counted by itself; at least one.
 pub type Reasons = SmallVec<[Cow<'static, str>; 1]>;
 
@@ -32,6 +43,12 @@ pub type Reasons = SmallVec<[Cow<'static, str>; 1]>;
 pub trait Judge: fmt::Debug + Sync {
     /// True if the newcomer may go to `node`, which the rules on node objects allow.
     fn admits(&self, newcomer: &Newcomer<'_>, node: NodeId) -> bool;
+
+    /// True if it may not go to `node` as things stand, whoever of its gang is placed first: a node of which more is
+    /// free helps it nothing then. Where members could help each other, or it would take long to tell, false.
+    fn rules_out(&self, _stranger: &Stranger<'_>, _node: NodeId) -> bool {
+        false
+    }
 
     /// Why it may not go to `node`: asked only where [`Self::admits`] said no.
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons;
@@ -46,7 +63,7 @@ pub trait Judge: fmt::Debug + Sync {
 #[inline]
 pub fn is_related(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
     match cluster.interned(ask).relation {
-        Relation::None => {
+        Relation::None | Relation::Ranked => {
             let relations = cluster.relations();
             relations.is_repelled(signature) || relations.is_wished_for(signature)
         }
@@ -54,12 +71,26 @@ pub fn is_related(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool
     }
 }
 
-/// True if other pods make some nodes better than others for such a pod, so that the best is found only by
-/// asking all.
+/// True if equal pods cannot be placed by one walk over the load index: rules about other pods could have a say, or
+/// nodes are ranked by scores that each pod changes.
+#[inline]
+pub fn is_placed_carefully(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
+    match cluster.interned(ask).relation {
+        Relation::None => {
+            let relations = cluster.relations();
+            relations.is_repelled(signature) || relations.is_wished_for(signature)
+        }
+        Relation::Ranked | Relation::Some => true,
+    }
+}
+
+/// True if other pods make some nodes better than others for such a pod, or scores do, so that the best is found only
+/// by asking all.
 pub fn is_wishing(cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
     let relations = cluster.relations();
     let by_itself = relations
         .wants(ask)
         .is_some_and(|wants| !wants.wishes.is_empty() || !wants.wished_spread.is_empty());
-    by_itself || relations.is_wished_for(signature)
+    let is_scored = cluster.interned(ask).ask.weighing().is_some();
+    by_itself || is_scored || relations.is_wished_for(signature)
 }

@@ -4,12 +4,16 @@
 
 use super::cures::Cures;
 use super::points::{Points, TAINT_SCALE};
+use super::relation::Newcomer;
+use super::weighing::{self, Score};
 use super::{Filter, Rule};
 use crate::cluster::facts::NodeFact;
+use crate::cluster::ids::NodeId;
 use crate::cluster::node_set::NodeSet;
 use crate::cluster::nodes::Nodes;
 use crate::workload::ask::Ask;
 use crate::workload::constraints::{Taint, TaintEffect};
+use crate::workload::profile::Weighing;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -50,6 +54,21 @@ fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
             points.add(tainted, -TAINT_SCALE);
         }
     }
+}
+
+/// Its score: the fewer such taints, the better.
+pub const SCORE: Score = Score { name: RULE.name, weight: 3, score: weigh };
+
+fn weigh(newcomer: &Newcomer<'_>, _: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
+    let all = newcomer.cluster.nodes();
+    let shunned = all
+        .taints()
+        .filter(|(taint, _)| !keeps_away(taint) && !tolerated(&newcomer.ask.ask, taint));
+    let shunned: Vec<&NodeSet> = shunned.map(|(_, tainted)| tainted).collect();
+    let count = |node: &NodeId| shunned.iter().map(|set| i64::from(set.contains(*node))).sum();
+    let mut counts: Vec<i64> = nodes.iter().map(count).collect();
+    weighing::less_is_better(&mut counts);
+    counts
 }
 
 #[cfg(test)]

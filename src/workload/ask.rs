@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use super::constraints::{NodeTerm, PreferredTerm, Toleration};
-use super::profile::Profile;
+use super::profile::{BOND_WEIGHT, Profile, TermsOfOthers, Weighing, WishesOfOthers};
 use super::relations::Relations;
+use super::scored::Scored;
 use crate::base::names::Name;
 
 /// Amounts by resource name, sorted by name, no zeros, no duplicates.
@@ -32,6 +33,8 @@ pub struct Ask {
     pub relations: Option<Box<Relations>>,
     /// What its scheduler's profile changes; `None` for the default profile.
     pub profile: Option<Arc<Profile>>,
+    /// What kube-scheduler's scores read of it; `None` where no profile ranks nodes by them.
+    pub scored: Option<Box<Scored>>,
     /// What this pod wants and Muster cannot honour: each entry names field and remedy.
     /// A pod with any entry is refused (`Unsupported`), never placed as if it had not asked.
     pub unsupported: Vec<Name>,
@@ -41,6 +44,25 @@ impl Ask {
     /// True if the filter of the plugin `name` is off for this pod.
     pub fn turns_off(&self, name: &str) -> bool {
         self.profile.as_ref().is_some_and(|profile| profile.turns_off(name))
+    }
+
+    /// Whether what other pods prefer makes nodes better or worse for this pod.
+    pub fn wishes_of_others(&self) -> WishesOfOthers {
+        let Some(profile) = &self.profile else {
+            return WishesOfOthers::Count { bond: BOND_WEIGHT };
+        };
+        let has_own = self.relations.as_ref().is_some_and(|wants| !wants.wishes.is_empty());
+        match profile.terms_of_others {
+            TermsOfOthers::CountForThoseWithTerms if !has_own => WishesOfOthers::Ignored,
+            TermsOfOthers::CountForThoseWithTerms | TermsOfOthers::Count => {
+                WishesOfOthers::Count { bond: profile.bond_weight.unwrap_or(BOND_WEIGHT) }
+            }
+        }
+    }
+
+    /// The scores by which its nodes are ranked, where its profile asks for kube-scheduler's.
+    pub fn weighing(&self) -> Option<&Weighing> {
+        self.profile.as_ref()?.weighing.as_ref()
     }
 }
 

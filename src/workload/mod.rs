@@ -7,3 +7,4 @@ pub mod constraints;
 pub mod node_terms;
 pub mod profile;
 pub mod relations;
+pub mod scored;

@@ -54,6 +54,7 @@ pub(crate) fn compare(upstream: &upstream::Answer, muster: &product::Answer) -> 
         return Outcome::NotHonoured(message.clone());
     }
     let mut differences = nodes(upstream, muster);
+    differences.push_str(&scores(upstream, muster));
     differences.push_str(&decision(upstream, muster));
     if !differences.is_empty() {
         return Outcome::Different(differences);
@@ -85,6 +86,30 @@ fn nodes(upstream: &upstream::Answer, muster: &product::Answer) -> String {
         if !same(theirs.as_ref(), ours.as_ref()) {
             let _ = writeln!(text, "  {name}: upstream {}, muster {}", shown(theirs), shown(ours));
         }
+    }
+    text
+}
+
+/// Scores node by node, where Muster ranks by them; and the node that is chosen must be among the best.
+fn scores(upstream: &upstream::Answer, muster: &product::Answer) -> String {
+    let mut text = String::new();
+    let Some(ours) = &muster.scores else { return text };
+    for (node, theirs) in &upstream.scores {
+        if ours.get(node) != Some(&theirs.total) {
+            let _ = writeln!(
+                text,
+                "  {node}: upstream scores {} of {:?}, muster {:?}",
+                theirs.total,
+                theirs.plugins,
+                ours.get(node)
+            );
+        }
+    }
+    let best = upstream.scores.values().map(|score| score.total).max();
+    if let Some(node) = &muster.node
+        && upstream.scores.get(node).map(|score| score.total) != best
+    {
+        let _ = writeln!(text, "  bound to {node}, which is not among the best");
     }
     text
 }

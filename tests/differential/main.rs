@@ -176,6 +176,11 @@ fn profiles() {
 }
 
 #[test]
+fn scores() {
+    theme(Theme::Scores);
+}
+
+#[test]
 fn everything() {
     theme(Theme::Everything);
 }

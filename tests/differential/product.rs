@@ -20,6 +20,8 @@ use crate::case::Case;
 pub(crate) struct Answer {
     /// By node: rule and reasons; the others are feasible.
     pub(crate) rejected: BTreeMap<String, (&'static str, Vec<String>)>,
+    /// By feasible node, where nodes are ranked by kube-scheduler's scores.
+    pub(crate) scores: Option<BTreeMap<String, i64>>,
     /// Where it is bound.
     pub(crate) node: Option<String>,
     /// Why it waits, and the message of its condition.
@@ -30,8 +32,10 @@ pub(crate) struct Answer {
 
 /// Lets Muster judge.
 pub(crate) fn judge(case: &Case) -> Answer {
-    let mut engine = Engine::new(settings(case));
-    let mut translator = Translator::new();
+    let settings = settings(case);
+    let mut translator = Translator::for_engine(&settings);
+    let ranks = settings.ranks_by_scores();
+    let mut engine = Engine::new(settings);
     let mut answer = Answer::default();
     let mut now = Time::EPOCH;
     for object in case.objects.iter().chain([&case.pod]) {
@@ -51,6 +55,10 @@ pub(crate) fn judge(case: &Case) -> Answer {
             (rejection.node.to_string(), (rejection.rule, reasons))
         })
         .collect();
+    if ranks {
+        let scores = engine.scores(&pod).expect("the pod was told").into_iter();
+        answer.scores = Some(scores.map(|(node, score)| (node.to_string(), score)).collect());
+    }
     let orders = engine.decide(now).orders;
     answer.node = orders.into_iter().find_map(|order| {
         let Action::Bind { pod: bound, node, .. } = order.action else { return None };

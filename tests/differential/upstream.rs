@@ -29,7 +29,7 @@ pub(crate) struct Answer {
     /// By node; the others are feasible.
     pub(crate) rejected: BTreeMap<String, Verdict>,
     /// By feasible node.
-    pub(crate) scores: BTreeMap<String, serde_json::Value>,
+    pub(crate) scores: BTreeMap<String, Score>,
     /// Of the condition, where no node is feasible.
     pub(crate) message: String,
 }
@@ -41,6 +41,15 @@ pub(crate) struct Verdict {
     pub(crate) plugin: String,
     /// Its reasons.
     pub(crate) reasons: Vec<String>,
+}
+
+/// How good a node is.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Score {
+    /// The weighted sum.
+    pub(crate) total: i64,
+    /// What it is made of, by plugin.
+    pub(crate) plugins: BTreeMap<String, i64>,
 }
 
 /// A running oracle.

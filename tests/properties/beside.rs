@@ -283,6 +283,7 @@ pub(crate) fn draw_node(random: &mut Random, at: u64) -> NodeFact {
         taints: if random.chance(10) { vec![taint] } else { vec![] },
         unschedulable: false,
         features: Vec::new(),
+        images: Vec::new(),
         allocatable: vec![("pods".into(), 1 + random.below(4) as i64)],
     }
 }

@@ -11,6 +11,7 @@ use muster::planner::demand::Demand;
 use muster::planner::plan::Plan;
 use muster::planner::referee;
 use muster::planner::refusal::{Certainty, SearchEnd};
+use muster::workload::scored::Counted;
 
 use crate::brute;
 use crate::world::{self, Members, TINY, World};
@@ -135,7 +136,11 @@ fn the_order_in_which_facts_arrive_does_not_matter() {
                 }
                 let at = fact - world.nodes.len();
                 let node = cluster.node_or_unknown(&world.running[at].node);
-                cluster.occupy(PodId(at as u32), Held::Other(&world.running[at].held), node);
+                cluster.occupy(
+                    PodId(at as u32),
+                    Held::Other { amounts: &world.running[at].held, counted: Counted::NONE },
+                    node,
+                );
             }
             let mut members = members.clone();
             random.shuffle(&mut members);

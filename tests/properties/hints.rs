@@ -6,6 +6,7 @@ use muster::cluster::ids::PodId;
 use muster::cluster::node_set::NodeSet;
 use muster::cluster::{Cluster, Held};
 use muster::planner::Planner;
+use muster::workload::scored::Counted;
 
 use crate::world::{self, TINY, World};
 
@@ -19,7 +20,11 @@ fn change(random: &mut Random, world: &World, cluster: &mut Cluster) -> Changes 
         }
         let held = world::draw_amounts(random, TINY);
         let node = cluster.node_or_unknown(&world.running[pod as usize].node);
-        return cluster.occupy(PodId(pod as u32), Held::Other(&held), node);
+        return cluster.occupy(
+            PodId(pod as u32),
+            Held::Other { amounts: &held, counted: Counted::NONE },
+            node,
+        );
     }
     let fresh = world.nodes.len() as u64;
     let at = if random.chance(30) { fresh } else { random.below(fresh) };

@@ -5,6 +5,7 @@ mod beside;
 mod brute;
 mod choice;
 mod feasibility;
+mod floats;
 mod hints;
 mod relations;
 mod state;

@@ -8,10 +8,10 @@ use muster::cluster::Cluster;
 use muster::cluster::audit::audit;
 use muster::cluster::ids::PodId;
 use muster::cluster::node_set::NodeSet;
-use muster::planner::Planner;
 use muster::planner::demand::Demand;
 use muster::planner::referee;
 use muster::planner::refusal::{Certainty, SearchEnd};
+use muster::planner::{Company, Planner};
 
 use crate::beside::{self, Beside, FIRST_MEMBER};
 
@@ -137,7 +137,15 @@ fn change(
         3 => cluster.remove_node(&world.nodes[node].name),
         _ => cluster.observe_node(&beside::draw_node(random, node as u64)),
     };
-    demand.roles.iter().any(|role| planner.could_help(cluster, &changes, role.ask))
+    let Some(node) = changes.node else { return false };
+    cluster.refresh_domains();
+    let alone = matches!(&demand.roles[..], [role] if role.members.len() == 1);
+    let company = if alone { Company::Alone } else { Company::Gang };
+    demand.roles.iter().any(|role| {
+        let kind = (role.ask, role.signature);
+        planner.could_help(cluster, &changes, role.ask)
+            && !planner.is_ruled_out(cluster, kind, node, company)
+    })
 }
 
 #[test]

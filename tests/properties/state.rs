@@ -10,6 +10,7 @@ use muster::cluster::ids::{AskId, PodId, SignatureId};
 use muster::cluster::node_set::NodeSet;
 use muster::cluster::{Cluster, Held};
 use muster::planner::Planner;
+use muster::workload::scored::Counted;
 
 use crate::world::{self, Shape};
 
@@ -32,7 +33,7 @@ fn disturb(random: &mut Random, cluster: &mut Cluster, asks: &[AskId]) {
         5 => {
             let held = world::draw_amounts(random, SMALL);
             let id = cluster.node_or_unknown(&format!("n{node}").into());
-            cluster.occupy(pod, Held::Other(&held), id);
+            cluster.occupy(pod, Held::Other { amounts: &held, counted: Counted::NONE }, id);
         }
         6 => {
             let ask = Arc::new(world::draw_ask(random, SMALL));

@@ -13,6 +13,7 @@ use muster::workload::constraints::{
     NodeOperator, NodeRequirement, NodeTerm, PreferredTerm, Taint, TaintEffect, Toleration,
     TolerationOperator,
 };
+use muster::workload::scored::Counted;
 
 pub(crate) const GPU: &str = "nvidia.com/gpu";
 
@@ -69,7 +70,11 @@ impl World {
         }
         for (at, pod) in self.running.iter().enumerate() {
             let node = cluster.node_or_unknown(&pod.node);
-            cluster.occupy(PodId(at as u32), Held::Other(&pod.held), node);
+            cluster.occupy(
+                PodId(at as u32),
+                Held::Other { amounts: &pod.held, counted: Counted::NONE },
+                node,
+            );
         }
         cluster
     }
@@ -122,6 +127,7 @@ pub(crate) fn draw_node(random: &mut Random, at: u64, shape: Shape) -> NodeFact 
         taints: draw_taints(random),
         unschedulable: random.chance(5),
         features: Vec::new(),
+        images: Vec::new(),
         allocatable,
     }
 }
@@ -230,6 +236,7 @@ pub(crate) fn draw_tight(random: &mut Random) -> (World, Vec<Members>, usize) {
             taints: Vec::new(),
             unschedulable: false,
             features: Vec::new(),
+            images: Vec::new(),
             allocatable: vec![("cpu".into(), cores), (GPU.into(), cards), ("pods".into(), 9)],
         });
         let pieces = 1 + random.below(4) as usize;

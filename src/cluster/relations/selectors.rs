@@ -137,6 +137,9 @@ pub enum Effect {
     Repels,
     /// Its domain is better for them by so much, or worse.
     Weighs(i64),
+    /// The pod that carries it must be with them, so that its domain is better for them: by how much, the profile of
+    /// those that are placed says.
+    Binds,
 }
 
 /// A term that pods carry.
@@ -310,7 +313,7 @@ impl Selector {
     fn terms_mut(&mut self, effect: Effect) -> &mut SmallVec<[TermId; 1]> {
         match effect {
             Effect::Repels => &mut self.repelling,
-            Effect::Weighs(_) => &mut self.wishing,
+            Effect::Weighs(_) | Effect::Binds => &mut self.wishing,
         }
     }
 }

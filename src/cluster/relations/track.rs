@@ -17,10 +17,6 @@ use crate::cluster::relations::Life;
 use crate::cluster::renumbering::Renumbering;
 use crate::workload::relations::{self as written, PodTerm, Spread};
 
-/// What a pod that runs is worth to the pods that a term of its required affinity matches: upstream's default
-/// of `hardPodAffinityWeight`.
-const BOND_WEIGHT: i64 = 1;
-
 impl Relations {
     /// Takes in an ask that wants something of other pods, unless it is known.
     pub(in crate::cluster) fn adopt(
@@ -47,10 +43,11 @@ impl Relations {
             written.anti_affinity.iter().filter_map(|term| self.repulsion(term, pods)).collect();
         let spread = written.spread.iter().map(|spread| self.spread(spread, pods)).collect();
         let wishes = written.wishes.iter();
-        let wishes =
-            wishes.filter_map(|wish| self.wish(&wish.term, i64::from(wish.weight), pods)).collect();
+        let wishes = wishes
+            .filter_map(|wish| self.wish(&wish.term, Effect::Weighs(i64::from(wish.weight)), pods))
+            .collect();
         let bonds = written.affinity.iter();
-        let bonds = bonds.filter_map(|term| self.wish(term, BOND_WEIGHT, pods)).collect();
+        let bonds = bonds.filter_map(|term| self.wish(term, Effect::Binds, pods)).collect();
         let wished_spread =
             written.wished_spread.iter().map(|spread| self.spread(spread, pods)).collect();
         let wants = Wants { affinity, repulsion, spread, wishes, bonds, wished_spread };
@@ -67,11 +64,15 @@ impl Relations {
         Some(Repulsion { selector, key, term })
     }
 
-    fn wish(&mut self, term: &PodTerm, weight: i64, pods: &Pods) -> Option<Wish> {
+    fn wish(&mut self, term: &PodTerm, effect: Effect, pods: &Pods) -> Option<Wish> {
         let what = PodSelector::of_terms(std::slice::from_ref(term))?;
         let selector = self.select(what, pods);
         let key = self.keys.intern(&term.topology_key);
-        let term = self.selectors.intern_term(selector, key, Effect::Weighs(weight));
+        let term = self.selectors.intern_term(selector, key, effect);
+        let weight = match effect {
+            Effect::Weighs(weight) => weight,
+            Effect::Repels | Effect::Binds => 0,
+        };
         Some(Wish { selector, key, term, weight })
     }
 
@@ -313,7 +314,7 @@ impl Relations {
         let Some(row) = self.row(pod) else { return };
         let (ask, relation, life, set) = (row.ask, row.relation, row.life, row.set);
         match relation {
-            Relation::None => {}
+            Relation::None | Relation::Ranked => {}
             Relation::Some => self.shift_wants(ask, asks.get(ask), node, count),
         }
         match self.attention {
@@ -334,7 +335,7 @@ impl Relations {
     pub(in crate::cluster) fn shift(&mut self, asks: &AskTable, step: Step, count: i64) {
         let interned = asks.get(step.ask);
         match interned.relation {
-            Relation::None => {}
+            Relation::None | Relation::Ranked => {}
             Relation::Some => self.shift_wants(step.ask, interned, step.node, count),
         }
         for selector in self.sets.matched(step.signature) {

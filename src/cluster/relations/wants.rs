@@ -18,7 +18,7 @@ pub struct Wants {
     pub spread: SmallVec<[SpreadWant; 1]>,
     /// Preferred affinity and anti-affinity; terms that match no pod are left out.
     pub wishes: SmallVec<[Wish; 1]>,
-    /// What it is worth to the pods that its required affinity matches, term by term, once it runs.
+    /// Its required affinity, term by term, as what makes it worth something to the pods that match once it runs.
     pub bonds: SmallVec<[Wish; 1]>,
     /// Spread constraints that are only wished for.
     pub wished_spread: SmallVec<[SpreadWant; 1]>,
@@ -33,7 +33,7 @@ pub struct Wish {
     pub key: KeyId,
     /// The same as a term that the pod carries once it runs, with its weight.
     pub term: TermId,
-    /// From -100 to 100.
+    /// From -100 to 100; without meaning for required affinity.
     pub weight: i64,
 }
 

@@ -6,18 +6,26 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::base::names::Name;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
 use crate::workload::node_terms;
 use crate::workload::node_terms::WrittenRequirement;
+use crate::workload::profile::Strategy;
 
 /// Arguments of one plugin that differ from none at all, read and checked.
 #[derive(Debug)]
 pub(super) enum Arguments {
     /// `addedAffinity`.
     NodeAffinity(AddedAffinity),
-    /// Others, by the fields that are written.
-    Other(Vec<String>),
+    /// Of NodeResourcesFit.
+    Fit(NodeResourcesFit),
+    /// Of InterPodAffinity.
+    InterPodAffinity(InterPodAffinity),
+    /// The resources that NodeResourcesBalancedAllocation balances, in the order in which they are written.
+    Balanced(Vec<Name>),
+    /// Those of a plugin whose arguments have no effect, by the fields that are written.
+    Other(String, Vec<String>),
 }
 
 /// The affinity that a profile adds to every pod's own.
@@ -31,13 +39,16 @@ pub(super) struct AddedAffinity {
 pub(super) fn read(plugin: &str, path: &str, args: &Value) -> Result<Arguments, String> {
     match plugin {
         "NodeAffinity" => added_affinity(path, args).map(Arguments::NodeAffinity),
-        "NodeResourcesFit" => checked::<NodeResourcesFit>(path, args),
-        "NodeResourcesBalancedAllocation" => checked::<BalancedAllocation>(path, args),
-        "InterPodAffinity" => checked::<InterPodAffinity>(path, args),
-        "PodTopologySpread" => checked::<PodTopologySpread>(path, args),
-        "VolumeBinding" => checked::<VolumeBinding>(path, args),
-        "DefaultPreemption" => checked::<DefaultPreemption>(path, args),
-        "DynamicResources" => checked::<DynamicResources>(path, args),
+        "NodeResourcesFit" => sound_arguments(path, args).map(Arguments::Fit),
+        "NodeResourcesBalancedAllocation" => {
+            let read: BalancedAllocation = sound_arguments(path, args)?;
+            Ok(Arguments::Balanced(read.resources.iter().map(|one| (*one.name).into()).collect()))
+        }
+        "InterPodAffinity" => sound_arguments(path, args).map(Arguments::InterPodAffinity),
+        "PodTopologySpread" => checked::<PodTopologySpread>(plugin, path, args),
+        "VolumeBinding" => checked::<VolumeBinding>(plugin, path, args),
+        "DefaultPreemption" => checked::<DefaultPreemption>(plugin, path, args),
+        "DynamicResources" => checked::<DynamicResources>(plugin, path, args),
         _without_arguments => {
             Err(format!("{path}: the plugin {plugin} takes no arguments; remove them"))
         }
@@ -50,13 +61,19 @@ trait Checked: DeserializeOwned {
     fn fault(&self) -> Option<String>;
 }
 
-fn checked<T: Checked>(path: &str, args: &Value) -> Result<Arguments, String> {
+fn sound_arguments<T: Checked>(path: &str, args: &Value) -> Result<T, String> {
     let read: T = strict(path, args)?;
-    if let Some(fault) = read.fault() {
-        return Err(format!("{path}.{fault}"));
+    match read.fault() {
+        Some(fault) => Err(format!("{path}.{fault}")),
+        None => Ok(read),
     }
+}
+
+fn checked<T: Checked>(plugin: &str, path: &str, args: &Value) -> Result<Arguments, String> {
+    sound_arguments::<T>(path, args)?;
     let fields = args.as_object().into_iter().flatten().map(|(field, _)| field.clone());
     Ok(Arguments::Other(
+        plugin.to_owned(),
         fields.filter(|field| !["apiVersion", "kind"].contains(&field.as_str())).collect(),
     ))
 }
@@ -80,38 +97,38 @@ fn outside(field: &str, value: Option<i64>, least: i64, most: i64) -> Option<Str
     Some(format!("{field}: {value} must be between {least} and {most}"))
 }
 
-#[derive(Deserialize)]
+/// Arguments of NodeResourcesFit.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[derive(Default)]
-struct NodeResourcesFit {
-    #[allow(dead_code, reason = "named in a warning where it is written")]
-    ignored_resources: Vec<String>,
-    ignored_resource_groups: Vec<String>,
-    scoring_strategy: Option<ScoringStrategy>,
+pub(super) struct NodeResourcesFit {
+    pub(super) ignored_resources: Vec<String>,
+    pub(super) ignored_resource_groups: Vec<String>,
+    pub(super) scoring_strategy: Option<ScoringStrategy>,
 }
 
-#[derive(Deserialize, Default)]
+/// How NodeResourcesFit scores.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct ScoringStrategy {
+pub(super) struct ScoringStrategy {
     r#type: String,
     resources: Vec<ResourceSpec>,
     requested_to_capacity_ratio: Option<RequestedToCapacityRatio>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResourceSpec {
     name: String,
     weight: Option<i64>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RequestedToCapacityRatio {
     shape: Vec<ShapePoint>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShapePoint {
     utilization: i64,
@@ -124,7 +141,7 @@ impl Checked for NodeResourcesFit {
             return Some(format!("ignoredResourceGroups: {group:?} must not contain '/'"));
         }
         let strategy = self.scoring_strategy.as_ref()?;
-        let known = ["", "LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"];
+        let known = ["LeastAllocated", "MostAllocated", RATIO];
         if !known.contains(&strategy.r#type.as_str()) {
             return Some(format!(
                 "scoringStrategy.type: {:?} must be LeastAllocated, MostAllocated, or RequestedToCapacityRatio",
@@ -132,8 +149,38 @@ impl Checked for NodeResourcesFit {
             ));
         }
         let ratio = strategy.requested_to_capacity_ratio.as_ref();
+        let field = "scoringStrategy.requestedToCapacityRatio.shape";
+        let is_used = strategy.r#type == RATIO || ratio.is_some();
+        if is_used && ratio.is_none_or(|ratio| ratio.shape.is_empty()) {
+            return Some(format!("{field}: is missing; write at least one point"));
+        }
         weights("scoringStrategy.resources", &strategy.resources)
-            .or_else(|| shape("scoringStrategy.requestedToCapacityRatio.shape", &ratio?.shape))
+            .or_else(|| shape(field, &ratio?.shape))
+    }
+}
+
+/// The type of strategy that has a shape.
+const RATIO: &str = "RequestedToCapacityRatio";
+
+/// Scores are written from 0 to 10 and count from 0 to 100.
+const SCORE_UNIT: i64 = 10;
+
+impl ScoringStrategy {
+    /// The strategy, and the resources with their weights, of which none is 0.
+    pub(super) fn read(self) -> (Strategy, Vec<(Name, i64)>) {
+        let resources = self.resources.iter().map(|resource| {
+            let weight = resource.weight.filter(|weight| *weight > 0).unwrap_or(1);
+            (resource.name.as_str().into(), weight)
+        });
+        let points = self.requested_to_capacity_ratio.iter().flat_map(|ratio| &ratio.shape);
+        let strategy = match self.r#type.as_str() {
+            "MostAllocated" => Strategy::MostAllocated,
+            RATIO => Strategy::RequestedToCapacityRatio(
+                points.map(|point| (point.utilization, point.score * SCORE_UNIT)).collect(),
+            ),
+            _least => Strategy::LeastAllocated,
+        };
+        (strategy, resources.collect())
     }
 }
 
@@ -168,12 +215,12 @@ impl Checked for BalancedAllocation {
     }
 }
 
-#[derive(Deserialize, Default)]
+/// Arguments of InterPodAffinity.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct InterPodAffinity {
-    hard_pod_affinity_weight: Option<i64>,
-    #[allow(dead_code, reason = "named in a warning where it is written")]
-    ignore_preferred_terms_of_existing_pods: bool,
+pub(super) struct InterPodAffinity {
+    pub(super) hard_pod_affinity_weight: Option<i64>,
+    pub(super) ignore_preferred_terms_of_existing_pods: bool,
 }
 
 impl Checked for InterPodAffinity {

@@ -5,6 +5,7 @@
 mod arguments;
 pub mod file;
 mod profile;
+mod scores;
 #[cfg(test)]
 mod tests;
 

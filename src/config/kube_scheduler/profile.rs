@@ -1,5 +1,5 @@
-//! What a profile of kube-scheduler's configuration means for Muster: the filters that are off and the affinity that
-//! is added are honoured; everything else that is written is named in a warning with what Muster does instead.
+//! What a profile of kube-scheduler's configuration means for Muster: the filters that are off, the affinity that is
+//! added, and the scores by which nodes are ranked are honoured; everything else that is written is named in a warning with what Muster does instead.
 //! Invariant: nothing that is written is passed over in silence. Knows no other part of the file.
 
 use std::sync::Arc;
@@ -10,8 +10,14 @@ use super::arguments;
 use super::arguments::Arguments;
 use super::file;
 use super::file::Plugins;
+use super::scores;
+use super::scores::Written;
+use crate::cluster::resources::ResourceClass;
 use crate::config::ConfigurationError;
+use crate::workload::profile::BOND_WEIGHT;
+use crate::workload::profile::Ignored;
 use crate::workload::profile::Profile;
+use crate::workload::profile::TermsOfOthers;
 
 /// A plugin of kube-scheduler 1.37 and what can be said of it here.
 struct Known {
@@ -27,8 +33,8 @@ enum FilterSwitch {
     Absent,
     /// It is honoured.
     Honoured,
-    /// It stays on: what depends on it could not be kept.
-    StaysOn,
+    /// It stays on, and why.
+    StaysOn(&'static str),
 }
 
 /// Every name of the 1.37 registry.
@@ -41,38 +47,47 @@ const KNOWN: [Known; 24] = {
         known("DefaultBinder", Absent),
         known("DefaultPreemption", Absent),
         known("DeferredPodScheduling", Absent),
-        known("DynamicResources", StaysOn),
+        known("DynamicResources", StaysOn("claims are refused by name")),
         known("GangScheduling", Absent),
         known("ImageLocality", Absent),
-        known("InterPodAffinity", StaysOn),
+        known("InterPodAffinity", Honoured),
         known("NodeAffinity", Honoured),
         known("NodeDeclaredFeatures", Honoured),
         known("NodeName", Absent),
         known("NodePorts", Honoured),
         known("NodeResourcesBalancedAllocation", Absent),
-        known("NodeResourcesFit", StaysOn),
+        known("NodeResourcesFit", StaysOn(ROOM)),
         known("NodeUnschedulable", Honoured),
-        known("NodeVolumeLimits", StaysOn),
+        known("NodeVolumeLimits", StaysOn(VOLUMES)),
         known("PodGroupPodsCount", Absent),
-        known("PodTopologySpread", StaysOn),
+        known("PodTopologySpread", Honoured),
         known("PrioritySort", Absent),
         known("SchedulingGates", Absent),
         known("TaintToleration", Honoured),
         known("TopologyPlacementGenerator", Absent),
-        known("VolumeBinding", StaysOn),
-        known("VolumeRestrictions", StaysOn),
-        known("VolumeZone", StaysOn),
+        known("VolumeBinding", StaysOn(VOLUMES)),
+        known("VolumeRestrictions", StaysOn(VOLUMES)),
+        known("VolumeZone", StaysOn(VOLUMES)),
     ]
 };
 
+/// Why the filter of NodeResourcesFit stays on.
+const ROOM: &str = "no seat is promised twice; what is not to count goes into its ignoredResources";
+
+/// Why those of volumes stay on.
+const VOLUMES: &str = "volumes are refused by name";
+
 /// The plugin that Muster takes the place of: its users have it in their files.
 const COSCHEDULING: &str = "Coscheduling";
+
+/// The greatest weight that upstream's type holds.
+const WEIGHT_MAX: i64 = i32::MAX as i64;
 
 /// Stands for all plugins where some are taken away.
 const ALL: &str = "*";
 
 /// Extension points at which plugins are rules of Muster.
-const JUDGING: [&str; 3] = ["preFilter", "filter", "multiPoint"];
+const JUDGING: [&str; 5] = ["preFilter", "filter", "preScore", "score", "multiPoint"];
 
 /// What a profile comes to.
 #[derive(Debug, Default)]
@@ -90,6 +105,7 @@ pub(super) fn meaning(
 ) -> Result<Meaning, ConfigurationError> {
     let mut warnings = Vec::new();
     let mut profile = Profile::default();
+    let mut scores = Written::default();
     let path = format!("profiles[{index}]");
     if let Some(plugins) = &written.plugins {
         check_names(&path, plugins, &mut warnings)?;
@@ -107,8 +123,13 @@ pub(super) fn meaning(
             ));
         }
         let args = config.args.as_ref().filter(|args| !args.is_null());
-        apply(&path, &config.name, args, &mut profile, &mut warnings)?;
+        let Some(args) = args else { continue };
+        let read = arguments_of(&path, &config.name, args, &mut warnings)?;
+        apply(&path, read, (&mut profile, &mut scores), &mut warnings);
     }
+    let none = Plugins::default();
+    let plugins = written.plugins.as_ref().unwrap_or(&none);
+    profile.weighing = scores::weighing(&path, plugins, scores, &mut warnings);
     let profile = (profile != Profile::default()).then(|| Arc::new(profile));
     Ok(Meaning { profile, warnings })
 }
@@ -136,6 +157,13 @@ fn check_names(
                 );
                 return Err(placed(&plugin.name, message));
             }
+            let weight = plugin.weight.as_ref().map_or(0, |weight| weight.value);
+            if !(0..=WEIGHT_MAX).contains(&weight) {
+                let message = format!(
+                    "{path}.plugins.{point}.enabled: the weight {weight} of {name} must be between 0 and {WEIGHT_MAX}"
+                );
+                return Err(placed(&plugin.name, message));
+            }
         }
         let unknown = |name: &&str| *name != ALL && *name != COSCHEDULING && !is_known(name);
         for name in set.disabled.iter().map(|plugin| plugin.name.value.as_str()).filter(unknown) {
@@ -149,7 +177,7 @@ fn check_names(
 
 /// Whether the plugin runs at a point, by upstream's order of precedence: the point's own lists before those of
 /// `multiPoint`, and what is enabled before what is disabled. All plugins that filter do so by default.
-fn is_on(plugins: &Plugins, point: &file::PluginSet, name: &str) -> bool {
+pub(super) fn is_on(plugins: &Plugins, point: &file::PluginSet, name: &str) -> bool {
     for set in [point, &plugins.multi_point] {
         if set.enabled.iter().any(|plugin| plugin.name.value == name) {
             return true;
@@ -169,8 +197,8 @@ fn filters_off(path: &str, plugins: &Plugins, warnings: &mut Vec<String>) -> Vec
         let prepares = is_on(plugins, &plugins.pre_filter, known.name);
         match (known.filter, filters && prepares) {
             (FilterSwitch::Absent, _) | (_, true) => {}
-            (FilterSwitch::StaysOn, false) => warnings.push(format!(
-                "{path}.plugins: the filter of {} is disabled, but stays on here",
+            (FilterSwitch::StaysOn(why), false) => warnings.push(format!(
+                "{path}.plugins: the filter of {} is disabled, but stays on here: {why}",
                 known.name
             )),
             (FilterSwitch::Honoured, false) => {
@@ -196,9 +224,6 @@ fn other_points(path: &str, plugins: &Plugins) -> Vec<String> {
             continue;
         }
         let instead = match point {
-            "score" | "preScore" => {
-                "nodes are ranked by Muster's own order (wishes of the pod, then packing); no weight is used"
-            }
             "queueSort" | "preEnqueue" => {
                 "turns go by priority, age, and name, and pods with gates wait"
             }
@@ -208,12 +233,7 @@ fn other_points(path: &str, plugins: &Plugins) -> Vec<String> {
         };
         warnings.push(format!("{path}.plugins.{point}: has no effect here: {instead}"));
     }
-    let weighted = plugins.multi_point.enabled.iter().find(|plugin| plugin.weight.is_some());
-    if let Some(plugin) = weighted {
-        let name = &plugin.name.value;
-        warnings
-            .push(format!("{path}.plugins.multiPoint: the weight of {name} has no effect here"));
-    }
+    warnings.extend(scores::without_score(path, plugins));
     let enabled = plugins.points().into_iter().flat_map(|(_, set)| &set.enabled);
     if enabled.into_iter().any(|plugin| plugin.name.value == COSCHEDULING) {
         warnings
@@ -222,50 +242,88 @@ fn other_points(path: &str, plugins: &Plugins) -> Vec<String> {
     warnings
 }
 
-/// Takes in the arguments of one plugin.
-fn apply(
+/// Reads the arguments of one plugin.
+fn arguments_of(
     path: &str,
     name: &serde_saphyr::Spanned<String>,
-    args: Option<&Value>,
-    profile: &mut Profile,
+    args: &Value,
     warnings: &mut Vec<String>,
-) -> Result<(), ConfigurationError> {
-    let Some(args) = args else { return Ok(()) };
+) -> Result<Arguments, ConfigurationError> {
     let plugin = name.value.as_str();
     if plugin == COSCHEDULING {
         warnings.push(format!(
             "{path}: arguments of {COSCHEDULING} have no effect here; a PodGroup's scheduleTimeoutSeconds has"
         ));
-        return Ok(());
+        return Ok(Arguments::Other(plugin.to_owned(), Vec::new()));
     }
     if !is_known(plugin) {
         let message = format!("{path}: {plugin:?} is no plugin of kube-scheduler 1.37; remove it");
         return Err(placed(name, message));
     }
     let read = arguments::read(plugin, &format!("{path}.args"), args);
-    match read.map_err(|message| placed(name, message))? {
+    read.map_err(|message| placed(name, message))
+}
+
+/// Takes in the arguments of one plugin.
+fn apply(
+    path: &str,
+    read: Arguments,
+    (profile, scores): (&mut Profile, &mut Written),
+    warnings: &mut Vec<String>,
+) {
+    match read {
         Arguments::NodeAffinity(added) => {
             profile.added_required = added.required;
             profile.added_preferred = added.preferred;
         }
-        Arguments::Other(fields) => {
-            let instead = instead(plugin);
+        Arguments::Fit(read) => {
+            let names = |list: &[String]| list.iter().map(|name| name.as_str().into()).collect();
+            profile.ignored = Ignored {
+                resources: names(&read.ignored_resources),
+                groups: names(&read.ignored_resource_groups),
+            };
+            warnings.extend(ignored_cards(path, &profile.ignored));
+            scores.strategy = read.scoring_strategy;
+        }
+        Arguments::InterPodAffinity(read) => {
+            let weight = read.hard_pod_affinity_weight;
+            profile.bond_weight = weight.filter(|weight| *weight != BOND_WEIGHT);
+            if read.ignore_preferred_terms_of_existing_pods {
+                profile.terms_of_others = TermsOfOthers::CountForThoseWithTerms;
+            }
+        }
+        Arguments::Balanced(resources) => scores.balanced = Some(resources),
+        Arguments::Other(plugin, fields) => {
+            let instead = instead(&plugin);
             let told = fields
                 .iter()
                 .map(|field| format!("{path}.args.{field}: has no effect here: {instead}"));
             warnings.extend(told);
         }
     }
-    Ok(())
+}
+
+/// What stands before the slash in the names of cards.
+const CARD_VENDORS: [&str; 3] = ["amd.com", "gpu.intel.com", "nvidia.com"];
+
+/// Cards that are to be ignored, and are not.
+fn ignored_cards(path: &str, ignored: &Ignored) -> Vec<String> {
+    let is_card = |name: &str| ResourceClass::of(name) == ResourceClass::Accelerator;
+    let cards = ignored.resources.iter().filter(|name| is_card(name));
+    let cards = cards.map(|name| ("ignoredResources", name));
+    let groups = ignored.groups.iter().filter(|group| CARD_VENDORS.contains(&&***group));
+    let groups = groups.map(|group| ("ignoredResourceGroups", group));
+    let told = cards.chain(groups).map(|(field, name)| {
+        format!(
+            "{path}.args.{field}: cards of {name} count all the same: a gang that is bound whole must not find them taken"
+        )
+    });
+    told.collect()
 }
 
 /// What Muster does where a plugin's arguments have no effect.
 fn instead(plugin: &str) -> &'static str {
     match plugin {
-        "NodeResourcesFit" | "NodeResourcesBalancedAllocation" => {
-            "every resource that a pod asks for counts, and nodes are packed"
-        }
-        "InterPodAffinity" => "preferred pod affinity does not rank nodes",
         "PodTopologySpread" => "pods are spread by their own constraints only",
         "VolumeBinding" => "volumes have limits of their own",
         "DefaultPreemption" => "nothing is preempted",

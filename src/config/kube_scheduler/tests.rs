@@ -4,6 +4,7 @@ use super::super::Resolved;
 use super::super::read;
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
+use crate::workload::profile::{Strategy, TermsOfOthers, Weighing};
 
 const HEAD: &str = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
 
@@ -84,6 +85,96 @@ fn added_affinity_is_taken_in() {
     assert_eq!(&*terms[0].match_expressions[0].key, "pool");
 }
 
+/// What the one profile of the file says about scores.
+fn weighing(profile: &str) -> Option<Weighing> {
+    let profiles = accepted(&format!("profiles: [{{{profile}}}]\n")).configuration.engine.profiles;
+    profiles.first()?.1.weighing.clone()
+}
+
+#[test]
+fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
+    for silent in [
+        "",
+        "plugins: {multiPoint: {disabled: [{name: ImageLocality}], enabled: [{name: NodePorts}]}}",
+        "plugins: {filter: {disabled: [{name: TaintToleration}]}}",
+        "pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [a.com/b]}}]",
+        "pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 7}}]",
+    ] {
+        assert_eq!(weighing(silent), None, "{silent}");
+    }
+    let default = [
+        ("ImageLocality", 1),
+        ("InterPodAffinity", 2),
+        ("NodeAffinity", 2),
+        ("NodeResourcesBalancedAllocation", 1),
+        ("NodeResourcesFit", 1),
+        ("PodTopologySpread", 2),
+        ("TaintToleration", 3),
+    ];
+    let least = weighing(
+        "pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: LeastAllocated}}}]",
+    );
+    let least = least.expect("a strategy is written");
+    assert_eq!((&least.weights[..], least.strategy), (&default[..], Strategy::LeastAllocated));
+    assert_eq!(least.resources, [("cpu".into(), 1), ("memory".into(), 1)]);
+    assert_eq!(least.balanced, ["cpu".into(), "memory".into()]);
+}
+
+#[test]
+fn weights_follow_upstreams_order_of_precedence() {
+    let weights = |plugins: &str| {
+        weighing(&format!("plugins: {plugins}")).expect("scores are written about").weights
+    };
+    let of = |plugins: &str, name: &str| {
+        weights(plugins).into_iter().find(|(known, _)| *known == name).map(|(_, weight)| weight)
+    };
+    let fit = "NodeResourcesFit";
+    assert_eq!(of("{score: {enabled: [{name: NodeResourcesFit, weight: 7}]}}", fit), Some(7));
+    assert_eq!(of("{multiPoint: {enabled: [{name: NodeResourcesFit, weight: 7}]}}", fit), Some(7));
+    let both = "{score: {enabled: [{name: TaintToleration}]}, \
+                multiPoint: {enabled: [{name: TaintToleration, weight: 7}]}}";
+    assert_eq!(of(both, "TaintToleration"), Some(1), "named without a weight, it counts once");
+    assert_eq!(of("{score: {disabled: [{name: NodeResourcesFit}]}}", fit), None);
+    let only = "{score: {disabled: [{name: \"*\"}], enabled: [{name: ImageLocality, weight: 5}]}}";
+    assert_eq!(weights(only), [("ImageLocality", 5)]);
+}
+
+#[test]
+fn strategies_and_what_they_score_by_are_taken_in() {
+    let read = weighing(
+        "pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: RequestedToCapacityRatio, \
+         resources: [{name: nvidia.com/gpu, weight: 5}, {name: cpu}], requestedToCapacityRatio: {shape: \
+         [{utilization: 0, score: 0}, {utilization: 100, score: 10}]}}}}, \
+         {name: NodeResourcesBalancedAllocation, args: {resources: [{name: nvidia.com/gpu}]}}]",
+    );
+    let read = read.expect("a strategy is written");
+    assert_eq!(read.strategy, Strategy::RequestedToCapacityRatio(vec![(0, 0), (100, 100)]));
+    assert_eq!(read.resources, [("nvidia.com/gpu".into(), 5), ("cpu".into(), 1)]);
+    assert_eq!(read.balanced, ["nvidia.com/gpu".into()]);
+}
+
+#[test]
+fn what_is_ignored_and_what_bonds_weigh_is_taken_in() {
+    let resolved = accepted(
+        "profiles: [{schedulerName: a, pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [a.com/b], \
+         ignoredResourceGroups: [c.com]}}, {name: InterPodAffinity, args: {hardPodAffinityWeight: 7, \
+         ignorePreferredTermsOfExistingPods: true}}]}]\n",
+    );
+    assert_eq!(resolved.warnings, [""; 0]);
+    let profile = &resolved.configuration.engine.profiles[0].1;
+    for (name, ignored) in [
+        ("a.com/b", true),
+        ("a.com/c", false),
+        ("c.com/anything", true),
+        ("c.com", false),
+        ("memory", false),
+    ] {
+        assert_eq!(profile.ignored.holds(name), ignored, "{name}");
+    }
+    assert_eq!(profile.bond_weight, Some(7));
+    assert_eq!(profile.terms_of_others, TermsOfOthers::CountForThoseWithTerms);
+}
+
 #[test]
 fn what_has_no_effect_is_named_with_what_is_done_instead() {
     let cases = [
@@ -96,18 +187,27 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
             "profiles[0].percentageOfNodesToScore: is not needed: Muster looks at every node",
         ),
         (
-            "profiles: [{plugins: {score: {enabled: [{name: ImageLocality, weight: 5}]}}}]\n",
-            "profiles[0].plugins.score: has no effect here: nodes are ranked by Muster's own order (wishes of the pod, \
-             then packing); no weight is used",
+            "profiles: [{plugins: {score: {enabled: [{name: VolumeBinding, weight: 5}]}}}]\n",
+            "profiles[0].plugins.score: VolumeBinding gives no score here",
+        ),
+        (
+            "profiles: [{plugins: {preScore: {disabled: [{name: TaintToleration}]}}}]\n",
+            "profiles[0].plugins: TaintToleration is disabled at preScore and not at score; here both are one, and off",
         ),
         (
             "profiles: [{plugins: {filter: {disabled: [{name: NodeResourcesFit}]}}}]\n",
-            "profiles[0].plugins: the filter of NodeResourcesFit is disabled, but stays on here",
+            "profiles[0].plugins: the filter of NodeResourcesFit is disabled, but stays on here: no seat is promised \
+             twice; what is not to count goes into its ignoredResources",
         ),
         (
-            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}]}]\n",
-            "profiles[0].pluginConfig[0].args.scoringStrategy: has no effect here: every resource that a pod asks for \
-             counts, and nodes are packed",
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [nvidia.com/gpu, a.com/b]}}]}]\n",
+            "profiles[0].pluginConfig[0].args.ignoredResources: cards of nvidia.com/gpu count all the same: a gang that \
+             is bound whole must not find them taken",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: System}}]}]\n",
+            "profiles[0].pluginConfig[0].args.defaultingType: has no effect here: pods are spread by their own \
+             constraints only",
         ),
         (
             "profiles: [{plugins: {multiPoint: {enabled: [{name: Coscheduling}]}}}]\n",
@@ -142,6 +242,19 @@ fn what_kube_scheduler_refuses_is_refused_with_its_place() {
         (
             "leaderElection: {resourceLock: endpoints}\n",
             "leaderElection.resourceLock: \"endpoints\" is not understood",
+        ),
+        (
+            "profiles: [{plugins: {score: {enabled: [{name: ImageLocality, weight: -1}]}}}]\n",
+            "profiles[0].plugins.score.enabled: the weight -1 of ImageLocality must be between 0 and 2147483647",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: Most}}}]}]\n",
+            "scoringStrategy.type: \"Most\" must be LeastAllocated, MostAllocated, or RequestedToCapacityRatio",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: \
+             RequestedToCapacityRatio}}}]}]\n",
+            "scoringStrategy.requestedToCapacityRatio.shape: is missing; write at least one point",
         ),
         ("profiles: [{schedulerName: a}, {}]\n", "profiles[1].schedulerName: is missing"),
         ("profiles: [{schedulerName: a}, {schedulerName: a}]\n", "\"a\" is listed twice"),
@@ -178,6 +291,10 @@ fn what_kube_scheduler_refuses_is_refused_with_its_place() {
         assert!(error.starts_with("line ") || nowhere, "{text}: {error}");
         assert!(error.contains(expected), "{text}: {error}");
     }
+}
+
+#[test]
+fn an_older_version_is_told_which_one_is_read() {
     let old =
         read("apiVersion: kubescheduler.config.k8s.io/v1beta3\nkind: KubeSchedulerConfiguration\n");
     let error = old.expect_err("v1beta3 is gone").to_string();

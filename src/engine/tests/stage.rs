@@ -17,6 +17,7 @@ use crate::engine::record::{RecordFact, RecordPhase};
 use crate::engine::settings::Settings;
 use crate::engine::{Cycle, Engine};
 use crate::workload::ask::{Amounts, Ask};
+use crate::workload::scored::Counted;
 
 /// The resource that tests ask for.
 pub(super) const GPU: &str = "nvidia.com/gpu";
@@ -82,6 +83,7 @@ pub(super) fn node(name: &str, gpus: i64) -> NodeFact {
         taints: Vec::new(),
         unschedulable: false,
         features: Vec::new(),
+        images: Vec::new(),
         allocatable: amounts(&[("cpu", 100_000), (GPU, gpus), ("pods", 110)]),
     }
 }
@@ -111,6 +113,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         gates: Vec::new(),
         ask: Arc::new(Ask { requests: amounts(&[(GPU, gpus)]), ..Ask::default() }),
         held: None,
+        held_counted: Counted::NONE,
         controller: None,
         pinned_to_node: false,
         malformed: None,

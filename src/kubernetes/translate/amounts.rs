@@ -13,9 +13,50 @@ use super::objects::Resources;
 use super::shelves::Shelves;
 use crate::base::quantity::Quantity;
 use crate::workload::ask::Amounts;
+use crate::workload::scored::Counted;
 
 /// Exact amounts by resource name.
 type Totals = BTreeMap<String, Quantity>;
+
+/// What a container counts as that asks for none of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unstated {
+    cpu: Missing,
+    memory: Missing,
+}
+
+/// What stands for an amount that is not written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Missing {
+    /// Nothing is asked for, as filters see it.
+    IsNothing,
+    /// A little, as scores see it: see [`Counted::UNSTATED`].
+    IsALittle,
+}
+
+impl Unstated {
+    const NOTHING: Self = Self { cpu: Missing::IsNothing, memory: Missing::IsNothing };
+    const A_LITTLE: Self = Self { cpu: Missing::IsALittle, memory: Missing::IsALittle };
+
+    /// As pods on nodes count that ask for something as a whole: a little only of what nobody in them asks for.
+    fn beside(levels: &Totals, asked: &Totals) -> Self {
+        let missing = |name| match levels.is_empty() || !asked.contains_key(name) {
+            true => Missing::IsALittle,
+            false => Missing::IsNothing,
+        };
+        Self { cpu: missing("cpu"), memory: missing("memory") }
+    }
+
+    fn fill(self, totals: &mut Totals) {
+        let Counted { cpu, memory } = Counted::UNSTATED;
+        if self.cpu == Missing::IsALittle {
+            totals.entry("cpu".to_owned()).or_insert(Quantity::milli(cpu));
+        }
+        if self.memory == Missing::IsALittle {
+            totals.entry("memory".to_owned()).or_insert(Quantity::whole(memory));
+        }
+    }
+}
 
 /// Which of a container's amounts are added up. They differ while a pod is resized in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +69,58 @@ enum View {
     Actuated,
 }
 
+/// How a container's amounts are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    view: View,
+    unstated: Unstated,
+}
+
+/// What is written in the spec.
+const SPEC: Look = Look { view: View::Spec, unstated: Unstated::NOTHING };
+
 /// What a pod that is to be placed asks for: the spec alone.
 /// Problems with single quantities go to `problems` (field, value, remedy) and count as nothing asked.
 pub(super) fn asked(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> Amounts {
-    let mut totals = containers_total(pod, View::Spec, problems);
-    let levels = pod_level_requests(pod, &totals, problems);
+    rounded(asked_totals(pod, Unstated::NOTHING, problems), shelves)
+}
+
+/// What a pod counts as in scores: while it is to be placed, when upstream does not look at what it asks for as a
+/// whole; and on its node as long as no kubelet has reported.
+pub(super) fn counted(pod: &PodObject, shelves: &mut Shelves) -> (Amounts, Counted) {
+    let ignored = &mut Vec::new();
+    let little = Look { view: View::Spec, unstated: Unstated::A_LITTLE };
+    let mut asking = containers_total(pod, little, ignored);
+    add(&mut asking, &parsed(&"spec.overhead", &pod.spec.overhead, ignored));
+    let stated = asked_totals(pod, Unstated::NOTHING, ignored);
+    let levels = pod_level_requests(pod, &containers_total(pod, SPEC, ignored), ignored);
+    let unstated = Unstated::beside(&levels, &stated);
+    (rounded(asking, shelves), in_units(&asked_totals(pod, unstated, ignored)))
+}
+
+/// What a pod on a node counts as in scores once a kubelet has reported: see [`held`].
+pub(super) fn held_counted(pod: &PodObject) -> Counted {
+    let ignored = &mut Vec::new();
+    let levels = pod_level_requests(pod, &containers_total(pod, SPEC, ignored), ignored);
+    let unstated = Unstated::beside(&levels, &held_totals(pod, Unstated::NOTHING));
+    in_units(&held_totals(pod, unstated))
+}
+
+fn in_units(totals: &Totals) -> Counted {
+    let amount = |name| totals.get(name).map_or(0, |quantity| units(name, quantity));
+    Counted { cpu: amount("cpu"), memory: amount("memory") }
+}
+
+fn asked_totals(pod: &PodObject, unstated: Unstated, problems: &mut Vec<String>) -> Totals {
+    let stated = containers_total(pod, SPEC, problems);
+    let levels = pod_level_requests(pod, &stated, problems);
+    let mut totals = match unstated == Unstated::NOTHING {
+        true => stated,
+        false => containers_total(pod, Look { view: View::Spec, unstated }, &mut Vec::new()),
+    };
     totals.extend(levels);
     add(&mut totals, &parsed(&"spec.overhead", &pod.spec.overhead, problems));
-    rounded(totals, shelves)
+    totals
 }
 
 /// Whether a kubelet has said anything of a pod's amounts; until then it holds what it asks for.
@@ -53,6 +138,11 @@ pub(super) fn is_reported(pod: &PodObject) -> bool {
 /// What a pod on a node holds: during an in-place resize the largest of what is asked, set aside, and in force,
 /// except that an ask which the node calls infeasible does not count.
 pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
+    rounded(held_totals(pod, Unstated::NOTHING), shelves)
+}
+
+fn held_totals(pod: &PodObject, unstated: Unstated) -> Totals {
+    let look = |view| Look { view, unstated };
     // Problems were reported with what is asked; the kubelet's own figures always parse.
     let mut ignored = Vec::new();
     let infeasible =
@@ -60,8 +150,8 @@ pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
             condition.kind == "PodResizePending" && condition.reason == "Infeasible"
         });
     let status_resources = pod.status.resources.as_ref();
-    let mut totals = containers_total(pod, View::Allocated, &mut ignored);
-    let mut actuated = containers_total(pod, View::Actuated, &mut ignored);
+    let mut totals = containers_total(pod, look(View::Allocated), &mut ignored);
+    let mut actuated = containers_total(pod, look(View::Actuated), &mut ignored);
     if let Some((allocated_pod, actuated_pod)) =
         pod.status.allocated_resources.as_ref().zip(status_resources)
     {
@@ -70,8 +160,9 @@ pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
         actuated.extend(parsed(&"status.resources.requests", &actuated_pod.requests, &mut ignored));
     }
     raise(&mut totals, &actuated);
-    let spec = containers_total(pod, View::Spec, &mut ignored);
-    let mut levels = pod_level_requests(pod, &spec, &mut ignored);
+    let spec = containers_total(pod, look(View::Spec), &mut ignored);
+    let stated = containers_total(pod, SPEC, &mut ignored);
+    let mut levels = pod_level_requests(pod, &stated, &mut ignored);
     if infeasible {
         levels = Totals::new();
     } else {
@@ -90,7 +181,7 @@ pub(super) fn held(pod: &PodObject, shelves: &mut Shelves) -> Amounts {
     }
     totals.extend(levels);
     add(&mut totals, &parsed(&"spec.overhead", &pod.spec.overhead, &mut ignored));
-    rounded(totals, shelves)
+    totals
 }
 
 /// Amounts of a list (a node's allocatable, a group's floor), rounded up; zeros are kept.
@@ -109,13 +200,13 @@ pub(super) fn listed(
 }
 
 /// Steps 1 and 2 of the formula: all containers together or the hungriest moment of initialisation.
-fn containers_total(pod: &PodObject, view: View, problems: &mut Vec<String>) -> Totals {
+fn containers_total(pod: &PodObject, look: Look, problems: &mut Vec<String>) -> Totals {
     let mut running = Totals::new();
     for (index, container) in pod.spec.containers.iter().enumerate() {
         let path = Path { list: "containers", index };
         add(
             &mut running,
-            &container_amounts(path, container, &pod.status.container_statuses, view, problems),
+            &container_amounts(path, container, &pod.status.container_statuses, look, problems),
         );
     }
     let mut sidecars = Totals::new();
@@ -123,7 +214,7 @@ fn containers_total(pod: &PodObject, view: View, problems: &mut Vec<String>) -> 
     for (index, container) in pod.spec.init_containers.iter().enumerate() {
         let path = Path { list: "initContainers", index };
         let mut need =
-            container_amounts(path, container, &pod.status.init_container_statuses, view, problems);
+            container_amounts(path, container, &pod.status.init_container_statuses, look, problems);
         if container.restart_policy.as_deref() == Some("Always") {
             add(&mut running, &need);
             add(&mut sidecars, &need);
@@ -148,26 +239,28 @@ fn container_amounts(
     path: Path,
     container: &Container,
     statuses: &[ContainerStatus],
-    view: View,
+    look: Look,
     problems: &mut Vec<String>,
 ) -> Totals {
     let status = statuses.iter().find(|status| status.name == container.name);
     let allocated = status.and_then(|status| status.allocated_resources.as_ref());
     let actuated =
         status.and_then(|status| status.resources.as_ref()).map(|resources| &resources.requests);
-    let reported = match view {
+    let reported = match look.view {
         View::Spec => None,
         View::Allocated => allocated,
         View::Actuated => actuated.or(allocated),
     };
-    match reported {
+    let mut totals = match reported {
         Some(list) => parsed(&"status", list, problems),
         None => requests(
             &format_args!("spec.{}[{}].resources", path.list, path.index),
             &container.resources,
             problems,
         ),
-    }
+    };
+    look.unstated.fill(&mut totals);
+    totals
 }
 
 /// Requests, where a limit without a request is a request (the API server fills this in; files may lack it).

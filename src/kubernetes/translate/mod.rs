@@ -42,6 +42,7 @@ use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::NamespaceFact;
 use crate::engine::event::Event;
+use crate::engine::settings::Settings;
 
 /// The kinds of object that become facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +73,17 @@ pub struct Translated {
 #[derive(Debug)]
 pub struct Translator {
     shelves: Shelves,
+    scores: Scores,
+}
+
+/// Whether what only kube-scheduler's scores read of objects is read: amounts that pods do not state, images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scores {
+    /// No profile ranks nodes by them.
+    #[default]
+    Unread,
+    /// Some profile does.
+    Read,
 }
 
 impl Kind {
@@ -114,7 +126,13 @@ impl Default for Translator {
 impl Translator {
     /// A translator that has seen nothing.
     pub fn new() -> Self {
-        Self { shelves: Shelves::new() }
+        Self { shelves: Shelves::new(), scores: Scores::Unread }
+    }
+
+    /// A translator for an engine with these settings: what its profiles do not need stays unread.
+    pub fn for_engine(settings: &Settings) -> Self {
+        let scores = if settings.ranks_by_scores() { Scores::Read } else { Scores::Unread };
+        Self { scores, ..Self::new() }
     }
 
     /// An object of `kind` was added or changed.
@@ -163,7 +181,7 @@ impl Translator {
         if let Err(complaint) = self.identity("pod", &read.object.metadata) {
             return complaint;
         }
-        let fact = pod::fact(read, &mut self.shelves);
+        let fact = pod::fact(read, &mut self.shelves, self.scores);
         Translated { events: vec![Event::Pod(Box::new(fact))], complaint: None }
     }
 
@@ -172,7 +190,7 @@ impl Translator {
         if let Err(complaint) = self.identity("node", &read.object.metadata) {
             return complaint;
         }
-        let (fact, problems) = node::fact(read, &mut self.shelves);
+        let (fact, problems) = node::fact(read, &mut self.shelves, self.scores);
         let complaint =
             (!problems.is_empty()).then(|| format!("node {}: {}", fact.name, problems.join("; ")));
         Translated { events: vec![Event::Node(Box::new(fact))], complaint }

@@ -2,6 +2,9 @@
 //! What cannot be used is left out and named: nothing is placed on what nobody can count.
 //! Reads no conditions: as in kube-scheduler, what keeps pods away from a node in trouble is its taints.
 
+use std::collections::BTreeMap;
+
+use super::Scores;
 use super::amounts;
 use super::objects::NodeObject;
 use super::objects::TaintObject;
@@ -15,7 +18,11 @@ use crate::workload::constraints::Taint;
 
 /// The fact of a node object, and what of the object could not be used.
 /// A resource whose quantity does not parse is left out: nothing is placed on what nobody can count.
-pub(super) fn fact(read: &Read<NodeObject>, shelves: &mut Shelves) -> (NodeFact, Vec<String>) {
+pub(super) fn fact(
+    read: &Read<NodeObject>,
+    shelves: &mut Shelves,
+    scores: Scores,
+) -> (NodeFact, Vec<String>) {
     let node = &read.object;
     let mut problems = read.problems.clone();
     let (field, list) = match &node.status.allocatable {
@@ -46,9 +53,22 @@ pub(super) fn fact(read: &Read<NodeObject>, shelves: &mut Shelves) -> (NodeFact,
         taints,
         unschedulable: node.spec.unschedulable,
         features,
+        images: match scores {
+            Scores::Read => images(node, shelves),
+            Scores::Unread => Vec::new(),
+        },
         allocatable,
     };
     (fact, problems)
+}
+
+/// By name, each once: the size that stands last.
+fn images(node: &NodeObject, shelves: &mut Shelves) -> Vec<(Name, i64)> {
+    let mut sizes: BTreeMap<&str, i64> = BTreeMap::new();
+    for image in &node.status.images {
+        sizes.extend(image.names.iter().map(|name| (name.as_str(), image.size_bytes)));
+    }
+    sizes.into_iter().map(|(name, size)| (shelves.name(name), size)).collect()
 }
 
 fn taint(

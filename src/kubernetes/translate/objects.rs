@@ -197,6 +197,9 @@ pub struct SchedulingGroup {
 pub struct Container {
     /// Its name, by which its status is found.
     pub name: String,
+    /// What it runs.
+    #[serde(deserialize_with = "nullable")]
+    pub image: String,
     /// Requests and limits.
     #[serde(deserialize_with = "nullable")]
     pub resources: Resources,
@@ -428,11 +431,26 @@ pub struct NodeStatus {
     /// Features of its kubelet that pods may depend on.
     #[serde(deserialize_with = "nullable")]
     pub declared_features: Vec<String>,
+    /// Container images that it holds.
+    #[serde(deserialize_with = "nullable")]
+    pub images: Vec<HeldImage>,
     /// What pods may use; absent means all of the capacity.
     pub allocatable: Option<ResourceList>,
     /// What there is.
     #[serde(deserialize_with = "nullable")]
     pub capacity: ResourceList,
+}
+
+/// A container image on a node.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct HeldImage {
+    /// By which pods may name it.
+    #[serde(deserialize_with = "nullable")]
+    pub names: Vec<String>,
+    /// In bytes.
+    #[serde(deserialize_with = "nullable")]
+    pub size_bytes: i64,
 }
 
 /// A namespace: its labels are in its metadata.

@@ -2,6 +2,9 @@
 //! Finds what Muster does not honour yet and says so by field; wishes (preferred terms, `ScheduleAnyway`) that it
 //! does not honour yet are left out, since leaving out a wish never breaks a promise.
 
+use std::borrow::Cow;
+
+use super::Scores;
 use super::amounts;
 use super::objects::Metadata;
 use super::objects::NodeTermObject;
@@ -28,6 +31,8 @@ use crate::workload::constraints::Toleration;
 use crate::workload::constraints::TolerationOperator;
 use crate::workload::node_terms;
 use crate::workload::node_terms::WrittenRequirement;
+use crate::workload::scored::Counted;
+use crate::workload::scored::Scored;
 
 /// The label that makes a pod a member of a coscheduling PodGroup.
 pub const GROUP_LABEL: &str = "scheduling.x-k8s.io/pod-group";
@@ -55,13 +60,16 @@ const PLAIN_VOLUMES: [&str; 12] = [
 ];
 
 /// The fact of a pod object.
-pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
+pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores) -> PodFact {
     let pod = &read.object;
     let metadata = &pod.metadata;
     let mut problems = read.problems.clone();
     let created = created(metadata, &mut problems);
     let group = group(pod, shelves, &mut problems);
-    let ask = ask(pod, shelves, &mut problems);
+    let mut ask = ask(pod, shelves, &mut problems);
+    if scores == Scores::Read {
+        ask.scored = Some(Box::new(scored(pod, shelves)));
+    }
     let node = pod
         .spec
         .node_name
@@ -70,6 +78,10 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
         .map(|name| shelves.name(name));
     let held = node.as_ref().filter(|_| amounts::is_reported(pod));
     let held = held.map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
+    let held_counted = match (&held, scores) {
+        (Some(_), Scores::Read) => amounts::held_counted(pod),
+        (None, _) | (_, Scores::Unread) => Counted::NONE,
+    };
     let controller = metadata.owner_references.iter().find(|owner| owner.controller);
     let of_daemon_set = controller.is_some_and(|owner| owner.kind == "DaemonSet");
     PodFact {
@@ -96,6 +108,7 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves) -> PodFact {
         gates: pod.spec.scheduling_gates.iter().map(|gate| shelves.name(&gate.name)).collect(),
         ask: shelves.ask(ask),
         held,
+        held_counted,
         controller: controller.map(|owner| shelves.name(&format!("{}/{}", owner.kind, owner.name))),
         pinned_to_node: of_daemon_set || metadata.annotations.mirror.is_some(),
         malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
@@ -182,8 +195,25 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
         relations: relations::relations(pod, shelves, problems).boxed(),
         features: super::features::features(pod, shelves),
         profile: None,
+        scored: None,
         unsupported: unsupported(pod).iter().map(|entry| shelves.name(entry)).collect(),
     }
+}
+
+/// What kube-scheduler's scores read of the pod.
+fn scored(pod: &PodObject, shelves: &mut Shelves) -> Scored {
+    let (asking, holding) = amounts::counted(pod, shelves);
+    let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
+    let mut images: Vec<Name> =
+        containers.map(|container| shelves.name(&with_tag(&container.image))).collect();
+    images.sort();
+    Scored { asking, holding, images }
+}
+
+/// An image's name as nodes list it: one without a tag or digest means `latest`.
+fn with_tag(image: &str) -> Cow<'_, str> {
+    let has_tag = image.rfind(':') > image.rfind('/');
+    if has_tag { image.into() } else { format!("{image}:latest").into() }
 }
 
 /// Key-value pairs sorted by key.

@@ -78,6 +78,7 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
         if ports_judged && port_is_taken(cluster, seat, &seats[..at]) {
             return closed("another pod there has a host port that the pod takes");
         }
+        let neighbours_judged = !cluster.ask(seat.ask).turns_off("InterPodAffinity");
         if against.0 != Some(std::ptr::from_ref(labels)) {
             let terms = if may_be_repelled(cluster, seat.pod) {
                 terms_against(cluster, labels)
@@ -86,7 +87,8 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
             };
             against = (Some(std::ptr::from_ref(labels)), terms);
         }
-        for (ask, term) in &against.1 {
+        let terms = if neighbours_judged { &against.1[..] } else { &[] };
+        for (ask, term) in terms {
             let key = key_of(cluster, (*ask, *term));
             let Some(domain) = value(fact, key) else { continue };
             let before = carriers.contains_key(&((*ask, *term), domain.clone()));
@@ -146,13 +148,19 @@ impl<'a> Book<'a> {
         labels: &PodLabels,
         fact: &NodeFact,
     ) -> Option<&'static str> {
-        if !self.attracts(cluster, labels, fact) {
-            return Some("no pod that it must be near is in its domain");
-        }
-        for (term, ledger) in self.wants.anti_affinity.iter().zip(&self.anti_affinity) {
-            if value(fact, &term.topology_key).is_some_and(|domain| ledger.count(domain) > 0) {
-                return Some("a pod that it must not be near is in its domain");
+        let ask = cluster.ask(self.ask);
+        if !ask.turns_off("InterPodAffinity") {
+            if !self.attracts(cluster, labels, fact) {
+                return Some("no pod that it must be near is in its domain");
             }
+            for (term, ledger) in self.wants.anti_affinity.iter().zip(&self.anti_affinity) {
+                if value(fact, &term.topology_key).is_some_and(|domain| ledger.count(domain) > 0) {
+                    return Some("a pod that it must not be near is in its domain");
+                }
+            }
+        }
+        if ask.turns_off("PodTopologySpread") {
+            return None;
         }
         for (spread, ledger) in self.wants.spread.iter().zip(&mut self.spread) {
             let Some(domain) = value(fact, &spread.topology_key) else {

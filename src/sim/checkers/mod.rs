@@ -21,6 +21,7 @@ use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
 use crate::sim::object::Object;
+use crate::workload::profile::Ignored;
 
 /// The state of the API at one moment.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +85,8 @@ pub struct Checkers {
     given: BTreeSet<ObjectName>,
     gangs: Gangs,
     words: Words,
+    /// Resources that some profile does not look for.
+    ignored: Vec<Ignored>,
 }
 
 impl Checkers {
@@ -95,7 +98,13 @@ impl Checkers {
             given: BTreeSet::new(),
             gangs: Gangs::new(promises.partial_for),
             words: Words::new(promises.silent_for),
+            ignored: Vec::new(),
         }
+    }
+
+    /// Where a node offers none of such a resource, it may hold pods that ask for it.
+    pub fn overlook(&mut self, ignored: Ignored) {
+        self.ignored.push(ignored);
     }
 
     /// Takes it as given that the pod of this name comes with its node: the input or the script says so.
@@ -110,7 +119,7 @@ impl Checkers {
     pub fn inspect(&mut self, now: Time, snapshot: &Snapshot) -> Result<(), Vec<Violation>> {
         let mut violations = Vec::new();
         let fresh = self.newly_assigned(snapshot, &mut violations);
-        check_places(&fresh, snapshot, &mut violations);
+        check_places(&fresh, snapshot, &self.ignored, &mut violations);
         self.gangs.inspect(now, snapshot, &fresh, &mut violations);
         self.words.inspect(now, snapshot, &self.scheduler_names, &mut violations);
         if violations.is_empty() { Ok(()) } else { Err(violations) }
@@ -170,7 +179,12 @@ impl Checkers {
 }
 
 /// Every fresh pod is where its node lets it be, and no node that got one holds more than it has.
-fn check_places(fresh: &[&Value], snapshot: &Snapshot, violations: &mut Vec<Violation>) {
+fn check_places(
+    fresh: &[&Value],
+    snapshot: &Snapshot,
+    ignored: &[Ignored],
+    violations: &mut Vec<Violation>,
+) {
     if fresh.is_empty() {
         return;
     }
@@ -195,7 +209,14 @@ fn check_places(fresh: &[&Value], snapshot: &Snapshot, violations: &mut Vec<Viol
         let Some((object, load)) = nodes.get(node).zip(loads.get(node)) else {
             continue;
         };
-        if let Some(excess) = excess(load, &allocatable(object)) {
+        let offered = allocatable(object);
+        let overlooked = |resource: &str| {
+            offered.get(resource).is_none_or(|amount| *amount == 0)
+                && ignored.iter().any(|ignored| ignored.holds(resource))
+        };
+        let looked_for = load.iter().filter(|(resource, _)| !overlooked(resource));
+        let looked_for: Load = looked_for.map(|(name, amount)| (name.clone(), *amount)).collect();
+        if let Some(excess) = excess(&looked_for, &offered) {
             violations.push(Violation(format!(
                 "node {node} holds too much after {}: {excess}",
                 pods.join(", ")

@@ -45,6 +45,9 @@ pub(super) struct Entry {
     /// Further resources, such as `rdma/hca: 8`.
     #[serde(default)]
     pub(super) resources: BTreeMap<String, String>,
+    /// Container images that the node holds, with their sizes: `registry.example/train:v1: 12Gi`.
+    #[serde(default)]
+    pub(super) images: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -97,6 +100,7 @@ impl Entry {
             ephemeral_storage: text(&self.ephemeral_storage, &defaults.ephemeral_storage),
             pods: text(&self.pods, &defaults.pods),
             resources: joined(&self.resources, &defaults.resources),
+            images: joined(&self.images, &defaults.images),
             labels: joined(&self.labels, &defaults.labels),
             annotations: joined(&self.annotations, &defaults.annotations),
             taints: self.taints.clone().or(defaults.taints.clone()),

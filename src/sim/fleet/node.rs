@@ -119,7 +119,7 @@ pub(super) fn object(
     if entry.unschedulable == Some(true) {
         spec["unschedulable"] = json!(true);
     }
-    json!({
+    let mut node = json!({
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": labels, "annotations": entry.annotations},
@@ -144,7 +144,15 @@ pub(super) fn object(
                 "systemUUID": format!("system-{name}"),
             },
         },
-    })
+    });
+    list_images(&mut node, shape);
+    node
+}
+
+fn list_images(node: &mut Value, shape: &Shape) {
+    if !shape.images.is_empty() {
+        node["status"]["images"] = json!(shape.images);
+    }
 }
 
 /// The `number`th address of 172.16.0.0/12.

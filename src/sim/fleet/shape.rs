@@ -68,6 +68,8 @@ pub(super) struct Shape {
     pub(super) capacity: BTreeMap<String, String>,
     pub(super) gpus: Option<Gpus>,
     pub(super) taints: Vec<Value>,
+    /// As a node's status lists them.
+    pub(super) images: Vec<Value>,
 }
 
 /// Collects what is wrong with one entry.
@@ -128,8 +130,16 @@ impl Shape {
         }
         let taints = entry.taints.iter().flatten();
         let taints = taints.filter_map(|text| problems.keep("taints", text, taint(text))).collect();
-        Self { capacity, gpus, taints }
+        let images = entry.images.iter().map(|(name, size)| image(name, size, problems)).collect();
+        Self { capacity, gpus, taints, images }
     }
+}
+
+/// An image and its size.
+fn image(name: &str, size: &str, problems: &mut Problems) -> Value {
+    amount_of(&format!("images.{name}"), size, problems);
+    let bytes = Quantity::parse(size).map_or(0, Quantity::ceil);
+    json!({"names": [name], "sizeBytes": bytes})
 }
 
 /// Checks that `text` is an amount of something.

@@ -216,6 +216,7 @@ mod tests {
             taints: Vec::new(),
             unschedulable: false,
             features: Vec::new(),
+            images: Vec::new(),
             allocatable: amounts(&[
                 ("cpu", 4000),
                 ("memory", 1 << 30),

@@ -22,6 +22,7 @@ use crate::workload::ask::Ask;
 use crate::workload::ask::SharedAsk;
 use crate::workload::constraints::Toleration;
 use crate::workload::constraints::TolerationOperator;
+use crate::workload::scored::Counted;
 
 /// The resource that jobs ask for.
 const GPU: &str = "nvidia.com/gpu";
@@ -163,6 +164,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         gates: Vec::new(),
         ask: asks.of(member.role(job).gpus_per_pod),
         held: None,
+        held_counted: Counted::NONE,
         controller: None,
         pinned_to_node: false,
         malformed: None,

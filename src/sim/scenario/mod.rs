@@ -1,6 +1,6 @@
 //! Stories: manifests, what is done to them later, and a transcript of what came of it, in one file.
 //!
-//! The last document of a scenario file says what to do (`for`, `script`, `show`, `include`) and ends with the
+//! The last document of a scenario file says what to do (`for`, `script`, `show`, `include`, `config`) and ends with the
 //! key `expect`, the transcript. The run is judged by all checkers after every instant and at its end.
 //! Invariant: the same file gives the same transcript, byte for byte.
 
@@ -18,7 +18,7 @@ use super::manifests::error::InputError;
 use super::manifests::kind::Kind;
 use super::manifests::read::{Document, documents_of, read_paths};
 use super::manifests::sort::{Input, sort};
-use super::world::{SCHEDULER_NAMES, World, WorldSettings};
+use super::world::{World, WorldSettings};
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
 
@@ -38,6 +38,9 @@ struct Tail {
     /// What is done while it runs.
     #[serde(default)]
     script: Vec<Step>,
+    /// The scheduler's configuration, as a file of it would be.
+    #[serde(default)]
+    config: Option<String>,
     /// What the transcript shows besides pods.
     #[serde(default)]
     show: Detail,
@@ -123,23 +126,36 @@ impl Scenario {
             Ok(input) => input,
             Err(errors) => return Ok(refused(&errors)),
         };
-        let mut checkers = self.checkers(&input);
-        let mut world = match World::new(input, WorldSettings::default()) {
+        let (settings, warnings) = match &self.tail.config {
+            None => (WorldSettings::default(), Vec::new()),
+            Some(text) => match crate::config::read(text) {
+                Ok(read) => (WorldSettings::configured(read.configuration), read.warnings),
+                Err(error) => return Ok(format!("refused: config: {error}\n")),
+            },
+        };
+        let mut checkers = self.checkers(&input, &settings);
+        let mut world = match World::new(input, settings) {
             Ok(world) => world,
             Err(errors) => return Ok(refused(&errors)),
         };
         self.plan(&mut world)?;
         self.play(&mut world, &mut checkers)?;
-        Ok(self.tell(&world))
+        let warnings: String =
+            warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+        Ok(warnings + &self.tell(&world))
     }
 
-    fn checkers(&self, input: &Input) -> Checkers {
+    fn checkers(&self, input: &Input, settings: &WorldSettings) -> Checkers {
         let faulty = self.tail.script.iter().any(Step::is_fault);
         let promises = Promises {
             partial_for: if faulty { PARTIAL_UNDER_FAULTS } else { Span::ZERO },
             ..Promises::default()
         };
-        let mut checkers = Checkers::new(SCHEDULER_NAMES.map(str::to_owned).into(), promises);
+        let names = settings.engine.scheduler_names.iter().map(|name| name.to_string());
+        let mut checkers = Checkers::new(names.collect(), promises);
+        for (_, profile) in &settings.engine.profiles {
+            checkers.overlook(profile.ignored.clone());
+        }
         for pod in given(input) {
             checkers.take_as_given(pod);
         }

@@ -60,7 +60,7 @@ impl World {
             return;
         }
         self.engine = Engine::new(self.settings.engine.clone());
-        self.translator = Translator::new();
+        self.translator = Translator::for_engine(&self.settings.engine);
         self.subscriptions = deliveries::subscribe(&mut self.server);
         self.agenda.retain(|happening| !matches!(happening, Happening::Attempt(_)));
         self.synced = false;

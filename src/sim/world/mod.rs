@@ -35,6 +35,7 @@ use crate::apiserver::server::Server;
 use crate::apiserver::store::shelf::YOUNG_MAX;
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
+use crate::config::resolve::Configuration;
 use crate::engine::Engine;
 use crate::engine::event::Event;
 use crate::engine::settings::{Settings as EngineSettings, UnnamedScheduler};
@@ -90,6 +91,24 @@ impl Default for WorldSettings {
             replies: ReplyOrder::BeforeFacts,
             seed: 0,
         }
+    }
+}
+
+impl WorldSettings {
+    /// A world whose scheduler has this configuration; beside the names that it lists it answers to those that all
+    /// simulated worlds answer to.
+    pub fn configured(configuration: Configuration) -> Self {
+        let mut settings = Self::default();
+        let names = std::mem::take(&mut settings.engine.scheduler_names);
+        let mut engine = configuration.engine;
+        for name in names {
+            if !engine.scheduler_names.contains(&name) {
+                engine.scheduler_names.push(name);
+            }
+        }
+        let unnamed_scheduler = settings.engine.unnamed_scheduler;
+        settings.engine = EngineSettings { unnamed_scheduler, ..engine };
+        settings
     }
 }
 
@@ -155,13 +174,14 @@ impl World {
         for arrival in arriving {
             agenda.plan(arrival.at, Happening::Arrival(Box::new(arrival)));
         }
+        let translator = Translator::for_engine(&settings.engine);
         Ok(Self {
             engine: Engine::new(settings.engine.clone()),
             machinery: Machinery::new(settings.kubelet, ControllerMode::Absent),
             settings,
             server,
             subscriptions,
-            translator: Translator::new(),
+            translator,
             agenda,
             chronicle: Chronicle::default(),
             zero,

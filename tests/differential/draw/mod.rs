@@ -6,6 +6,7 @@ mod pods;
 mod profiles;
 mod relations;
 mod resources;
+mod scores;
 mod volumes;
 
 use muster::base::random::Random;
@@ -32,6 +33,8 @@ pub(crate) enum Theme {
     Volumes,
     /// Profiles of a configuration.
     Profiles,
+    /// Scores: strategies, weights, and everything that nodes are ranked by.
+    Scores,
     /// A little of each.
     Everything,
 }
@@ -47,6 +50,7 @@ impl Theme {
             Self::Spread => "spread",
             Self::Volumes => "volumes",
             Self::Profiles => "profiles",
+            Self::Scores => "scores",
             Self::Everything => "everything",
         }
     }
@@ -56,6 +60,9 @@ impl Theme {
         match (self, theme) {
             (Self::Everything, _) => 15,
             (Self::Profiles, Self::Nodes | Self::Ports) => 40,
+            (Self::Profiles, Self::Affinity | Self::Spread | Self::Resources) => 20,
+            (Self::Scores, Self::Resources) => 50,
+            (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread) => 25,
             (one, other) if one as u8 == other as u8 => 60,
             (_, _) => 0,
         }
@@ -81,7 +88,17 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
         objects.push(pods::running(random, theme, &format!("r{at}"), &node));
     }
     let pod = pods::waiting(random, theme, &names);
-    let configuration = (theme == Theme::Profiles).then(|| profiles::configuration(random, &names));
+    let configuration = match theme {
+        Theme::Profiles => Some(profiles::configuration(random, &names)),
+        Theme::Scores => Some(scores::configuration(random)),
+        Theme::Resources
+        | Theme::Nodes
+        | Theme::Ports
+        | Theme::Affinity
+        | Theme::Spread
+        | Theme::Volumes
+        | Theme::Everything => None,
+    };
     Case { pod, objects, configuration }
 }
 

@@ -34,6 +34,10 @@ pub(super) fn node(random: &mut Random, theme: Theme, name: &str) -> Value {
         ("taints", maybe(random, share, taints)),
     ]);
     let mut status = json!({"allocatable": resources::allocatable(random, theme)});
+    let images = resources::images(random, theme);
+    if !images.is_null() {
+        status["images"] = images;
+    }
     if random.chance(share) {
         // Sorted and each once, as the API server demands; upstream's plugin rests on it.
         let declared = FEATURES.iter().filter(|_| random.chance(40));
@@ -51,14 +55,18 @@ fn labels(random: &mut Random, name: &str) -> Value {
     ])
 }
 
+/// An API server has each key and effect once.
 fn taints(random: &mut Random) -> Value {
-    list(random, 0, 2, |random| {
+    let mut drawn = list(random, 0, 2, |random| {
         object([
             ("key", (*random.pick(&TAINT_KEYS)).into()),
             ("value", maybe(random, 70, |random| (*random.pick(&TAINT_VALUES)).into())),
             ("effect", (*random.pick(&EFFECTS)).into()),
         ])
-    })
+    });
+    let identity = |taint: &Value| (taint["key"].to_string(), taint["effect"].to_string());
+    drawn.as_array_mut().expect("it is a list").dedup_by_key(|taint| identity(taint));
+    drawn
 }
 
 pub(super) fn tolerations(random: &mut Random) -> Value {

@@ -9,14 +9,19 @@ use super::maybe;
 use super::nodes;
 use super::object;
 
-const PLUGINS: [&str; 6] = [
+const PLUGINS: [&str; 8] = [
     "NodeUnschedulable",
     "TaintToleration",
     "NodeAffinity",
     "NodePorts",
     "NodeDeclaredFeatures",
+    "PodTopologySpread",
+    "InterPodAffinity",
     "ImageLocality",
 ];
+
+/// Cards are counted here whatever is written, so they are left out.
+const IGNORED: [&str; 3] = ["example.com/wire", "hugepages-2Mi", "cpu"];
 
 /// Nothing is enabled that is disabled beside it: upstream runs such plugins last, and so names other reasons first.
 pub(super) fn configuration(random: &mut Random, names: &[String]) -> Value {
@@ -34,12 +39,20 @@ pub(super) fn configuration(random: &mut Random, names: &[String]) -> Value {
     let added = maybe(
         random,
         60,
-        |random| json!([{"name": "NodeAffinity", "args": {"addedAffinity": nodes::added_affinity(random, names)}}]),
+        |random| json!({"name": "NodeAffinity", "args": {"addedAffinity": nodes::added_affinity(random, names)}}),
     );
+    let ignored = maybe(random, 50, |random| {
+        let args = object([
+            ("ignoredResources", list(random, 0, 2, |random| (*random.pick(&IGNORED)).into())),
+            ("ignoredResourceGroups", maybe(random, 30, |_| json!(["example.com"]))),
+        ]);
+        json!({"name": "NodeResourcesFit", "args": args})
+    });
+    let arguments: Value = [added, ignored].into_iter().filter(|one| !one.is_null()).collect();
     let profile = object([
         ("schedulerName", "default-scheduler".into()),
         ("plugins", plugins),
-        ("pluginConfig", added),
+        ("pluginConfig", arguments),
     ]);
     json!({
         "apiVersion": "kubescheduler.config.k8s.io/v1",

@@ -29,6 +29,16 @@ const OFFERED: [(&str, [&str; 5]); 6] = [
     ("example.com/wire", ["1", "3", "5k", "6k", "0"]),
 ];
 
+/// What nodes offer where most pods are to find room on several.
+const PLENTY: [(&str, [&str; 5]); 6] = [
+    ("cpu", ["4", "8", "16", "7500m", "12"]),
+    ("memory", ["8Gi", "16Gi", "24e9", "10Gi", "9999999999"]),
+    ("ephemeral-storage", ["10Gi", "40Gi", "20G", "1Ti", "0"]),
+    ("hugepages-2Mi", ["1Gi", "512Mi", "640Mi", "2Gi", "256Mi"]),
+    ("nvidia.com/gpu", ["8", "16", "40", "7", "8"]),
+    ("example.com/wire", ["10k", "30k", "5k", "6001", "0"]),
+];
+
 pub(super) fn allocatable(random: &mut Random, theme: Theme) -> Value {
     if theme.share(Theme::Resources) == 0 {
         return json!({"cpu": "64", "memory": "256Gi", "ephemeral-storage": "1Ti", "pods": "110"});
@@ -36,7 +46,8 @@ pub(super) fn allocatable(random: &mut Random, theme: Theme) -> Value {
     let pods =
         maybe(random, 97, |random| (*random.pick(&["110", "110", "2", "4", "0", "1"])).into());
     let mut offered = object([("pods", pods)]);
-    for (name, amounts) in OFFERED {
+    let offers = if theme == Theme::Scores { PLENTY } else { OFFERED };
+    for (name, amounts) in offers {
         let share = if ["cpu", "memory"].contains(&name) { 97 } else { 70 };
         if random.chance(share) {
             offered[name] = (*random.pick(&amounts)).into();
@@ -53,7 +64,7 @@ pub(super) fn ask(random: &mut Random, theme: Theme, spec: &mut Value) {
         .map(|at| {
             object([
                 ("name", format!("c{at}").into()),
-                ("image", "pause".into()),
+                ("image", image(random, theme).into()),
                 ("resources", maybe(random, share.max(20), |random| requirements(random, 3))),
             ])
         })
@@ -63,7 +74,7 @@ pub(super) fn ask(random: &mut Random, theme: Theme, spec: &mut Value) {
             let at = random.below(1000);
             object([
                 ("name", format!("i{at}").into()),
-                ("image", "pause".into()),
+                ("image", image(random, theme).into()),
                 ("restartPolicy", maybe(random, 50, |_| "Always".into())),
                 ("resources", maybe(random, 80, |random| requirements(random, 3))),
             ])
@@ -98,6 +109,42 @@ fn requirements(random: &mut Random, most: u64) -> Value {
         drawn["limits"]["hugepages-2Mi"] = amount;
     }
     drawn
+}
+
+/// What a container runs.
+const IMAGES: [&str; 5] =
+    ["pause", "pause:1", "r.example:5000/a/train", "r.example:5000/a/train:v1", "big:1"];
+
+fn image(random: &mut Random, theme: Theme) -> &'static str {
+    match theme {
+        Theme::Scores => *random.pick::<&str>(&IMAGES),
+        Theme::Resources
+        | Theme::Nodes
+        | Theme::Ports
+        | Theme::Affinity
+        | Theme::Spread
+        | Theme::Volumes
+        | Theme::Profiles
+        | Theme::Everything => IMAGES[0],
+    }
+}
+
+/// What a node holds of those.
+pub(super) fn images(random: &mut Random, theme: Theme) -> Value {
+    const HELD: [&str; 5] = [
+        "pause:latest",
+        "pause:1",
+        "r.example:5000/a/train:latest",
+        "r.example:5000/a/train:v1",
+        "big:1",
+    ];
+    const SIZES: [u64; 5] = [700_000, 50_000_000, 1_234_567_891, 3_000_000_000, 12_884_901_888];
+    let mut images = || {
+        // Each image has one size, wherever it is held.
+        let image = |(at, name): (usize, &&str)| json!({"names": [name], "sizeBytes": SIZES[at]});
+        HELD.iter().enumerate().map(image).filter(|_| random.chance(50)).collect()
+    };
+    if theme == Theme::Scores { images() } else { Value::Null }
 }
 
 fn amounts(random: &mut Random, most: u64) -> Value {

@@ -88,6 +88,7 @@ func (c *cluster) build(ctx context.Context) (*world, error) {
 		frameworkRuntime.WithInformerFactory(factory),
 		frameworkRuntime.WithSnapshotSharedLister(snapshot),
 		frameworkRuntime.WithMutableSnapshotLister(snapshot),
+		frameworkRuntime.WithSharedDRAManager(noClaims{}),
 		frameworkRuntime.WithSharedCSIManager(
 			nodevolumelimits.NewCSIManager(factory.Storage().V1().CSINodes().Lister())),
 		frameworkRuntime.WithWaitingPods(frameworkRuntime.NewWaitingPodsMap()),
