@@ -26,6 +26,8 @@ pub enum Kind {
     ReplicaSet,
     /// `apps/v1` StatefulSet.
     StatefulSet,
+    /// `apps/v1` DaemonSet.
+    DaemonSet,
     /// `v1` Pod.
     Pod,
 }
@@ -41,6 +43,7 @@ impl Kind {
             ("apps", "Deployment") => Some(Self::Deployment),
             ("apps", "ReplicaSet") => Some(Self::ReplicaSet),
             ("apps", "StatefulSet") => Some(Self::StatefulSet),
+            ("apps", "DaemonSet") => Some(Self::DaemonSet),
             ("scheduling.x-k8s.io" | "scheduling.k8s.io", "PodGroup") => Some(Self::PodGroup),
             _ => None,
         }
@@ -49,7 +52,7 @@ impl Kind {
 
 /// The collections to watch, in the order in which a first listing is best observed:
 /// nodes before pods, owners before what they own. A server may lack some PodGroup APIs.
-pub const WATCHED: [(Kind, &str); 8] = [
+pub const WATCHED: [(Kind, &str); 9] = [
     (Kind::Node, "/api/v1/nodes"),
     (Kind::PodGroup, "/apis/scheduling.x-k8s.io/v1alpha1/podgroups"),
     (Kind::PodGroup, "/apis/scheduling.k8s.io/v1beta1/podgroups"),
@@ -57,6 +60,7 @@ pub const WATCHED: [(Kind, &str); 8] = [
     (Kind::Deployment, "/apis/apps/v1/deployments"),
     (Kind::ReplicaSet, "/apis/apps/v1/replicasets"),
     (Kind::StatefulSet, "/apis/apps/v1/statefulsets"),
+    (Kind::DaemonSet, "/apis/apps/v1/daemonsets"),
     (Kind::Pod, "/api/v1/pods"),
 ];
 
@@ -72,7 +76,7 @@ pub enum Sight<'a> {
 /// Whether controllers run beside the kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControllerMode {
-    /// Jobs, Deployments, ReplicaSets, and StatefulSets make and remove their pods.
+    /// Jobs, Deployments, ReplicaSets, StatefulSets, and DaemonSets make and remove their pods.
     Running,
     /// Nobody acts on workload objects: the world expands them itself, or a real cluster's controllers do.
     Absent,

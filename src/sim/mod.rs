@@ -7,6 +7,7 @@ pub mod attached;
 pub mod checkers;
 pub mod controllers;
 pub mod fleet;
+mod ground;
 pub mod kubelet;
 pub mod machinery;
 pub mod manifests;

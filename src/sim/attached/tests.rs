@@ -12,10 +12,13 @@ use crate::sim::kubelet::KubeletSettings;
 use crate::sim::machinery::ControllerMode;
 use crate::sim::object::Object;
 
+mod daemon_sets;
+
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/default/deployments";
 const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/default/replicasets";
 const STATEFUL_SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets";
+const DAEMON_SETS: &str = "/apis/apps/v1/namespaces/default/daemonsets";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// Monday, 2026-11-02, 00:00:00 UTC.

@@ -3,6 +3,7 @@
 //! Names of what they make follow from the owner, so that an old view never makes anything twice.
 
 mod children;
+mod daemon_set;
 mod deployment;
 mod expand;
 mod failure_policy;
@@ -20,6 +21,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use self::children::Children;
+use self::daemon_set::Nodes;
 pub use self::expand::BadCount;
 pub use self::expand::Expansion;
 pub use self::expand::expand;
@@ -69,6 +71,7 @@ pub struct Controllers {
     due: BTreeSet<Key>,
     timetable: Timetable<Key>,
     node_loss: NodeLoss,
+    nodes: Nodes,
 }
 
 impl Controllers {
@@ -84,14 +87,31 @@ impl Controllers {
                 self.node_loss.lose_pod(&pod.object_name());
                 self.lose_pod(now, pod);
             }
-            (Kind::Node, Sight::Present(node)) => self.node_loss.see_node(now, node),
-            (Kind::Node, Sight::Gone(node)) => self.node_loss.lose_node(now, Object(node).name()),
+            (Kind::Node, Sight::Present(node)) => {
+                self.node_loss.see_node(now, node);
+                if self.nodes.see(node) {
+                    self.look_at_daemon_sets(now);
+                }
+            }
+            (Kind::Node, Sight::Gone(node)) => {
+                self.node_loss.lose_node(now, Object(node).name());
+                self.nodes.lose(Object(node).name());
+                self.look_at_daemon_sets(now);
+            }
             (
-                Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
+                Kind::Job
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::StatefulSet
+                | Kind::DaemonSet,
                 Sight::Present(owner),
             ) => self.see_owner(now, kind, owner),
             (
-                Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet,
+                Kind::Job
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::StatefulSet
+                | Kind::DaemonSet,
                 Sight::Gone(owner),
             ) => self.lose_owner(now, kind, Object(owner)),
             (Kind::PodGroup, _) => {}
@@ -209,10 +229,20 @@ impl Controllers {
             "Deployment" => Kind::Deployment,
             "ReplicaSet" => Kind::ReplicaSet,
             "StatefulSet" => Kind::StatefulSet,
+            "DaemonSet" => Kind::DaemonSet,
             _ => return,
         };
         let name = ObjectName::new(object.namespace(), &controller.name);
         self.plan(now + GATHERING, Key { kind, name });
+    }
+
+    /// Nodes came, went, or changed: plans a look at every DaemonSet, a little later.
+    fn look_at_daemon_sets(&mut self, now: Time) {
+        let sets = self.owners.keys().filter(|key| key.kind == Kind::DaemonSet);
+        let sets: Vec<Key> = sets.cloned().collect();
+        for key in sets {
+            self.plan(now + GATHERING, key);
+        }
     }
 
     /// Plans a look at an owner at `at`, unless there is one earlier.
@@ -238,6 +268,7 @@ impl Controllers {
             Kind::Job => job::reconcile(&mut round),
             Kind::ReplicaSet => replica_set::reconcile(&mut round),
             Kind::StatefulSet => stateful_set::reconcile(&mut round),
+            Kind::DaemonSet => daemon_set::reconcile(&mut round, &mut self.nodes),
             Kind::Deployment => {
                 let sets = self.sets.get(object.uid()).into_iter().flatten();
                 let sets: Vec<&Value> = sets
@@ -271,6 +302,7 @@ fn with_type(kind: Kind, object: &Value) -> Value {
         Kind::Deployment => ("apps/v1", "Deployment"),
         Kind::ReplicaSet => ("apps/v1", "ReplicaSet"),
         Kind::StatefulSet => ("apps/v1", "StatefulSet"),
+        Kind::DaemonSet => ("apps/v1", "DaemonSet"),
         Kind::Node => ("v1", "Node"),
         Kind::Pod => ("v1", "Pod"),
         Kind::PodGroup => ("scheduling.x-k8s.io/v1alpha1", "PodGroup"),

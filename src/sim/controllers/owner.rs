@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::children::Children;
+use super::daemon_set::DaemonMemory;
 use super::job::JobMemory;
 use crate::base::time::Span;
 use crate::base::time::Time;
@@ -44,6 +45,8 @@ pub(super) struct Memory {
     ensured: BTreeMap<String, Ensured>,
     /// Counts of a Job that its pods no longer tell.
     pub(super) job: JobMemory,
+    /// Pods of a DaemonSet that ended.
+    pub(super) daemon: DaemonMemory,
 }
 
 impl Memory {

@@ -7,12 +7,9 @@ use std::collections::BTreeMap;
 use super::faults::DEVICE_PREFIX;
 use crate::base::names::Name;
 use crate::cluster::facts::NodeFact;
+use crate::sim::ground::Ground;
 use crate::workload::ask::Amounts;
 use crate::workload::ask::Ask;
-use crate::workload::constraints::NodeOperator;
-use crate::workload::constraints::NodeRequirement;
-use crate::workload::constraints::NodeTerm;
-use crate::workload::constraints::Taint;
 use crate::workload::constraints::TaintEffect;
 
 /// Why a pod does not start.
@@ -56,9 +53,7 @@ impl Rejection {
 /// A node's labels, taints, and amounts, and what its pods hold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Room {
-    name: Option<Name>,
-    labels: Vec<(Name, Name)>,
-    pub(super) taints: Vec<Taint>,
+    ground: Ground,
     allocatable: Amounts,
     /// What pods hold together, which may be more than one amount can say.
     used: BTreeMap<Name, i128>,
@@ -67,9 +62,7 @@ pub(super) struct Room {
 impl Room {
     /// Takes in what the node object says now. What pods hold is unchanged by it.
     pub(super) fn observe(&mut self, fact: NodeFact) {
-        self.name = Some(fact.name);
-        self.labels = fact.labels;
-        self.taints = fact.taints;
+        self.ground = Ground::of(&fact);
         self.allocatable = fact.allocatable;
     }
 
@@ -137,66 +130,23 @@ impl Room {
                 ));
             }
         }
-        if !self.affine(ask) {
+        if !self.ground.attracts(ask) {
             return Err(Rejection::predicate("NodeAffinity"));
         }
-        let tolerated =
-            |taint: &Taint| ask.tolerations.iter().any(|toleration| toleration.tolerates(taint));
-        let untolerated =
-            |taint: &&Taint| taint.effect == TaintEffect::NoExecute && !tolerated(taint);
-        if self.taints.iter().any(|taint| untolerated(&taint)) {
+        if self.ground.repels(ask, TaintEffect::NoExecute) {
             return Err(Rejection::predicate("TaintToleration"));
         }
         Ok(())
-    }
-
-    /// True if the node has what `nodeSelector` and required node affinity want.
-    fn affine(&self, ask: &Ask) -> bool {
-        let selected = ask
-            .node_selector
-            .iter()
-            .all(|(key, value)| self.label(key).is_some_and(|found| found == &**value));
-        let terms = ask.required_terms.as_ref();
-        selected && terms.is_none_or(|terms| terms.iter().any(|term| self.matches(term)))
-    }
-
-    fn matches(&self, term: &NodeTerm) -> bool {
-        let empty = term.match_expressions.is_empty() && term.match_fields.is_empty();
-        let labels = |wanted: &NodeRequirement| holds(wanted, self.label(&wanted.key));
-        // The only field that exists is `metadata.name`.
-        let fields = |wanted: &NodeRequirement| holds(wanted, self.name.as_deref());
-        !empty
-            && term.malformed.is_none()
-            && term.match_expressions.iter().all(labels)
-            && term.match_fields.iter().all(fields)
-    }
-
-    fn label(&self, key: &str) -> Option<&str> {
-        let found = self.labels.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
-        Some(&self.labels[found].1)
-    }
-}
-
-/// True if a label's value (or its absence) is what is wanted.
-fn holds(wanted: &NodeRequirement, found: Option<&str>) -> bool {
-    let listed = || wanted.values.iter().any(|value| found == Some(&**value));
-    let numbers = || {
-        let [bound] = &wanted.values[..] else { return None };
-        Some((found?.parse::<i64>().ok()?, bound.parse::<i64>().ok()?))
-    };
-    match wanted.operator {
-        NodeOperator::In => listed(),
-        NodeOperator::NotIn => !listed(),
-        NodeOperator::Exists => found.is_some(),
-        NodeOperator::DoesNotExist => found.is_none(),
-        NodeOperator::Gt => numbers().is_some_and(|(found, bound)| found > bound),
-        NodeOperator::Lt => numbers().is_some_and(|(found, bound)| found < bound),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::constraints::NodeOperator;
+    use crate::workload::constraints::NodeRequirement;
+    use crate::workload::constraints::NodeTerm;
+    use crate::workload::constraints::Taint;
     use crate::workload::constraints::Toleration;
     use crate::workload::constraints::TolerationOperator;
 
@@ -301,7 +251,7 @@ mod tests {
         assert_eq!(reason(&room, &nothing), "NodeAffinity", "an empty term matches nothing");
 
         let taint = Taint { key: "k".into(), value: "v".into(), effect: TaintEffect::NoExecute };
-        room.taints = vec![
+        room.ground.taints = vec![
             taint,
             Taint { key: "other".into(), value: "".into(), effect: TaintEffect::NoSchedule },
         ];

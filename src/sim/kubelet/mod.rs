@@ -173,7 +173,14 @@ impl Kubelet {
             (Kind::PodGroup, Sight::Gone(group)) => {
                 self.groups.remove(&group_name(Object(group)));
             }
-            (Kind::Job | Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet, _) => {}
+            (
+                Kind::Job
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::StatefulSet
+                | Kind::DaemonSet,
+                _,
+            ) => {}
         }
     }
 
