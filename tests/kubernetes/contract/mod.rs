@@ -11,11 +11,16 @@ mod transcript;
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
 
 use self::case::Case;
 use self::target::Target;
 use self::transcript::transcript;
 use crate::cluster::Cluster;
+use crate::cluster::Release;
 use crate::cluster::User;
 
 /// All cases in the order of their names.
@@ -47,6 +52,8 @@ enum Judged {
     /// Where a request says `differs`, it must.
     InMemory,
     Real,
+    /// A real server of a release before the one that wrote the answers: see [`gist`].
+    OlderReal,
 }
 
 impl Outcome {
@@ -55,7 +62,10 @@ impl Outcome {
         let mut text = String::new();
         for (index, asked) in self.case.requests().iter().enumerate() {
             let part = |parts: &[String]| parts.get(index).cloned().unwrap_or_default();
-            let (old, new) = (part(&expected), part(&self.went));
+            let (mut old, mut new) = (part(&expected), part(&self.went));
+            if judged == Judged::OlderReal {
+                (old, new) = (gist(&old), gist(&new));
+            }
             let may_differ = judged == Judged::InMemory && asked.differs.is_some();
             match (old == new, may_differ) {
                 (true, false) | (false, true) => {}
@@ -72,6 +82,32 @@ impl Outcome {
     }
 }
 
+/// What a refusal says in every release. 1.36 lists a cause as often as it validates, and both show what an update
+/// changed as lines of their own structs, which differ.
+fn gist(part: &str) -> String {
+    static STRUCTS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"\\n@@(\\.|[^"\\])*"#).expect("the expression is valid"));
+    let line = |line: &str| {
+        let details = line.strip_prefix("  details: ").and_then(|text| text.parse().ok());
+        let Some(mut details): Option<Value> = details else { return line.to_owned() };
+        if let Some(causes) = details["causes"].as_array_mut() {
+            causes.dedup();
+        }
+        format!("  details: {details}")
+    };
+    let lines: Vec<String> = part.lines().map(line).collect();
+    STRUCTS.replace_all(&lines.join("\n"), "").into_owned()
+}
+
+#[test]
+fn the_gist_of_a_refusal_is_one_cause_without_structs() {
+    let details = r#"  details: {"causes":[{"message":"no\n@@ -1 \"X\": y"},{"message":"no\n@@ -1 \"X\": y"}]}"#;
+    assert_eq!(gist(details), r#"  details: {"causes":[{"message":"no"}]}"#);
+    let message = r#"  message: "no\n@@ -1 \"X\": y""#;
+    assert_eq!(gist(message), r#"  message: "no""#);
+    assert_ne!(gist("  message: other"), gist("  message: no"));
+}
+
 /// The lines of one request's part, those that only one side has marked.
 fn difference(expected: &str, went: &str) -> String {
     let mut text = String::new();
@@ -85,11 +121,15 @@ fn difference(expected: &str, went: &str) -> String {
     text
 }
 
-async fn perform(file: PathBuf, target: &Target) -> Outcome {
+/// Performs a case, unless it is of a later release.
+async fn perform(file: PathBuf, target: &Target, release: Release) -> Option<Outcome> {
     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let case = Case::read(&file).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    if !case.holds_since(release) {
+        return None;
+    }
     let went = transcript(&case, &name, target).await;
-    Outcome { name, case, file, went }
+    Some(Outcome { name, case, file, went })
 }
 
 fn judge(outcomes: &[Outcome], judged: Judged) {
@@ -109,7 +149,7 @@ async fn in_memory_it_is_kept() {
     let mut outcomes = Vec::new();
     for file in cases() {
         // A server of its own for each, so that no case leans on another.
-        outcomes.push(perform(file, &Target::in_memory()).await);
+        outcomes.extend(perform(file, &Target::in_memory(), Release::V1_37).await);
     }
     judge(&outcomes, Judged::InMemory);
 }
@@ -120,10 +160,7 @@ async fn the_real_server_keeps_it() {
     let target = Target::real(cluster.client(User::Administrator).await, cluster.etcd());
     let mut outcomes = Vec::new();
     for file in cases() {
-        let outcome = perform(file, &target).await;
-        if outcome.case.holds_since(cluster.release) {
-            outcomes.push(outcome);
-        }
+        outcomes.extend(perform(file, &target, cluster.release).await);
     }
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         for outcome in &outcomes {
@@ -132,5 +169,6 @@ async fn the_real_server_keeps_it() {
         }
         return;
     }
-    judge(&outcomes, Judged::Real);
+    let older = cluster.release < Release::V1_37;
+    judge(&outcomes, if older { Judged::OlderReal } else { Judged::Real });
 }
