@@ -120,16 +120,27 @@ enum Stand {
     Unwanted,
 }
 
-/// Brings a DaemonSet's pods and status to what they should be.
-pub(super) fn reconcile(round: &mut Round<'_>, nodes: &mut Nodes) {
-    if round.owner.deleting() {
-        return;
+/// The pods of a DaemonSet on these nodes, each named after its node, in the order of the nodes' names.
+pub fn daemon_pods(set: &Value, nodes: &[Value]) -> Vec<Value> {
+    let mut known = Nodes::default();
+    for node in nodes {
+        known.see(node);
     }
-    round.children.take_lost();
-    let mut template = pod_from(round.owner, round.owner.name());
+    let owner = Object(set);
+    let (template, stands) = judged(owner, &mut known);
+    let revision = template_hash(&set["spec"]["template"]);
+    let wanted = stands.iter().filter(|(_, stand)| *stand == Stand::Wanted);
+    wanted
+        .map(|(node, _)| pod_for((&template, &revision), &format!("{}-{node}", owner.name()), node))
+        .collect()
+}
+
+/// The pod that a DaemonSet has on whichever node, and how it stands to each.
+fn judged(owner: Object<'_>, nodes: &mut Nodes) -> (Value, Vec<(Name, Stand)>) {
+    let mut template = pod_from(owner, owner.name());
     add_tolerations(&mut template);
     let ask = nodes.ask_of(&template);
-    let on = round.owner.0["spec"]["template"]["spec"]["nodeName"].as_str().map(str::to_owned);
+    let on = owner.0["spec"]["template"]["spec"]["nodeName"].as_str().map(str::to_owned);
     let judge = |name: &Name, ground: &Ground| {
         let elsewhere = on.as_ref().is_some_and(|on| !on.is_empty() && **on != **name);
         if elsewhere || !ground.attracts(&ask) || ground.repels(&ask, TaintEffect::NoExecute) {
@@ -140,8 +151,18 @@ pub(super) fn reconcile(round: &mut Round<'_>, nodes: &mut Nodes) {
             Stand::Wanted
         }
     };
-    let stands: Vec<(Name, Stand)> =
-        nodes.grounds.iter().map(|(name, ground)| (name.clone(), judge(name, ground))).collect();
+    let stands = nodes.grounds.iter().map(|(name, ground)| (name.clone(), judge(name, ground)));
+    let stands = stands.collect();
+    (template, stands)
+}
+
+/// Brings a DaemonSet's pods and status to what they should be.
+pub(super) fn reconcile(round: &mut Round<'_>, nodes: &mut Nodes) {
+    if round.owner.deleting() {
+        return;
+    }
+    round.children.take_lost();
+    let (template, stands) = judged(round.owner, nodes);
     let revision = template_hash(&round.owner.0["spec"]["template"]);
     for (node, stand) in &stands {
         settle_node(round, node, *stand, (&template, &revision));

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use self::children::Children;
 use self::daemon_set::Nodes;
+pub use self::daemon_set::daemon_pods;
 pub use self::expand::BadCount;
 pub use self::expand::Expansion;
 pub use self::expand::expand;

@@ -25,13 +25,23 @@ pub(super) struct Family {
     represented: BTreeSet<ObjectName>,
     /// The names that pods of the input have.
     taken: BTreeSet<ObjectName>,
+    /// The nodes of the input, where it has a DaemonSet.
+    nodes: Vec<Value>,
 }
 
 impl Family {
     /// Reads the owner references of all objects.
     pub(super) fn of(recognised: &[Found]) -> Self {
-        let mut family =
-            Self { pods: BTreeMap::new(), represented: BTreeSet::new(), taken: BTreeSet::new() };
+        let mut family = Self {
+            pods: BTreeMap::new(),
+            represented: BTreeSet::new(),
+            taken: BTreeSet::new(),
+            nodes: Vec::new(),
+        };
+        if recognised.iter().any(|found| found.kind == Kind::DaemonSet) {
+            let nodes = recognised.iter().filter(|found| found.kind == Kind::Node);
+            family.nodes = nodes.map(|found| found.object.clone()).collect();
+        }
         for found in recognised {
             let controller = Object(&found.object).controller();
             if found.kind == Kind::Pod {
@@ -79,6 +89,9 @@ pub(super) fn expand(workload: &Found, family: &Family) -> Result<Vec<Found>, Bo
         }));
     }
     let pods = match controllers::expand(&workload.object) {
+        Ok(Expansion::NotAWorkload) if workload.kind == Kind::DaemonSet => {
+            controllers::daemon_pods(&workload.object, &family.nodes)
+        }
         Ok(Expansion::Pods(pods)) => pods,
         Ok(Expansion::NotAWorkload) => Vec::new(),
         Err(bad) => {
@@ -93,6 +106,10 @@ pub(super) fn expand(workload: &Found, family: &Family) -> Result<Vec<Found>, Bo
     let kind = workload.object["kind"].as_str().unwrap_or_default().to_owned();
     let key = (workload.name.namespace.to_string(), kind, workload.name.name.to_string());
     let existing = family.pods.get(&key).copied().unwrap_or(0);
+    if workload.kind == Kind::DaemonSet && existing > 0 {
+        // Which nodes have none, and why, is part of the cluster as it was.
+        return Ok(Vec::new());
+    }
     let missing = pods.len().saturating_sub(existing);
     Ok(pods
         .into_iter()

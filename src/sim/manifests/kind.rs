@@ -37,6 +37,8 @@ pub enum Kind {
     StatefulSet,
     /// A ReplicaSet.
     ReplicaSet,
+    /// A DaemonSet.
+    DaemonSet,
 }
 
 /// `apiVersion`, `kind`, and what they mean. The first row of a kind names the version to recommend.
@@ -55,6 +57,7 @@ const KINDS: &[(&str, &str, Kind)] = &[
     ("apps/v1", "Deployment", Kind::Deployment),
     ("apps/v1", "StatefulSet", Kind::StatefulSet),
     ("apps/v1", "ReplicaSet", Kind::ReplicaSet),
+    ("apps/v1", "DaemonSet", Kind::DaemonSet),
 ];
 
 /// Groups in which a known kind of an unlisted version is a mistake and not somebody else's kind.
@@ -98,14 +101,19 @@ impl Kind {
             | Self::Job
             | Self::Deployment
             | Self::StatefulSet
-            | Self::ReplicaSet => true,
+            | Self::ReplicaSet
+            | Self::DaemonSet => true,
         }
     }
 
     /// True for kinds that stand for pods made from a template.
     pub const fn has_template(self) -> bool {
         match self {
-            Self::Job | Self::Deployment | Self::StatefulSet | Self::ReplicaSet => true,
+            Self::Job
+            | Self::Deployment
+            | Self::StatefulSet
+            | Self::ReplicaSet
+            | Self::DaemonSet => true,
             Self::Namespace
             | Self::PriorityClass
             | Self::Node

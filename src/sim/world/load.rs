@@ -93,7 +93,7 @@ pub(super) const fn rank(kind: Kind) -> u8 {
         | Kind::TutorialGroup
         | Kind::NativeGroup
         | Kind::OlderNativeGroup => 2,
-        Kind::Job | Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet => 3,
+        Kind::Job | Kind::Deployment | Kind::StatefulSet | Kind::ReplicaSet | Kind::DaemonSet => 3,
         Kind::Pod => 4,
     }
 }
@@ -115,6 +115,7 @@ pub(super) fn collection(kind: Kind, namespace: &str) -> String {
         Kind::Deployment => ("/apis/apps/v1", "deployments"),
         Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
         Kind::ReplicaSet => ("/apis/apps/v1", "replicasets"),
+        Kind::DaemonSet => ("/apis/apps/v1", "daemonsets"),
     };
     match kind.is_namespaced() {
         true => format!("{root}/namespaces/{namespace}/{plural}"),

@@ -200,6 +200,7 @@ impl Reference {
             "deployment" => Kind::Deployment,
             "statefulset" => Kind::StatefulSet,
             "replicaset" => Kind::ReplicaSet,
+            "daemonset" => Kind::DaemonSet,
             "namespace" => Kind::Namespace,
             _ => return Err(complain()),
         };
