@@ -2,6 +2,7 @@
 //! 500 applications: taints and node affinity alone, anti-affinity, spreading; and a gang with one member per node.
 //! The plain side judges each pod on each node, after it has counted the pods that a term matches by domain.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use muster::planner::Planner;
 use muster::planner::demand::Demand;
 use muster::planner::demand::Role;
 use muster::planner::referee;
+use muster::plugins::weighing::SCORES;
 use muster::workload::ask::Ask;
 use muster::workload::constraints::NodeOperator;
 use muster::workload::constraints::NodeRequirement;
@@ -28,6 +30,8 @@ use muster::workload::constraints::NodeTerm;
 use muster::workload::constraints::PreferredTerm;
 use muster::workload::constraints::Toleration;
 use muster::workload::constraints::TolerationOperator;
+use muster::workload::profile::Profile;
+use muster::workload::profile::Weighing;
 use muster::workload::relations::InclusionPolicy;
 use muster::workload::relations::PodLabels;
 use muster::workload::relations::PodTerm;
@@ -77,6 +81,10 @@ pub(crate) fn run() {
         "a gang of {MEMBERS} with anti-affinity by hostname, {NODES} nodes, {PODS} running pods"
     );
     gang();
+    println!(
+        "a gang of {MEMBERS} ranked by kube-scheduler's scores, {NODES} nodes, {PODS} running pods"
+    );
+    ranked();
 }
 
 impl Bench {
@@ -248,6 +256,40 @@ fn feasible(bench: &Bench, ask: &Ask, own: &PodLabels) -> Option<usize> {
         }
     }
     first
+}
+
+/// Members go one after the other to the least used node, as kube-scheduler's default profile would have them.
+fn ranked() {
+    let mut bench = Bench::new();
+    let named = |name: &str| (name.into(), 1);
+    let weighing = Weighing {
+        weights: SCORES
+            .iter()
+            .map(|score| (score.name, score.weight))
+            .collect::<BTreeMap<_, _>>()
+            .into_iter()
+            .collect(),
+        resources: vec![named("cpu"), named("memory")],
+        balanced: vec!["cpu".into(), "memory".into()],
+        ..Weighing::default()
+    };
+    let profile = Some(Arc::new(Profile { weighing: Some(weighing), ..Profile::default() }));
+    let ask = Arc::new(Ask { profile, ..Ask::clone(&fleet::ask(1, 500)) });
+    let cluster = &mut bench.cluster;
+    let ask = cluster.intern(&ask);
+    let members: Vec<PodId> = (0..MEMBERS).map(|at| PodId((PODS + at) as u32)).collect();
+    let demand = Demand {
+        roles: vec![Role { ask, signature: SignatureId::NONE, members }],
+        minimum: MEMBERS,
+    };
+    let mut planner = Planner::default();
+    let nothing = NodeSet::new();
+    let planning = report::best_of(3, || {
+        let start = Instant::now();
+        std::hint::black_box(planner.plan(cluster, &demand, &nothing).is_ok());
+        start.elapsed()
+    });
+    println!("  plan {}", report::shown(planning));
 }
 
 fn gang() {

@@ -17,8 +17,9 @@ use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
 use crate::plugins::census::Census;
 use crate::plugins::gpu_packing::rank;
-use crate::plugins::relation::{Newcomer, is_wishing};
+use crate::plugins::relation::{Newcomer, is_related, is_wishing};
 use crate::plugins::verdict::Verdicts;
+use crate::plugins::weighing::Follows;
 use crate::plugins::{self, node_resources_fit, weighing};
 
 /// Looking at one node costs a fraction of placing a member there.
@@ -98,6 +99,11 @@ impl<'a> Trial<'a> {
 
     fn fill_role(&mut self, role: usize) {
         let Role { ask, signature, .. } = self.roles[role];
+        let cluster = self.draft.cluster();
+        let is_scored = cluster.interned(ask).ask.weighing().is_some();
+        if is_scored && !is_related(cluster, ask, signature) {
+            return self.fill_by_scores(role);
+        }
         if is_wishing(self.draft.cluster(), ask, signature) {
             while self.left[role] > 0
                 && let Some(node) = self.best(role)
@@ -117,10 +123,53 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// As often as [`Self::best`] finds a node, for members who mean nothing to other pods: then a member changes
+    /// only what the node says on which it is placed, until that one is full.
+    fn fill_by_scores(&mut self, role: usize) {
+        const STEADY: &[Follows] = &[Follows::Objects, Follows::Pods];
+        while self.left[role] > 0 {
+            let nodes = self.admitting(role);
+            let (steady, mut by_load) =
+                (self.scores(role, &nodes, STEADY), self.scores(role, &nodes, &[Follows::Load]));
+            let best = |by_load: &[i64]| {
+                let sums = steady.iter().zip(by_load).map(|(steady, load)| steady + load);
+                let ranked =
+                    sums.zip(&nodes).zip(0..).map(|((sum, node), at)| (sum, Reverse(*node), at));
+                ranked.max().map(|(_, Reverse(node), at): (i64, _, usize)| (node, at))
+            };
+            if nodes.is_empty() {
+                return;
+            }
+            while self.left[role] > 0
+                && let Some((node, at)) = best(&by_load)
+            {
+                self.place(role, node);
+                if !self.admits(role, node) {
+                    break;
+                }
+                by_load[at] = self.scores(role, &[node], &[Follows::Load])[0];
+            }
+        }
+    }
+
+    /// The candidates that admit one more member.
+    fn admitting(&self, role: usize) -> Vec<NodeId> {
+        let candidates = self.candidates[role].iter().copied();
+        candidates.filter(|node| self.admits(role, *node)).collect()
+    }
+
+    /// Sums of kube-scheduler's scores for one more member of the role, whose profile asks for them.
+    fn scores(&self, role: usize, nodes: &[NodeId], of: &[Follows]) -> Vec<i64> {
+        let cluster = self.draft.cluster();
+        let ask = cluster.interned(self.roles[role].ask);
+        let newcomer = Newcomer { cluster, ask, census: &self.census, role };
+        let weighing = ask.ask.weighing().expect("its nodes are ranked by scores");
+        weighing::totals_of(&newcomer, weighing, nodes, of)
+    }
+
     /// The node that admits one more member and is best for it as things stand, whom it wishes for included.
     fn best(&self, role: usize) -> Option<NodeId> {
-        let admitting = self.candidates[role].iter().copied();
-        let nodes: Vec<NodeId> = admitting.filter(|node| self.admits(role, *node)).collect();
+        let nodes = self.admitting(role);
         let cluster = self.draft.cluster();
         let ask = cluster.interned(self.roles[role].ask);
         let newcomer = Newcomer { cluster, ask, census: &self.census, role };

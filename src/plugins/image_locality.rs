@@ -5,13 +5,14 @@
 use rustc_hash::FxHashMap;
 
 use super::relation::Newcomer;
-use super::weighing::{MOST, Score};
+use super::weighing::{Follows, MOST, Score};
 use crate::base::binary64::Binary64;
 use crate::cluster::ids::NodeId;
 use crate::workload::profile::Weighing;
 
 /// Its score.
-pub const SCORE: Score = Score { name: "ImageLocality", weight: 1, score };
+pub const SCORE: Score =
+    Score { name: "ImageLocality", weight: 1, follows: Follows::Objects, score };
 
 const MEBIBYTE: i64 = 1024 * 1024;
 /// So much in all is worth nothing.

@@ -7,7 +7,7 @@ use super::census::{AttractionTally, Census};
 use super::cures::Cures;
 use super::points::WISH_SCALE;
 use super::relation::{Judge, Newcomer, Reasons, Stranger};
-use super::weighing::{MOST, Score};
+use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::base::binary64::Binary64;
 use crate::cluster::Cluster;
@@ -65,8 +65,12 @@ impl Judge for InterPodAffinity {
 }
 
 /// Its score: what other pods are worth to the newcomer in a node's domains, both ways.
-pub const SCORE: Score =
-    Score { name: RULE.name, weight: 2, score: |newcomer, _, nodes| parts(newcomer, nodes) };
+pub const SCORE: Score = Score {
+    name: RULE.name,
+    weight: 2,
+    follows: Follows::Pods,
+    score: |newcomer, _, nodes| parts(newcomer, nodes),
+};
 
 /// From 0 for the node whose domains are worth least to 100 for those that are worth most, as upstream.
 fn parts(newcomer: &Newcomer<'_>, nodes: &[NodeId]) -> Vec<i64> {

@@ -5,7 +5,7 @@
 use super::cures::Cures;
 use super::points::{Points, WISH_SCALE};
 use super::relation::Newcomer;
-use super::weighing::{self, Score};
+use super::weighing::{self, Follows, Score};
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::facts::NodeFact;
@@ -141,7 +141,8 @@ fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
 }
 
 /// Its score: the weights of the preferred terms that match, those that the profile adds included.
-pub const SCORE: Score = Score { name: RULE.name, weight: 2, score: weigh };
+pub const SCORE: Score =
+    Score { name: RULE.name, weight: 2, follows: Follows::Objects, score: weigh };
 
 fn weigh(newcomer: &Newcomer<'_>, _: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
     let all = newcomer.cluster.nodes();

@@ -4,13 +4,14 @@
 
 use super::node_resources_fit::{Basis, Use, use_on};
 use super::relation::Newcomer;
-use super::weighing::{MOST, Score};
+use super::weighing::{Follows, MOST, Score};
 use crate::base::binary64::Binary64;
 use crate::cluster::ids::NodeId;
 use crate::workload::profile::Weighing;
 
 /// Its score.
-pub const SCORE: Score = Score { name: "NodeResourcesBalancedAllocation", weight: 1, score };
+pub const SCORE: Score =
+    Score { name: "NodeResourcesBalancedAllocation", weight: 1, follows: Follows::Load, score };
 
 fn score(newcomer: &Newcomer<'_>, weighing: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
     let unweighted = weighing.balanced.iter().map(|name| (name, 1));

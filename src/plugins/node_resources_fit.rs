@@ -4,7 +4,7 @@
 
 use super::cures::Cures;
 use super::relation::Newcomer;
-use super::weighing::{MOST, Score};
+use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
@@ -71,7 +71,7 @@ pub fn reason(cluster: &Cluster, resource: ResourceId) -> String {
 }
 
 /// Its score: see [`Strategy`].
-pub const SCORE: Score = Score { name: RULE.name, weight: 1, score };
+pub const SCORE: Score = Score { name: RULE.name, weight: 1, follows: Follows::Load, score };
 
 /// What counts as asked for where a pod states nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::census::SpreadTally;
 use super::cures::Cures;
 use super::points::WISH_SCALE;
 use super::relation::{Judge, Newcomer, Reasons};
-use super::weighing::{MOST, Score};
+use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
@@ -45,8 +45,12 @@ impl Judge for PodTopologySpread {
 }
 
 /// Its score, for constraints that are only wished for.
-pub const SCORE: Score =
-    Score { name: RULE.name, weight: 2, score: |newcomer, _, nodes| parts(newcomer, nodes) };
+pub const SCORE: Score = Score {
+    name: RULE.name,
+    weight: 2,
+    follows: Follows::Pods,
+    score: |newcomer, _, nodes| parts(newcomer, nodes),
+};
 
 /// Up to 100 for nodes whose domains count fewest, 0 for those that lack a key. As upstream, a domain weighs the more
 /// the more domains of its key there are.

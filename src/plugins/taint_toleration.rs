@@ -5,7 +5,7 @@
 use super::cures::Cures;
 use super::points::{Points, TAINT_SCALE};
 use super::relation::Newcomer;
-use super::weighing::{self, Score};
+use super::weighing::{self, Follows, Score};
 use super::{Filter, Rule};
 use crate::cluster::facts::NodeFact;
 use crate::cluster::ids::NodeId;
@@ -57,7 +57,8 @@ fn score(ask: &Ask, nodes: &Nodes, points: &mut Points<'_>) {
 }
 
 /// Its score: the fewer such taints, the better.
-pub const SCORE: Score = Score { name: RULE.name, weight: 3, score: weigh };
+pub const SCORE: Score =
+    Score { name: RULE.name, weight: 3, follows: Follows::Objects, score: weigh };
 
 fn weigh(newcomer: &Newcomer<'_>, _: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
     let all = newcomer.cluster.nodes();

@@ -32,14 +32,38 @@ pub struct Score {
     pub name: &'static str,
     /// Its weight in the default profile.
     pub weight: i64,
+    /// What of one more pod on a node changes it.
+    pub follows: Follows,
     /// From 0 to 100 for each of the nodes, all of which admit the newcomer.
     pub score: fn(&Newcomer<'_>, &Weighing, &[NodeId]) -> Vec<i64>,
 }
 
+/// What changes a score when one more pod is placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// Nothing, as long as the same nodes admit the newcomer: it reads node objects.
+    Objects,
+    /// What is in use on a node, there and nowhere else.
+    Load,
+    /// What the pod means to others: anything, anywhere.
+    Pods,
+}
+
 /// The sum for each of `nodes`, which are all that admit the newcomer; the highest is best.
 pub fn totals(newcomer: &Newcomer<'_>, weighing: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
+    const ALL: &[Follows] = &[Follows::Objects, Follows::Load, Follows::Pods];
+    totals_of(newcomer, weighing, nodes, ALL)
+}
+
+/// The same of the scores that follow these. Those by load alone may be asked of some of the nodes.
+pub fn totals_of(
+    newcomer: &Newcomer<'_>,
+    weighing: &Weighing,
+    nodes: &[NodeId],
+    of: &[Follows],
+) -> Vec<i64> {
     let mut totals = vec![0; nodes.len()];
-    for score in SCORES {
+    for score in SCORES.iter().filter(|score| of.contains(&score.follows)) {
         let weight = weighing.weight(score.name);
         if weight == 0 {
             continue;

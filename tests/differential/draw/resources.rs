@@ -117,7 +117,7 @@ const IMAGES: [&str; 5] =
 
 fn image(random: &mut Random, theme: Theme) -> &'static str {
     match theme {
-        Theme::Scores => *random.pick::<&str>(&IMAGES),
+        Theme::Scores => random.pick::<&str>(&IMAGES),
         Theme::Resources
         | Theme::Nodes
         | Theme::Ports
