@@ -8,6 +8,7 @@ use super::demand::Demand;
 use super::demand::Role;
 use super::refusal::Cause;
 use crate::base::labels::LabelSelector;
+use crate::base::random::Random;
 use crate::cluster::Cluster;
 use crate::cluster::Held;
 use crate::cluster::facts::NodeFact;
@@ -18,7 +19,10 @@ use crate::cluster::node_set::NodeSet;
 use crate::cluster::relations::Life;
 use crate::cluster::relations::PodTraits;
 use crate::plugins::cures::Cures;
+use crate::plugins::weighing::SCORES;
 use crate::workload::ask::Ask;
+use crate::workload::profile::Profile;
+use crate::workload::profile::Weighing;
 use crate::workload::relations::HostPort;
 use crate::workload::relations::PodLabels;
 use crate::workload::relations::PodTerm;
@@ -354,4 +358,55 @@ fn equal_members_on_a_node_each_are_refused_with_the_most_that_fit_and_no_long_s
     let expected = "0/300 nodes are available: 300 node(s) didn't match pod anti-affinity rules. \
                     The gang needs 400 members placed together; at most 300 fit.";
     assert_eq!(text, expected);
+}
+
+/// Ranked by all of kube-scheduler's scores, with its default weights.
+fn scored(ask: Ask) -> Ask {
+    let mut weights: Vec<_> = SCORES.iter().map(|score| (score.name, score.weight)).collect();
+    weights.sort_unstable();
+    let resources = vec![("cpu".into(), 1), (GPU.into(), 3)];
+    let balanced = vec!["cpu".into(), GPU.into()];
+    let weighing = Weighing { weights, resources, balanced, ..Weighing::default() };
+    let profile = Profile { weighing: Some(weighing), ..Profile::default() };
+    Ask { profile: Some(Arc::new(profile)), ..ask }
+}
+
+#[test]
+fn members_ranked_by_scores_go_where_each_would_go_alone_after_those_before_it() {
+    let mut random = Random::new(5);
+    for _ in 0..200 {
+        let mut draw = |at: u32| node(&format!("n{at}"), random.below(7) as i64);
+        let mut cluster = cluster((0..6).map(&mut draw));
+        for pod in 90..90 + random.below(6) as u32 {
+            let held = vec![("cpu".into(), 100 + random.below(30_000) as i64), (GPU.into(), 1)];
+            let counted = Counted { cpu: held[0].1, memory: 0 };
+            let on = NodeId(random.below(6) as u32);
+            cluster.occupy(PodId(pod), Held::Other { amounts: &held, counted }, on);
+        }
+        let ask = scored(cards(1 + random.below(2) as i64));
+        let gang = demand(&mut cluster, &[(ask.clone(), 7)], 1);
+        let together: Vec<u32> = match outcome(&mut cluster, &gang) {
+            Ok(seats) => seats.into_iter().map(|(_, node)| node).collect(),
+            Err(_) => Vec::new(),
+        };
+        let mut alone = Vec::new();
+        for pod in 0..7 {
+            let role = Role { members: vec![PodId(pod)], ..gang.roles[0].clone() };
+            let single = Demand { roles: vec![role], minimum: 1 };
+            let Ok(seats) = outcome(&mut cluster, &single) else { break };
+            cluster.assume(PodId(pod), gang.roles[0].ask, NodeId(seats[0].1));
+            alone.push(seats[0].1);
+        }
+        assert_eq!(together, alone);
+    }
+}
+
+#[test]
+fn members_that_differ_and_are_ranked_by_scores_find_room_before_rank() {
+    // One after the other, the large ones are spread over both machines, and the last small one finds no seat.
+    let mut cluster = cluster([node("a", 6), node("b", 4)]);
+    let gang = demand(&mut cluster, &[(scored(cards(2)), 2), (scored(cards(3)), 2)], 4);
+    let mut seats = outcome(&mut cluster, &gang).expect("the large ones fit on one machine");
+    seats.sort_unstable();
+    assert_eq!(seats, [(0, 1), (1, 1), (2, 0), (3, 0)]);
 }
