@@ -59,8 +59,54 @@ fn coscheduling() -> Value {
     })
 }
 
+/// The same gang, whose members have a claim each: a volume that exists for the even ones, one that is provisioned
+/// for the others.
+fn objects_with_volumes() -> Vec<Value> {
+    let class = |name: &str, provisioner: &str| {
+        json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": name, "annotations": {"muster.dev/provisioned-after": "2s"}},
+            "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer",
+        })
+    };
+    let mut all =
+        vec![class("local", "kubernetes.io/no-provisioner"), class("fast", "csi.example.com")];
+    for at in 0..MEMBERS {
+        let class = if at % 2 == 0 { "local" } else { "fast" };
+        all.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": format!("data-{at}"), "namespace": "default"},
+            "spec": {
+                "storageClassName": class, "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        }));
+        all.push(json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": format!("disk-{at}")},
+            "spec": {
+                "storageClassName": "local", "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "2Gi"}, "hostPath": {"path": "/mnt"},
+            },
+        }));
+    }
+    let mut pods = 0;
+    for mut object in objects(coscheduling(), None) {
+        if object["kind"] == "Pod" {
+            let claim = json!({"claimName": format!("data-{pods}")});
+            object["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": claim}]);
+            pods += 1;
+        }
+        all.push(object);
+    }
+    all
+}
+
 fn world(timeout: Option<u32>) -> World {
-    let documents = objects(coscheduling(), timeout).into_iter().enumerate();
+    world_of(objects(coscheduling(), timeout))
+}
+
+fn world_of(objects: Vec<Value>) -> World {
+    let documents = objects.into_iter().enumerate();
     let documents = documents
         .map(|(index, object)| Document {
             origin: Origin { file: "crashes".into(), document: index + 1, item: None },
@@ -120,6 +166,27 @@ fn check(title: &str, make: impl Fn() -> World, deadline: u64) {
 fn wherever_the_scheduler_ends_the_gang_is_bound_whole() {
     // One write per pod and three for the gang, and the three reads before the binds less the lease.
     check("a gang of eight", || world(None), (MEMBERS + 3) as u64);
+}
+
+#[test]
+fn wherever_the_scheduler_ends_volumes_are_bound_before_the_gang_is() {
+    // One write more for each claim.
+    let make = || world_of(objects_with_volumes());
+    check("a gang of eight with volumes", make, (2 * MEMBERS + 3) as u64);
+}
+
+/// No record tells a successor of pods on their own: the claims and volumes themselves say what was decided.
+#[test]
+fn wherever_the_scheduler_ends_pods_on_their_own_are_bound_after_their_volumes() {
+    let alone = || {
+        let mut objects = objects_with_volumes();
+        objects.retain(|object| object["kind"] != "PodGroup");
+        for object in objects.iter_mut().filter(|object| object["kind"] == "Pod") {
+            object["metadata"]["labels"] = json!({});
+        }
+        world_of(objects)
+    };
+    check("eight pods with volumes", alone, (2 * MEMBERS) as u64);
 }
 
 #[test]

@@ -168,10 +168,11 @@ impl AskTable {
         let requested = ResourceSet::of(&requests);
         let packed_by = packed_by(&requests, resources);
         let constraint = self.intern_constraint(ask);
-        let relation = match (&ask.relations, ask.weighing()) {
-            (Some(_), _) => Relation::Some,
-            (None, Some(_)) => Relation::Ranked,
-            (None, None) => Relation::None,
+        let related = ask.relations.is_some() || !ask.volumes.is_empty();
+        let relation = match (related, ask.weighing()) {
+            (true, _) => Relation::Some,
+            (false, Some(_)) => Relation::Ranked,
+            (false, None) => Relation::None,
         };
         let counted = ask.scored.as_ref().map_or(Counted::NONE, |scored| scored.holding);
         InternedAsk {

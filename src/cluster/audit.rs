@@ -54,6 +54,11 @@ pub enum Discrepancy {
         /// Which node.
         node: Name,
     },
+    /// What is indexed and counted of volumes.
+    Storage {
+        /// What of it.
+        what: &'static str,
+    },
     /// The sum over all schedulable nodes.
     Sum {
         /// Which resource.
@@ -77,6 +82,7 @@ impl fmt::Display for Discrepancy {
             Self::Pods { node } => write!(f, "the number of pods on node {node} is wrong"),
             Self::Counted { node } => write!(f, "what the pods on node {node} count as is wrong"),
             Self::Relations { what } => write!(f, "{what} are kept otherwise than a recount gives"),
+            Self::Storage { what } => write!(f, "{what} are kept otherwise than a recount gives"),
             Self::Sum { resource } => write!(f, "the sum of free {resource} is wrong"),
         }
     }
@@ -126,6 +132,10 @@ pub fn audit(cluster: &Cluster) -> Result<(), Discrepancy> {
         super::relations::audit::difference(&cluster.relations, &cluster.asks, &cluster.pods)
     {
         return Err(Discrepancy::Relations { what });
+    }
+    let place = |pod| cluster.node_of(pod).map(|node| cluster.node_name(node).clone());
+    if let Some(what) = super::storage::audit::difference(cluster.storage(), place) {
+        return Err(Discrepancy::Storage { what });
     }
     audit_sets(cluster)
 }

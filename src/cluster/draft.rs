@@ -115,6 +115,7 @@ fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
             let counted = cluster.asks.get(step.ask).counted;
             cluster.counts.shift(step.node, counted, count);
             cluster.relations.shift(&cluster.asks, step, count);
+            cluster.shift_volumes(step, count);
         }
         Edit::Remove(pod) => {
             let node = cluster.node_of(pod).expect("only placed pods are taken off");
@@ -123,6 +124,7 @@ fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
             let counted = cluster.counted_by(pod);
             cluster.counts.shift(node, counted, -sign);
             cluster.relations.shift_pod(&cluster.asks, pod, node, -sign);
+            cluster.shift_volumes_of(pod, node, -sign);
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod relations;
 pub mod renumbering;
 pub mod resources;
 pub mod state;
+pub mod storage;
 
 mod counts;
 mod pods;

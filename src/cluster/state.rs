@@ -16,6 +16,7 @@ use super::relations::moved::Moved;
 use super::relations::{PodTraits, Relations};
 use super::renumbering::Renumbering;
 use super::resources::{ResourceClass, ResourceSet, Resources};
+use super::storage::Storage;
 use crate::base::id::Id;
 use crate::base::names::Name;
 use crate::workload::ask::{Amounts, Ask, SharedAsk};
@@ -34,7 +35,8 @@ pub struct Cluster {
     pub(super) counts: Counts,
     /// Sum of free amounts over present nodes that are not cordoned, by resource.
     pub(super) schedulable_free: Vec<i128>,
-    version: u64,
+    pub(super) storage: Storage,
+    pub(super) version: u64,
 }
 
 /// What a pod that is bound already holds.
@@ -309,6 +311,7 @@ impl Cluster {
         self.shift(node, holding, Sign::Minus);
         self.pods.put(pod, node, holding);
         self.relations.arrive(&self.asks, pod, node);
+        self.storage.mounts.place(pod, &self.nodes.get(node).name);
         if let Some((old, _)) = freed {
             self.forget_if_unnamed(old);
         }
@@ -328,6 +331,7 @@ impl Cluster {
     /// Gives back what `pod` holds; says where and which resources.
     fn vacate(&mut self, pod: PodId) -> Option<(NodeId, ResourceSet)> {
         let (node, holding) = self.pods.take(pod)?;
+        self.storage.mounts.unplace(pod);
         let grew = self.shift(node, holding, Sign::Plus);
         self.relations.leave(&self.asks, pod, node);
         match holding {

@@ -71,6 +71,8 @@ pub struct Backlog {
 pub struct Binding {
     /// How long it may take where the PodGroup does not say.
     pub timeout_seconds: Given<u32>,
+    /// How long the claims of a pod may take to be bound once the pod has a node.
+    pub volume_timeout_seconds: Given<u32>,
     /// Pause before a bind of which nobody knows what became of it is sent again.
     pub doubt_seconds_initial: Given<u32>,
     /// Longest such pause; it doubles until then.

@@ -34,6 +34,7 @@ const REPAIR_TIMEOUT_SECONDS: u32 = 300;
 const QUARANTINE_SECONDS_INITIAL: u32 = 10;
 const QUARANTINE_SECONDS_MAX: u32 = 600;
 const RECORD_SECONDS_KEPT: u32 = 600;
+const VOLUME_TIMEOUT_SECONDS: u32 = 600;
 const NOTICE_DELAY_MILLISECONDS: u32 = 500;
 const NOTICE_REPEAT_SECONDS_INITIAL: u32 = 10;
 const NOTICE_REPEAT_SECONDS_MAX: u32 = 300;
@@ -99,6 +100,11 @@ fn engine(file: &ConfigurationFile) -> Result<Settings, ConfigurationError> {
             "binding.timeoutSeconds",
             &file.binding.timeout_seconds,
             BINDING_TIMEOUT_SECONDS,
+        )?,
+        volume_timeout: seconds(
+            "binding.volumeTimeoutSeconds",
+            &file.binding.volume_timeout_seconds,
+            VOLUME_TIMEOUT_SECONDS,
         )?,
         doubt_initial: doubt.0,
         doubt_max: doubt.1,

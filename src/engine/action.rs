@@ -85,6 +85,13 @@ pub enum Action {
         /// The epoch whose binds are fenced off.
         epoch: u32,
     },
+    /// A write to a claim or a volume, in the version that it names. `Written`, `Conflict`, or `Gone`.
+    Volume {
+        /// What is written.
+        write: VolumeWrite,
+        /// The gang whose member it is for: the PodGroup's name, or the pod's own.
+        gang: ObjectName,
+    },
     /// Evicts a pod: condition `DisruptionTarget` (best effort), then DELETE with its uid as precondition.
     /// `Done` or `Gone`.
     Evict {
@@ -97,6 +104,86 @@ pub enum Action {
         /// For people.
         message: String,
     },
+}
+
+/// A write to a claim or a volume, as kube-scheduler's volume binder makes it, or what takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum VolumeWrite {
+    /// Gives a volume to a claim: `spec.claimRef`. The PersistentVolume controller does the rest.
+    BindVolume {
+        /// The volume.
+        volume: Name,
+        /// Precondition.
+        uid: Name,
+        /// Precondition.
+        resource_version: u64,
+        /// The claim.
+        claim: ObjectName,
+        /// Its uid.
+        claim_uid: Name,
+        /// Whether the volume was nobody's.
+        before: Reservation,
+    },
+    /// Takes it back, while the claim is not bound.
+    ReleaseVolume {
+        /// The volume.
+        volume: Name,
+        /// Precondition.
+        uid: Name,
+        /// Precondition.
+        resource_version: u64,
+    },
+    /// Has a claim provisioned for a node: annotation `volume.kubernetes.io/selected-node`.
+    SelectNode {
+        /// The claim.
+        claim: ObjectName,
+        /// Precondition.
+        uid: Name,
+        /// Precondition.
+        resource_version: u64,
+        /// The node.
+        node: Name,
+    },
+    /// Takes it back, while the claim is not bound.
+    UnselectNode {
+        /// The claim.
+        claim: ObjectName,
+        /// Precondition.
+        uid: Name,
+        /// Precondition.
+        resource_version: u64,
+    },
+}
+
+/// What a volume's `spec.claimRef` was before a scheduler wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reservation {
+    /// Absent. The volume is marked as bound by a controller, who may take it back.
+    Nobody,
+    /// An administrator's, without the claim's uid.
+    ByName,
+}
+
+impl VolumeWrite {
+    /// The uid that the object must have, and the version that it must be in.
+    pub const fn preconditions(&self) -> (&Name, u64) {
+        match self {
+            Self::BindVolume { uid, resource_version, .. }
+            | Self::ReleaseVolume { uid, resource_version, .. }
+            | Self::SelectNode { uid, resource_version, .. }
+            | Self::UnselectNode { uid, resource_version, .. } => (uid, *resource_version),
+        }
+    }
+
+    /// The word for it, for logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::BindVolume { .. } => "bind_volume",
+            Self::ReleaseVolume { .. } => "release_volume",
+            Self::SelectNode { .. } => "select_node",
+            Self::UnselectNode { .. } => "unselect_node",
+        }
+    }
 }
 
 /// What a bind is to the plan of its gang.
@@ -153,7 +240,10 @@ impl Action {
     /// The gang that it serves, by the name of its PodGroup or of the pod that has none, for logs.
     pub const fn gang(&self) -> &ObjectName {
         match self {
-            Self::Bind { gang, .. } | Self::Fence { gang, .. } | Self::Evict { gang, .. } => gang,
+            Self::Bind { gang, .. }
+            | Self::Fence { gang, .. }
+            | Self::Volume { gang, .. }
+            | Self::Evict { gang, .. } => gang,
             Self::Propose(record) => &record.group.name,
             Self::Commit { group, .. } | Self::Verify { group, .. } => &group.name.name,
             Self::Seal { record, .. }
@@ -172,6 +262,7 @@ impl Action {
             | Self::Seal { .. }
             | Self::Abort { .. }
             | Self::FinishAbort { .. }
+            | Self::Volume { .. }
             | Self::Fence { .. } => Outcome::Written { resource_version },
             Self::Bind { .. }
             | Self::Verify { .. }
@@ -190,6 +281,7 @@ impl Action {
             | Self::Seal { .. }
             | Self::Abort { .. }
             | Self::FinishAbort { .. }
+            | Self::Volume { .. }
             | Self::RemoveRecord { .. } => None,
         }
     }
@@ -200,6 +292,7 @@ impl Action {
             Self::Bind { node, .. } => Some(node),
             Self::Fence { .. }
             | Self::Evict { .. }
+            | Self::Volume { .. }
             | Self::Propose(_)
             | Self::Commit { .. }
             | Self::Verify { .. }
@@ -223,6 +316,7 @@ impl Action {
             Self::RemoveRecord { .. } => "remove_record",
             Self::Fence { .. } => "fence",
             Self::Evict { .. } => "evict",
+            Self::Volume { write, .. } => write.as_str(),
         }
     }
 }

@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 
 use super::Engine;
 use super::commitment::{
-    Call, Commitment, GaveUp, NoStep, Owner, Predecessor, Proposal, Rules, Seat as PlanSeat, Sight,
-    State,
+    Call, Commitment, GaveUp, Owner, Predecessor, PrepareStep, Proposal, Rules, Seat as PlanSeat,
+    Sight, State,
 };
 use super::event::Outcome;
 use super::gangs::{GangId, SetbackCure};
@@ -18,8 +18,8 @@ use super::pods::{Answer, Place, Pod, Seat, Standing};
 use super::record::{RecordFact, RecordPhase};
 use super::settle::REFUSED_PLANS_MAX;
 use crate::base::names::{Name, ObjectName};
-use crate::base::time::Time;
-use crate::cluster::facts::{CommitMark, GroupFact, GroupStatus};
+use crate::base::time::{Span, Time};
+use crate::cluster::facts::{CommitMark, GroupFact};
 use crate::cluster::ids::{NodeId, PodId};
 use crate::planner::plan::Plan;
 
@@ -70,6 +70,8 @@ impl Engine {
 
     fn propose(&mut self, id: GangId, before: Option<Box<Commitment>>, mut seats: Vec<PlanSeat>) {
         self.add_bound(id, &mut seats);
+        let volumes = self.plan_has_volumes(id);
+        let more = if volumes { self.settings.volume_timeout } else { Span::ZERO };
         let timeout = self.settings.schedule_timeout;
         let gang = self.gangs.get(id);
         let fact = gang.fact.as_ref().expect("only gangs whose group exists are planned");
@@ -81,12 +83,12 @@ impl Engine {
         ];
         let epoch = epochs.into_iter().max().unwrap_or(0) + 1;
         let deadline = gang.deadline.unwrap_or_else(|| {
-            self.contact.shows(self.now) + fact.schedule_timeout.unwrap_or(timeout)
+            self.contact.shows(self.now) + fact.schedule_timeout.unwrap_or(timeout) + more
         });
         // Members that have ended well, or are being bound by themselves, count and are in no plan.
         let planned = u32::try_from(seats.len()).expect("gangs are far smaller");
         let minimum = gang.minimum().min(planned);
-        let proposal: Proposal<NoStep> = Proposal {
+        let proposal: Proposal = Proposal {
             group: group_ref(fact),
             record_version: record.map_or(0, |record| record.resource_version),
             predecessor: match record.map(|record| record.phase) {
@@ -96,7 +98,7 @@ impl Engine {
             epoch,
             minimum,
             seats,
-            steps: Vec::new(),
+            steps: if volumes { vec![PrepareStep::Volumes] } else { Vec::new() },
             deadline: self.contact.when(deadline).unwrap_or(deadline),
             leader: self.settings.identity.clone(),
         };
@@ -171,6 +173,7 @@ impl Engine {
         pod.told = 0;
         self.cluster.assume(id, pod.ask, node);
         self.count_in(id);
+        self.promise_for_plan(id, node);
     }
 
     /// Releases a seat of a plan.
@@ -180,8 +183,10 @@ impl Engine {
         }
         self.count_out(id);
         self.pods.get_mut(id).place = Place::Nowhere;
+        self.drop_provision(id);
         let changes = self.cluster.release(id);
         self.note(changes);
+        self.volumes_freed(id);
         self.count_in(id);
         self.settle_gang(id);
     }
@@ -254,9 +259,11 @@ impl Engine {
         self.check_deadline(id);
         self.check_seats(id);
         let Some(mut commitment) = self.gangs.get_mut(id).commitment.take() else { return };
+        let mut own = None;
         while let Some(call) = commitment.next(self.now) {
             let Some(action) = commitment.action(&call) else {
-                unreachable!("no capability prepares anything yet")
+                own = Some((call, commitment.mark()));
+                continue;
             };
             let order = self.orders.issue_unlisted();
             self.count_call(&call);
@@ -285,6 +292,9 @@ impl Engine {
             self.busy.insert(id);
         }
         self.gangs.get_mut(id).commitment = Some(commitment);
+        if let Some((call, mark)) = own {
+            self.carry_out(id, &call, mark, orders);
+        }
         if over {
             self.end_commitment(id);
         } else if repair && enough && !is_deserted {
@@ -328,7 +338,10 @@ impl Engine {
         let Some(commitment) = &mut gang.commitment else { return };
         let timeout = gang.fact.as_ref().and_then(|fact| fact.schedule_timeout).unwrap_or(timeout);
         match commitment.give_up() {
-            GaveUp::Undone | GaveUp::Nothing => gang.deadline = None,
+            GaveUp::Undone | GaveUp::Nothing => {
+                gang.deadline = None;
+                self.give_up_preparation(id);
+            }
             GaveUp::Enough => gang.deadline = Some(shows + timeout),
             GaveUp::Held => {
                 gang.deadline = Some(shows + timeout);
@@ -364,7 +377,13 @@ impl Engine {
         true
     }
 
-    fn plan_call_settled(&mut self, id: GangId, mark: CommitMark, call: Call, outcome: &Outcome) {
+    pub(super) fn plan_call_settled(
+        &mut self,
+        id: GangId,
+        mark: CommitMark,
+        call: Call,
+        outcome: &Outcome,
+    ) {
         let known = self.gangs.known(id).and_then(|gang| gang.commitment.as_mut());
         let Some(commitment) = known.filter(|commitment| commitment.mark() == mark) else { return };
         let action = commitment.record_action(&call);
@@ -487,43 +506,6 @@ impl Engine {
         }
     }
 
-    /// Shows a pod to the commitment of its gang.
-    pub(super) fn show_member(&mut self, id: PodId) {
-        let pod = self.pods.get(id);
-        let Some(gang) = pod.gang else { return };
-        let sight = sight(pod);
-        let uid = pod.fact.uid.clone();
-        if let Some(commitment) = &mut self.gangs.get_mut(gang).commitment {
-            commitment.pod_seen(&uid, sight, self.now);
-            self.busy.insert(gang);
-        }
-    }
-
-    /// Tells the commitment of a gang that a pod is no member any more.
-    pub(super) fn lose_member(&mut self, gang: GangId, uid: &Name) {
-        if let Some(commitment) = &mut self.gangs.get_mut(gang).commitment {
-            commitment.pod_seen(uid, Sight::Lost, self.now);
-            self.busy.insert(gang);
-        }
-    }
-
-    /// The group was seen in another version.
-    pub(super) fn show_group(&mut self, id: GangId, before: Option<&GroupFact>) {
-        let gang = self.gangs.get_mut(id);
-        let (Some(fact), Some(commitment)) = (&gang.fact, &mut gang.commitment) else { return };
-        // Another scheduler may have decided on another plan: this one is not worth a decision then.
-        let is_decided_otherwise = fact.commit.is_some_and(|mark| {
-            mark != commitment.mark() && before.and_then(|before| before.commit) != fact.commit
-        });
-        if !is_decided_otherwise && before.is_some_and(|before| wishes_the_same(before, fact)) {
-            commitment.group_seen(fact.resource_version);
-        } else if commitment.state() == State::Holding {
-            // The plan was made for other wishes, and nothing is decided yet.
-            commitment.give_up();
-        }
-        self.busy.insert(id);
-    }
-
     /// A commitment is over: its seats are free or taken, and its gang goes on.
     fn end_commitment(&mut self, id: GangId) {
         let gang = self.gangs.get_mut(id);
@@ -586,15 +568,4 @@ pub(super) fn group_ref(fact: &GroupFact) -> GroupRef {
         uid: fact.uid.clone(),
         resource_version: fact.resource_version,
     }
-}
-
-/// True if only what Muster itself writes differs.
-pub(super) fn wishes_the_same(left: &GroupFact, right: &GroupFact) -> bool {
-    let wishes = |fact: &GroupFact| GroupFact {
-        resource_version: 0,
-        commit: None,
-        status: GroupStatus::default(),
-        ..fact.clone()
-    };
-    wishes(left) == wishes(right)
 }

@@ -42,8 +42,8 @@ impl Engine {
                 return Err(format!("{name} counts at {node:?}, the cluster says otherwise"));
             }
         }
-        if seats != self.binds_under_way() {
-            let orders = self.binds_under_way();
+        let orders = self.binds_under_way() + self.provisions.seats_alone();
+        if seats != orders {
             return Err(format!("{seats} seats are held for {orders} orders"));
         }
         let mut counted = BTreeMap::new();
@@ -92,7 +92,12 @@ impl Engine {
                     )
                 })
             }
-            Event::NodeGone(_)
+            Event::Storage(fact) => (!self.cluster.storage().agrees_with(fact)).then(|| {
+                format!("{} {} is not believed as it is", fact.kind().kind(), fact.name())
+            }),
+            Event::StorageGone { .. }
+            | Event::StorageSight { .. }
+            | Event::NodeGone(_)
             | Event::NamespaceGone(_)
             | Event::PodGone { .. }
             | Event::GroupGone { .. }

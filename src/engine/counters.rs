@@ -73,6 +73,10 @@ pub struct Counters {
     pub records_changed: u64,
     /// Records in a form that cannot be read; nothing is done by them.
     pub records_malformed: u64,
+    /// Writes to claims and volumes, undoing ones included.
+    pub volume_writes: u64,
+    /// Pods whose volumes could not be bound as promised.
+    pub volumes_failed: u64,
     /// Records that were removed since nobody needed them.
     pub records_removed: u64,
 }

@@ -87,8 +87,10 @@ impl Engine {
         self.restart_overdue(&mut cycle.orders);
         self.judge_changed();
         self.look_for_cures();
+        self.look_at_storage();
         self.keep_place();
         self.ask_again(&mut cycle.orders);
+        self.advance_provisions(&mut cycle.orders);
         self.call(&mut cycle.orders);
         self.judge_changed();
         let mut attempts = 0;
@@ -102,6 +104,7 @@ impl Engine {
             self.keep_place();
         }
         self.forget_spent_changes();
+        self.advance_provisions(&mut cycle.orders);
         self.call(&mut cycle.orders);
         self.judge_changed();
         self.tell(&mut cycle.notices);
@@ -353,6 +356,10 @@ impl Engine {
         let name = gang.identity.name().clone();
         orders.reserve(plan.seats.len());
         for seat in &plan.seats {
+            if self.hold_for_volumes(seat.pod, seat.node, (epoch, role)) {
+                continue;
+            }
+            self.counters.binds_ordered += 1;
             let (pod, order) = self.hold(seat.pod, seat.node, epoch, role);
             let node = self.cluster.node_name(seat.node).clone();
             orders.push(Order {
@@ -361,7 +368,6 @@ impl Engine {
             });
         }
         let count = plan.seats.len() as u64;
-        self.counters.binds_ordered += count;
         match role {
             BindRole::Late => self.counters.binds_late += count,
             BindRole::Alone | BindRole::Planned => {}

@@ -6,6 +6,8 @@ use super::order::OrderId;
 use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
 use crate::cluster::facts::{GroupFact, GroupName, NamespaceFact, NodeFact, PodFact};
+use crate::cluster::storage::Sight;
+use crate::cluster::storage::facts::{StorageFact, StorageKind};
 
 /// A fact about the world, whole and idempotent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,24 @@ pub enum Event {
         name: ObjectName,
         /// Its uid.
         uid: Name,
+    },
+    /// An object of storage was added or changed.
+    Storage(Box<StorageFact>),
+    /// An object of storage is gone.
+    StorageGone {
+        /// Of which kind.
+        kind: StorageKind,
+        /// Namespace (empty where the kind has none) and name.
+        name: ObjectName,
+        /// Its uid.
+        uid: Name,
+    },
+    /// A kind of storage cannot be watched, or can be: while one cannot, pods with volumes are refused by name.
+    StorageSight {
+        /// Which kind.
+        kind: StorageKind,
+        /// Whether it can be watched.
+        sight: Sight,
     },
     /// An order came back from the world.
     Settled {

@@ -110,7 +110,7 @@ impl Engine {
     /// Every gang of which a member waits, in turn order; one entry for each of its reasons.
     pub fn waiting(&self, now: Time) -> Vec<WaitingGang> {
         let mut entries = Vec::new();
-        for (_, id) in self.turns() {
+        for (_, id) in self.turns_with_volumes() {
             let gang = self.gangs.get(id);
             let name = gang.identity.name();
             let entry = |pods, reason, message| WaitingGang {
@@ -126,6 +126,9 @@ impl Engine {
             {
                 entries.push(entry(waiting, sentence.reason, sentence.message));
             }
+            if let Some((pods, sentence)) = self.awaiting_volumes(id) {
+                entries.push(entry(pods, sentence.reason, sentence.message));
+            }
             let gated = self.members_of_standing(gang, Standing::Gated);
             if !gated.is_empty() {
                 entries.push(entry(gated, WaitReason::SchedulingGated, GATED.to_owned()));
@@ -138,9 +141,12 @@ impl Engine {
     pub fn gangs_waiting(&self) -> Vec<(WaitReason, usize)> {
         let mut counts: Vec<(WaitReason, usize)> = Vec::new();
         for (id, gang) in self.gangs.iter() {
-            let Some(reason) = self.reason(id, self.now) else { continue };
-            let gated = gang.tally.of(Standing::Waiting) == 0;
-            let reason = if gated { WaitReason::SchedulingGated } else { reason };
+            let reason = match self.reason(id, self.now) {
+                Some(_) if gang.tally.of(Standing::Waiting) == 0 => WaitReason::SchedulingGated,
+                Some(reason) => reason,
+                None if self.awaiting_volumes(id).is_some() => WaitReason::WaitingForVolumes,
+                None => continue,
+            };
             match counts.binary_search_by_key(&reason, |(known, _)| *known) {
                 Ok(at) => counts[at].1 += 1,
                 Err(at) => counts.insert(at, (reason, 1)),
@@ -181,7 +187,8 @@ impl Engine {
 
     fn explain_gang(&self, id: GangId, now: Time) -> Explanation {
         let gang = self.gangs.get(id);
-        let sentence = self.sentence(id, now);
+        let of_volumes = || self.awaiting_volumes(id).map(|(_, sentence)| sentence);
+        let sentence = self.sentence(id, now).or_else(of_volumes);
         let refusal = self.refusal(gang).and_then(|no| match no {
             No::Refused { refusal, .. } => Some(&**refusal),
             No::BelowFloor { .. } => None,
@@ -280,6 +287,16 @@ impl Engine {
             self.gangs.iter().filter(|(_, gang)| gang.tally.unplaced() > 0 && self.is_ours(gang));
         let mut turns: Vec<_> = waiting.map(|(id, _)| (self.turn_of(id), id)).collect();
         turns.sort();
+        turns
+    }
+
+    /// The same, and gangs of which a member has a seat and waits for its volumes.
+    fn turns_with_volumes(&self) -> Vec<(Turn, GangId)> {
+        let mut turns = self.turns();
+        let gangs = self.provisions.pods_waiting().filter_map(|pod| self.pods.get(pod).gang);
+        turns.extend(gangs.map(|id| (self.turn_of(id), id)));
+        turns.sort();
+        turns.dedup();
         turns
     }
 

@@ -25,12 +25,15 @@ mod node_order;
 mod notices;
 mod observe;
 mod pods;
+mod provision;
 mod quarantine;
 mod records;
 mod repair;
 mod sentences;
 mod settle;
+mod sightings;
 mod status;
+mod storage;
 mod takeover;
 mod verdict;
 
@@ -53,11 +56,13 @@ use self::kept_place::KeptPlaces;
 use self::notices::Pump;
 use self::order::{Notice, Order};
 use self::pods::Pods;
+use self::provision::Provisions;
 use self::quarantine::Quarantine;
 use self::records::Records;
 use self::repair::Repairs;
 use self::settings::Settings;
 use self::settle::Orders;
+use self::storage::StorageChange;
 use crate::base::time::Time;
 use crate::cluster::Cluster;
 use crate::planner::Planner;
@@ -77,6 +82,8 @@ pub struct Engine {
     dirty: Vec<GangId>,
     /// Changes of the cluster that could still help a parked line.
     changes: Vec<Pending>,
+    /// Changes of storage since parked lines were looked at.
+    storage_changes: Vec<StorageChange>,
     cures: Cures,
     kept_places: KeptPlaces,
     orders: Orders,
@@ -90,6 +97,8 @@ pub struct Engine {
     rests: PriorityQueue<GangId, Reverse<(Time, GangId)>>,
     /// Gangs whose deadlines have no time, since the API does not answer: looked at again when it does.
     clocks_stopped: BTreeSet<GangId>,
+    /// Pods whose volumes are being bound.
+    provisions: Provisions,
     records: Records,
     contact: Contact,
     pump: Pump,
@@ -150,6 +159,7 @@ impl Engine {
             backing_off: BTreeSet::new(),
             dirty: Vec::new(),
             changes: Vec::new(),
+            storage_changes: Vec::new(),
             cures: Cures::default(),
             kept_places: KeptPlaces::default(),
             orders: Orders::default(),
@@ -159,6 +169,7 @@ impl Engine {
             busy: BTreeSet::new(),
             rests: PriorityQueue::new(),
             clocks_stopped: BTreeSet::new(),
+            provisions: Provisions::default(),
             records: Records::default(),
             contact: Contact::default(),
             pump: Pump::default(),
@@ -178,6 +189,7 @@ impl Engine {
             || !self.busy.is_empty()
             || !self.changes.is_empty()
             || self.cluster.relations().has_news()
+            || !self.storage_changes.is_empty()
             || self.backlog.has_work();
         let backoff = self.backing_off.first().map(|(until, _)| *until);
         [
@@ -187,9 +199,13 @@ impl Engine {
             self.repairs.due().map(|due| (due, WakeReason::RepairDue)),
             self.quarantine.due().map(|due| (due, WakeReason::QuarantineEnds)),
             self.rests.peek().map(|(_, Reverse((due, _)))| (*due, WakeReason::CallDue)),
+            self.provisions.wakeup(self.now).map(|due| (due, WakeReason::CallDue)),
             self.records.next_removal().map(|due| (due, WakeReason::RecordIdle)),
             self.kept_places.due(self.now).map(|due| (due, WakeReason::Overtaking)),
             self.pump.due().map(|due| (due, WakeReason::NoticeDue)),
+            self.provisions
+                .word_due()
+                .map(|due| (self.pump.not_before(due), WakeReason::NoticeDue)),
         ]
         .into_iter()
         .flatten()

@@ -92,6 +92,11 @@ impl Pump {
         first.into_iter().flatten().min().map(|due| due.max(self.rest_until))
     }
 
+    /// When something else that is due then may be told at the earliest.
+    pub(super) fn not_before(&self, due: Time) -> Time {
+        due.max(self.rest_until)
+    }
+
     /// Lists a notice to be told.
     pub(super) fn push(&mut self, notice: Notice) {
         self.ready.push_back(notice);
@@ -196,6 +201,7 @@ impl Engine {
         {
             notices.push(notice);
         }
+        self.tell_of_volumes(notices, bound);
         self.sweep();
         self.list_lines();
         while notices.len() + looks < bound
@@ -410,6 +416,7 @@ impl Engine {
                 (settings.notice_again_after, settings.notice_again_max)
             }
             WaitReason::WaitingForMembers
+            | WaitReason::WaitingForVolumes
             | WaitReason::SchedulingGated
             | WaitReason::InvalidGang
             | WaitReason::Unsupported

@@ -3,12 +3,12 @@
 //! Invariants: a fact older than what is known of its object is dropped; a bound pod never counts as unbound again.
 
 use super::Engine;
-use super::atomic::wishes_the_same;
 use super::event::Event;
 use super::gangs::{GangId, SetbackCure};
 use super::order::BindRole;
 use super::pods::{Answer, Place, Pod, Standing};
 use super::settle::Match;
+use super::sightings::wishes_the_same;
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::Time;
 use crate::cluster::Held;
@@ -31,6 +31,7 @@ impl Engine {
             Event::NodeGone(name) => {
                 let before = self.cluster.nodes().version();
                 let changes = self.cluster.remove_node(&name);
+                self.provisions.node_gone(&name);
                 self.note(changes);
                 self.nodes_changed_since(before);
             }
@@ -44,6 +45,9 @@ impl Engine {
             Event::GroupGone { name, uid } => self.observe_group_gone(&name, &uid),
             Event::Record(fact) => self.observe_record(*fact),
             Event::RecordGone { name, uid } => self.observe_record_gone(&name, &uid),
+            Event::Storage(fact) => self.observe_storage(*fact),
+            Event::StorageGone { kind, name, uid } => self.observe_storage_gone(kind, &name, &uid),
+            Event::StorageSight { kind, sight } => self.observe_storage_sight(kind, sight),
             Event::Settled { order, outcome } => self.settle(order, outcome),
             Event::Synced => {
                 self.synced = true;
@@ -87,6 +91,7 @@ impl Engine {
         let pod = Pod { fact, ask, gang: None, place: Place::Nowhere, told: 0 };
         let id = self.pods.insert(pod);
         self.describe(id);
+        self.declare_volumes(id);
         self.settle_place(id);
         self.settle_gang(id);
     }
@@ -100,9 +105,12 @@ impl Engine {
         if let Some(seat) = self.pods.get(id).seat() {
             self.orders.forget(seat.order);
         }
+        self.drop_provision(id);
         let changes = self.cluster.release(id);
         self.note(changes);
+        self.volumes_freed(id);
         self.cluster.undescribe(id);
+        self.forget_volumes(id);
         let pod = self.pods.remove(id);
         self.cluster.forget_ask(pod.ask);
     }
@@ -136,6 +144,7 @@ impl Engine {
         replace_fact(&mut pod.fact, fact);
         if !was_described {
             self.describe(id);
+            self.declare_volumes(id);
         }
         if let Some(before) = replaced {
             self.cluster.forget_ask(before);
@@ -147,6 +156,7 @@ impl Engine {
         self.count_in(id);
         self.settle_gang(id);
         self.show_member(id);
+        self.provisions.pod_changed(id);
         let pod = self.pods.get(id);
         let Some(gang) = pod.gang.filter(|_| pod.standing() == Standing::Waiting) else { return };
         if newer {
@@ -225,6 +235,7 @@ impl Engine {
         self.note(changes);
         if let Some(seat) = seat {
             self.orders.forget(seat.order);
+            self.drop_provision(id);
             let matches = if seat.node == node { Match::AsPlanned } else { Match::Elsewhere };
             self.bind_was_seen(id, matches);
         }
@@ -236,8 +247,10 @@ impl Engine {
         if let Some(seat) = self.pods.get(id).seat() {
             self.orders.forget(seat.order);
         }
+        self.drop_provision(id);
         let changes = self.cluster.release(id);
         self.note(changes);
+        self.volumes_freed(id);
         self.pods.get_mut(id).place = Place::Nowhere;
     }
 
@@ -280,6 +293,7 @@ impl Engine {
         let Some(gang) = self.pods.get(id).gang else { return };
         let uid = self.pods.get(id).fact.uid.clone();
         self.lose_member(gang, &uid);
+        self.leave_preparation(id, gang);
         self.gangs.leave(gang, id, &self.pods);
         self.pods.get_mut(id).gang = None;
         self.mark(gang);

@@ -111,6 +111,8 @@ pub enum WaitReason {
     WaitingForTurn,
     /// Victims are leaving.
     WaitingForVictims,
+    /// It has a place; claims are being bound, and the pod is bound after them.
+    WaitingForVolumes,
     /// The pod has scheduling gates.
     SchedulingGated,
     /// The gang contradicts itself; only its author can mend it.
@@ -129,6 +131,7 @@ impl WaitReason {
             Self::WaitingForMembers => "WaitingForMembers",
             Self::WaitingForTurn => "WaitingForTurn",
             Self::WaitingForVictims => "WaitingForVictims",
+            Self::WaitingForVolumes => "WaitingForVolumes",
             Self::SchedulingGated => "SchedulingGated",
             Self::InvalidGang => "InvalidGang",
             Self::Unsupported => "Unsupported",

@@ -26,6 +26,8 @@ pub struct Settings {
     pub backoff_max: Span,
     /// How long the binding of a gang may take where its group does not say. Default: 60 s, as coscheduling.
     pub schedule_timeout: Span,
+    /// How long the claims of a pod may take to be bound once it has a seat. Default: 600 s, as kube-scheduler.
+    pub volume_timeout: Span,
     /// A bind of which nobody knows what became of it is ordered again after this; the same bind again
     /// does no harm. The pause doubles with each time. Default: 1 s.
     pub doubt_initial: Span,
@@ -120,6 +122,7 @@ impl Default for Settings {
             backoff_initial: Span::seconds(1),
             backoff_max: Span::seconds(10),
             schedule_timeout: Span::seconds(60),
+            volume_timeout: Span::seconds(600),
             doubt_initial: Span::seconds(1),
             doubt_max: Span::seconds(10),
             repair_timeout: Span::seconds(300),

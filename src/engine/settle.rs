@@ -91,7 +91,7 @@ impl Orders {
 impl Engine {
     /// Orders whose outcome is not known yet.
     pub fn orders_under_way(&self) -> usize {
-        self.orders.len() + self.calls.len()
+        self.orders.len() + self.calls.len() + self.provisions.calls_under_way()
     }
 
     /// Binds of single pods whose outcome is not known yet.
@@ -101,7 +101,7 @@ impl Engine {
 
     /// Takes in what became of an order. Outcomes of orders that a fact has settled already are ignored.
     pub(super) fn settle(&mut self, order: OrderId, outcome: Outcome) {
-        if self.call_settled(order, &outcome) {
+        if self.call_settled(order, &outcome) || self.volume_write_settled(order, &outcome) {
             return;
         }
         let Some(Listed { pod, again: None }) = self.orders.under_way.get(&order).copied() else {
@@ -177,7 +177,7 @@ impl Engine {
         self.tell_bound(id, matches);
     }
 
-    fn bind_failed(&mut self, id: PodId, cause: &str, cure: SetbackCure) {
+    pub(super) fn bind_failed(&mut self, id: PodId, cause: &str, cure: SetbackCure) {
         self.count_out(id);
         self.give_seat_back(id, cause, cure);
         self.count_in(id);
@@ -231,8 +231,10 @@ impl Engine {
         let newer = is_older(seat.version, pod.fact.resource_version);
         pod.place = Place::Nowhere;
         self.orders.forget(seat.order);
+        self.drop_provision(id);
         let changes = self.cluster.release(id);
         self.note(changes);
+        self.volumes_freed(id);
         let Some(gang) = self.pods.get(id).gang else { return };
         let at_once = newer && cure == SetbackCure::NewerVersion;
         self.set_back(gang, cause.into(), cure);

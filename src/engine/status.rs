@@ -99,6 +99,7 @@ fn native(gang: &Gang, fact: &GroupFact, told: Option<&Sentence>) -> GroupStatus
         WaitReason::WaitingForMembers
         | WaitReason::WaitingForTurn
         | WaitReason::WaitingForVictims
+        | WaitReason::WaitingForVolumes
         | WaitReason::SchedulingGated
         | WaitReason::GangAborted => match before {
             // An earlier refusal must not stand there when it is no longer true.

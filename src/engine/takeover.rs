@@ -7,13 +7,16 @@ use smallvec::SmallVec;
 
 use super::Engine;
 use super::atomic::{Called, group_ref, owner, sight};
-use super::commitment::{Commitment, Owner, Rules, Seat as PlanSeat, Sight, Standpoint, State};
+use super::commitment::{
+    Commitment, Owner, PrepareStep, Rules, Seat as PlanSeat, Sight, Standpoint, State,
+};
 use super::event::Outcome;
 use super::gangs::GangId;
 use super::order::{Action, Order, RecordRef};
 use super::pods::Standing;
 use super::record::{RecordFact, RecordMember, RecordPhase, record_name};
 use crate::base::names::{Name, ObjectName};
+use crate::base::time::Span;
 use crate::cluster::facts::{CommitMark, GroupName};
 use crate::cluster::ids::{NodeId, PodId};
 use crate::planner::demand::{Demand, Role};
@@ -199,7 +202,9 @@ impl Engine {
         let reference = group_ref(fact);
         let timeout = fact.schedule_timeout.unwrap_or(self.settings.schedule_timeout);
         let (pods, namespace) = (&self.pods, record.name.namespace.clone());
-        let commitment = Commitment::resume(&record, reference, Vec::new(), Rules::ALL, |entry| {
+        let steps = self.steps_of(&record);
+        let more = if steps.is_empty() { Span::ZERO } else { self.settings.volume_timeout };
+        let commitment = Commitment::resume(&record, reference, steps, Rules::ALL, |entry| {
             let name = ObjectName { namespace: namespace.clone(), name: entry.pod.clone() };
             let pod = pods.find(&name).map(|pod| pods.get(pod));
             match pod.filter(|pod| pod.fact.uid == entry.uid) {
@@ -210,7 +215,7 @@ impl Engine {
         let serial = self.orders.issue_unlisted().0;
         let gang = self.gangs.get_mut(id);
         gang.planned = serial;
-        gang.deadline = Some(self.contact.shows(self.now) + timeout);
+        gang.deadline = Some(self.contact.shows(self.now) + timeout + more);
         gang.ended = None;
         self.counters.gangs_resumed += 1;
         self.records.use_again(&record.name);
@@ -226,6 +231,18 @@ impl Engine {
                 .is_some_and(|pod| pod.fact.uid == entry.uid && pod.standing() == Standing::Waiting)
         };
         record.phase != RecordPhase::Bound || !record.members.iter().any(waits)
+    }
+
+    /// What has to be done, or undone, before the members of a record are bound or let go.
+    fn steps_of(&self, record: &RecordFact) -> Vec<PrepareStep> {
+        let namespace = &record.name.namespace;
+        let has_volumes = |entry: &RecordMember| {
+            let name = ObjectName { namespace: namespace.clone(), name: entry.pod.clone() };
+            let pod = self.pods.find(&name).map(|pod| self.pods.get(pod));
+            pod.is_some_and(|pod| !pod.fact.ask.volumes.is_empty() && pod.fact.node.is_none())
+        };
+        let any = record.members.iter().any(has_volumes);
+        if any { vec![PrepareStep::Volumes] } else { Vec::new() }
     }
 
     /// Holds the seats of a resumed plan. Where another took one meanwhile, this plan yields and is repaired.

@@ -100,6 +100,7 @@ pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
             resource("scheduling.k8s.io", version, "PodGroup", "podgroups")
         }
         Kind::Record => resource("muster.dev", "v1alpha1", "GangPlan", "gangplans"),
+        Kind::Storage(kind) => resource(kind.group(), "v1", kind.kind(), kind.plural()),
     }
 }
 

@@ -9,23 +9,29 @@ use kube::Resource;
 use kube::api::ListParams;
 use kube::core::ObjectList;
 use serde::Deserialize;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::info;
 use tracing::warn;
 
 use super::apis::GroupApis;
 use super::apis::of_kind;
+use super::driver::Fault;
+use super::lease::candidate::Candidate;
+use super::lease::candidate::Ended;
 use super::recount::Check;
 use super::recount::Doubt;
 use super::recount::Progress;
 use super::recount::Recount;
 use super::recount::Unfinished;
+use super::recount::unlisted;
 use super::translate::Kind;
 use super::translate::objects::PodObject;
 use super::watch::Watched;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::storage::facts::StorageKind;
 
 /// Objects of one page: names and versions only.
 const PAGE: u32 = 5000;
@@ -69,7 +75,7 @@ impl Recount {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(Unfinished::Behind(why)) => return Err(why),
-                Err(Unfinished::NotDeciding | Unfinished::Over) => {
+                Err(Unfinished::NotDeciding | Unfinished::Denied | Unfinished::Over) => {
                     return Err("the driver has ended".to_owned());
                 }
             }
@@ -84,7 +90,8 @@ impl Recount {
         kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
         kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
         kinds.extend(apis.records.then_some(Kind::Record));
-        let lists = kinds.into_iter().map(|kind| self.versions(kind, apis));
+        kinds.extend(StorageKind::ALL.map(Kind::Storage));
+        let lists = kinds.into_iter().map(|kind| self.versions_if_allowed(kind, apis));
         let mut doubts: Vec<Doubt> = try_join_all(lists).await?.into_iter().flatten().collect();
         let (behind, give_up) = (doubts.len(), Instant::now() + PATIENCE);
         while let Some(doubt) = doubts.first() {
@@ -115,6 +122,18 @@ impl Recount {
         }
     }
 
+    /// The same as [`Self::versions`]; nothing of a kind of storage that cannot be listed, on which nobody relies.
+    async fn versions_if_allowed(
+        &self,
+        kind: Kind,
+        apis: GroupApis,
+    ) -> Result<Vec<Doubt>, Unfinished> {
+        match self.versions(kind, apis).await {
+            Err(Unfinished::Denied) => Ok(Vec::new()),
+            listed => listed,
+        }
+    }
+
     /// Lists the versions of a kind, from the store and not the cache.
     async fn versions(&self, kind: Kind, apis: GroupApis) -> Result<Vec<Doubt>, Unfinished> {
         self.ask(|reply| Check::Begin(kind, reply)).await?;
@@ -129,7 +148,7 @@ impl Recount {
             };
             let request = list.list_metadata(&parameters).map_err(|error| failed(&error))?;
             let page: ObjectList<Version> =
-                line.request(request).await.map_err(|error| failed(&error))?;
+                line.request(request).await.map_err(|error| unlisted(kind, &error))?;
             let versions = page.items.into_iter().map(|Version { metadata }| {
                 let name = ObjectName::new(&metadata.namespace, &metadata.name);
                 (name, Name::from(metadata.uid), number(Some(metadata.resource_version)))
@@ -145,6 +164,34 @@ impl Recount {
                 return Ok(doubts);
             }
         }
+    }
+}
+
+/// Stands for election; once elected, catches up, and then lets the driver decide.
+pub(super) async fn elect(
+    candidate: Candidate,
+    recount: Recount,
+    lead: oneshot::Sender<()>,
+    given_up: oneshot::Receiver<()>,
+) -> Result<(), Fault> {
+    let (sender, elected) = oneshot::channel();
+    let catch_up = async {
+        if elected.await.is_ok() {
+            if let Err(why) = recount.catch_up().await {
+                return Fault::Blind(why);
+            }
+            // The driver is gone only when the process ends.
+            let _ = lead.send(());
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        ended = candidate.run(sender, given_up) => match ended {
+            Ended::GivenUp => Ok(()),
+            Ended::Lost(how) => Err(Fault::LeadershipLost(how)),
+        },
+        fault = catch_up => Err(fault),
     }
 }
 

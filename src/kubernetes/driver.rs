@@ -52,6 +52,8 @@ use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::storage::Sight;
+use crate::cluster::storage::facts::StorageKind;
 use crate::engine::Engine;
 use crate::engine::WakeReason;
 use crate::engine::event::Event;
@@ -151,7 +153,11 @@ impl Driver {
             engine,
             translator,
             clock,
-            views: kinds.into_iter().map(|kind| (kind, View::default())).collect(),
+            views: kinds
+                .into_iter()
+                .chain(StorageKind::ALL.map(Kind::Storage))
+                .map(|kind| (kind, View::default()))
+                .collect(),
             unlisted: None,
             leads: false,
             lease,
@@ -344,6 +350,7 @@ impl Driver {
             Message::Applied(object) => self.applied(object, Origin::Watch)?,
             Message::Deleted(object) => self.deleted(&object),
             Message::Ended(kind) => self.ended(kind),
+            Message::Denied(kind) => self.denied(kind),
         }
         Ok(())
     }
@@ -366,8 +373,7 @@ impl Driver {
             let gone = self.view(*kind).clear();
             self.tell_gone(*kind, gone);
         }
-        let always = [Kind::Pod, Kind::Node, Kind::Namespace];
-        let mut unlisted = self.unlisted.take().unwrap_or_else(|| BTreeSet::from(always));
+        let mut unlisted = self.unlisted.take().unwrap_or_else(first_kinds);
         if !self.synced {
             for (kind, served) in served {
                 if served && self.view(kind).is_empty() {
@@ -408,6 +414,7 @@ impl Driver {
             Object::Group(source, read) => self.translator.group(read, *source),
             Object::Record(read) => self.translator.record(read),
             Object::Namespace(read) => self.translator.namespace(read),
+            Object::Storage(kind, read) => self.translator.storage(read, *kind),
         }
     }
 
@@ -423,6 +430,7 @@ impl Driver {
             }
             Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
             Some(Event::Record(fact)) => (fact.name.clone(), fact.uid.clone()),
+            Some(Event::Storage(fact)) => (fact.name(), fact.uid().clone()),
             Some(Event::Node(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
@@ -433,6 +441,8 @@ impl Driver {
                 Event::PodGone { .. }
                 | Event::GroupGone { .. }
                 | Event::RecordGone { .. }
+                | Event::StorageGone { .. }
+                | Event::StorageSight { .. }
                 | Event::NodeGone(_)
                 | Event::NamespaceGone(_)
                 | Event::Settled { .. }
@@ -440,7 +450,7 @@ impl Driver {
             )
             | None => return,
         };
-        if kind == Kind::Node {
+        if matches!(kind, Kind::Node | Kind::Storage(_)) {
             self.complain(&name, translated.complaint.as_deref());
         }
         let known = self.view(kind).remember(&uid, &name, version, now);
@@ -479,8 +489,26 @@ impl Driver {
     fn ended(&mut self, kind: Kind) {
         let gone = self.view(kind).end();
         self.tell_gone(kind, gone);
+        if let Kind::Storage(kind) = kind {
+            let event = Event::StorageSight { kind, sight: Sight::Shown };
+            self.engine.observe(self.clock.now(), event);
+        }
         if let Some(unlisted) = &mut self.unlisted {
             unlisted.remove(&kind);
+        }
+        self.check_synced();
+    }
+
+    /// A kind of storage cannot be listed: pods with volumes are refused by name, and all others are placed.
+    fn denied(&mut self, kind: StorageKind) {
+        let known = self.unlisted.as_mut().is_some_and(|kinds| kinds.remove(&Kind::Storage(kind)));
+        let event = Event::StorageSight { kind, sight: Sight::Hidden };
+        self.engine.observe(self.clock.now(), event);
+        if known {
+            warn!(
+                kind = kind.plural(),
+                "cannot be listed: pods with volumes are not scheduled until it can; the rights are in deploy/rbac"
+            );
         }
         self.check_synced();
     }
@@ -533,6 +561,14 @@ impl Driver {
     }
 }
 
+/// The kinds that are listed first, whatever the server serves besides.
+fn first_kinds() -> BTreeSet<Kind> {
+    [Kind::Pod, Kind::Node, Kind::Namespace]
+        .into_iter()
+        .chain(StorageKind::ALL.map(Kind::Storage))
+        .collect()
+}
+
 /// Ends once this process leads, and only then.
 async fn elected(leads: &mut Option<oneshot::Receiver<()>>) {
     let word = match leads {
@@ -553,6 +589,7 @@ fn identity(object: &Object) -> (Kind, &Metadata) {
         Object::Group(source, read) => (Kind::Group(*source), &read.object.metadata),
         Object::Record(read) => (Kind::Record, &read.object.metadata),
         Object::Namespace(read) => (Kind::Namespace, &read.object.metadata),
+        Object::Storage(kind, read) => (Kind::Storage(*kind), &read.object.metadata),
     }
 }
 

@@ -31,10 +31,13 @@ use super::translate::objects::HasMetadata;
 use super::translate::objects::PodObject;
 use super::watch::Object;
 use super::watch::Watched;
+use super::watch::is_denied;
+use super::watch::storage_object;
 use super::watch_line;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::storage::facts::StorageKind;
 
 /// Objects of one page.
 const PAGE: u32 = 500;
@@ -144,6 +147,8 @@ impl fmt::Debug for Recount {
 pub(super) enum Unfinished {
     /// The server did not answer as it should; the next recount may do better.
     Server(String),
+    /// A kind of storage cannot be listed: nobody relies on it as long.
+    Denied,
     /// Nothing is decided here yet; whoever takes the lead catches up then.
     NotDeciding,
     /// A watch has not caught up in time.
@@ -160,7 +165,7 @@ impl Recount {
             let result = match self.once().await {
                 Ok(result) => result,
                 Err(Unfinished::Over) => return,
-                Err(Unfinished::NotDeciding) => continue,
+                Err(Unfinished::NotDeciding | Unfinished::Denied) => continue,
                 Err(Unfinished::Server(why) | Unfinished::Behind(why)) => {
                     warn!(why = %why, "the recount came to nothing; the next one is due as usual");
                     Recounted::Failed
@@ -186,6 +191,12 @@ impl Recount {
         }
         if apis.records {
             doubts.extend(self.list(Kind::Record, apis, Object::Record).await?);
+        }
+        for kind in StorageKind::ALL {
+            match self.list(Kind::Storage(kind), apis, storage_object(kind)).await {
+                Err(Unfinished::Denied) => {}
+                listed => doubts.extend(listed?),
+            }
         }
         self.tell(Check::Sums).await?;
         if doubts.is_empty() {
@@ -223,9 +234,7 @@ impl Recount {
         let mut doubts = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
-            let page = api.list(&parameters).await.map_err(|error| {
-                Unfinished::Server(format!("a list of {}: {error}", kind.as_str()))
-            })?;
+            let page = api.list(&parameters).await.map_err(|error| unlisted(kind, &error))?;
             let objects = page.items.into_iter().map(|watched| object(watched.into_read()));
             let objects: Vec<Object> = objects.collect();
             doubts.extend(self.ask(|reply| Check::Page(objects, reply)).await?);
@@ -276,6 +285,14 @@ impl Recount {
         let (reply, answer) = oneshot::channel();
         self.tell(check(reply)).await?;
         answer.await.map_err(|_| Unfinished::Over)
+    }
+}
+
+/// Why a kind was not listed.
+pub(super) fn unlisted(kind: Kind, error: &kube::Error) -> Unfinished {
+    match (kind, error) {
+        (Kind::Storage(_), kube::Error::Api(status)) if is_denied(status) => Unfinished::Denied,
+        _ => Unfinished::Server(format!("a list of {}: {error}", kind.as_str())),
     }
 }
 

@@ -20,6 +20,7 @@ use tracing::warn;
 use super::apis::GroupApis;
 use super::apis::of_kind;
 use super::apis::other_versions;
+use super::barrier::elect;
 use super::clients::Clients;
 use super::clock::Clock;
 use super::driver::Channels;
@@ -31,7 +32,6 @@ use super::driver::Surroundings;
 use super::execute::Executor;
 use super::execute::Wire;
 use super::lease::candidate::Candidate;
-use super::lease::candidate::Ended;
 use super::lease::election::Times;
 use super::lease::line;
 use super::lease::line::Lines;
@@ -59,10 +59,12 @@ use super::watch::Message;
 use super::watch::Object;
 use super::watch::Watch;
 use super::watch::Watched;
+use super::watch::storage_object;
 use super::watch_line;
 use crate::base::names::Name;
 use crate::base::time::Span;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::storage::facts::StorageKind;
 use crate::config::rim::ElectionSettings;
 use crate::config::rim::KubernetesSettings;
 use crate::engine::Engine;
@@ -298,34 +300,6 @@ impl Candidacy {
     }
 }
 
-/// Stands for election; once elected, catches up, and then lets the driver decide.
-async fn elect(
-    candidate: Candidate,
-    recount: Recount,
-    lead: oneshot::Sender<()>,
-    given_up: oneshot::Receiver<()>,
-) -> Result<(), Fault> {
-    let (sender, elected) = oneshot::channel();
-    let catch_up = async {
-        if elected.await.is_ok() {
-            if let Err(why) = recount.catch_up().await {
-                return Fault::Blind(why);
-            }
-            // The driver is gone only when the process ends.
-            let _ = lead.send(());
-        }
-        std::future::pending().await
-    };
-    tokio::select! {
-        biased;
-        ended = candidate.run(sender, given_up) => match ended {
-            Ended::GivenUp => Ok(()),
-            Ended::Lost(how) => Err(Fault::LeadershipLost(how)),
-        },
-        fault = catch_up => Err(fault),
-    }
-}
-
 /// Nobody else can lead: decides from the start, and has nothing to give up.
 async fn stand_alone(
     lead: oneshot::Sender<()>,
@@ -424,6 +398,11 @@ impl Watches {
         tasks.spawn(self.watch(Kind::Namespace).run(namespaces, Object::Namespace));
         let pods = Api::all_with(self.line(Kind::Pod), &of_kind(Kind::Pod, apis));
         tasks.spawn(self.watch(Kind::Pod).run(pods, Object::Pod));
+        for kind in StorageKind::ALL {
+            let (object, kind) = (storage_object(kind), Kind::Storage(kind));
+            let api = Api::all_with(self.line(kind), &of_kind(kind, apis));
+            tasks.spawn(self.watch(kind).run(api, object));
+        }
         let mut groups = self.watch_groups(apis);
         loop {
             tokio::time::sleep(DISCOVERY_PERIOD).await;

@@ -95,6 +95,8 @@ pub enum Purpose {
     Fence,
     /// An eviction.
     Evict,
+    /// A claim or a volume.
+    Volume,
     /// A condition, status, or event.
     Notice,
     /// Which APIs are served.
@@ -114,6 +116,7 @@ impl Purpose {
             Self::Verify => "verify",
             Self::Fence => "fence",
             Self::Evict => "evict",
+            Self::Volume => "volume",
             Self::Notice => "notice",
             Self::Discovery => "discovery",
             Self::Lease => "lease",

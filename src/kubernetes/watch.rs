@@ -13,6 +13,7 @@ use kube::Api;
 use kube::Resource;
 use kube::core::ApiResource;
 use kube::core::DynamicResourceScope;
+use kube::core::Status;
 use kube::runtime::watcher;
 use serde::Deserialize;
 use serde::Deserializer;
@@ -34,8 +35,10 @@ use super::translate::objects::NamespaceObject;
 use super::translate::objects::NodeObject;
 use super::translate::objects::PodObject;
 use super::translate::read_text;
+use super::translate::storage::objects::StorageObject;
 use crate::base::random::Random;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::storage::facts::StorageKind;
 
 /// Pause after the first error; it doubles with each further one.
 const PAUSE_MIN: Duration = Duration::from_millis(800);
@@ -63,6 +66,8 @@ pub enum Message {
     Applied(Object),
     /// An object is gone.
     Deleted(Object),
+    /// A kind of storage cannot be listed: the right is missing, or the server does not serve it. It is tried again.
+    Denied(StorageKind),
     /// Which PodGroup APIs are served. Comes first, and again when that changes;
     /// the objects of an API that is not served any more are gone.
     Served(GroupApis),
@@ -83,6 +88,8 @@ pub enum Object {
     Group(GroupSource, Box<Read<GroupObject>>),
     /// The record of a gang's plan.
     Record(Box<Read<RecordObject>>),
+    /// An object of storage.
+    Storage(StorageKind, Box<Read<StorageObject>>),
 }
 
 /// An object as kube's watcher wants it: it looks at `metadata.resourceVersion` and nothing else.
@@ -96,6 +103,19 @@ impl<T> Watched<T> {
     /// The object as read.
     pub fn into_read(self) -> Box<Read<T>> {
         Box::new(self.read)
+    }
+}
+
+/// What makes an object of what was read of a kind of storage.
+pub(super) fn storage_object(kind: StorageKind) -> fn(Box<Read<StorageObject>>) -> Object {
+    match kind {
+        StorageKind::Claim => |read| Object::Storage(StorageKind::Claim, read),
+        StorageKind::Volume => |read| Object::Storage(StorageKind::Volume, read),
+        StorageKind::Class => |read| Object::Storage(StorageKind::Class, read),
+        StorageKind::CsiNode => |read| Object::Storage(StorageKind::CsiNode, read),
+        StorageKind::Driver => |read| Object::Storage(StorageKind::Driver, read),
+        StorageKind::Capacity => |read| Object::Storage(StorageKind::Capacity, read),
+        StorageKind::Attachment => |read| Object::Storage(StorageKind::Attachment, read),
     }
 }
 
@@ -181,6 +201,12 @@ impl Watch {
                     }
                     Err(error) => {
                         self.note_error(&error);
+                        if let Kind::Storage(kind) = self.kind
+                            && lacks_right(&error)
+                            && self.messages.send(Message::Denied(kind)).await.is_err()
+                        {
+                            return;
+                        }
                         let starting = matches!(error, watcher::Error::WatchStartFailed(_));
                         start_failures = if starting { start_failures + 1 } else { 0 };
                         tokio::time::sleep(pause.next(Instant::now())).await;
@@ -224,6 +250,23 @@ impl Watch {
     }
 }
 
+/// Whether a list was refused for lack of a right, or because nobody serves the kind.
+fn lacks_right(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) => is_denied(status),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
+}
+
+/// Whether an answer says that there is no right to ask, or nothing to ask for.
+pub(super) const fn is_denied(status: &Status) -> bool {
+    matches!(status.code, 401 | 403 | 404)
+}
+
 /// Whether only a new list can be trusted after an error.
 pub(super) fn must_list_anew(error: &watcher::Error) -> bool {
     match error {
@@ -259,6 +302,7 @@ impl Pause {
             Kind::Group(GroupSource::Native) => 4,
             Kind::Record => 5,
             Kind::Namespace => 6,
+            Kind::Storage(kind) => 7 + kind as u64,
         };
         Self::seeded(seed)
     }

@@ -6,21 +6,24 @@
 
 use std::cmp::Reverse;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
 use super::demand::Role;
+use crate::base::names::ObjectName;
 use crate::base::random::Random;
 use crate::cluster::Cluster;
 use crate::cluster::draft::{Draft, Edit, Mark, Step};
 use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
+use crate::cluster::storage::promises::Promise;
 use crate::plugins::census::Census;
 use crate::plugins::gpu_packing::rank;
 use crate::plugins::relation::{Newcomer, is_related, is_wishing};
 use crate::plugins::verdict::Verdicts;
 use crate::plugins::weighing::Follows;
 use crate::plugins::{self, node_resources_fit, weighing};
+use crate::workload::volumes::{claims_of, disks_of};
 
 /// Looking at one node costs a fraction of placing a member there.
 const LOOKS_PER_STEP: u64 = 16;
@@ -40,7 +43,14 @@ pub(super) struct Trial<'a> {
     /// How many members of each role have no seat.
     left: Vec<usize>,
     seats: Vec<(RoleSeat, Mark)>,
+    /// Which roles have several members who share a claim that is to be bound for the node of the first.
+    shares_claim: Vec<bool>,
+    /// A number for each promise that some state of the search held.
+    promises: FxHashMap<(ObjectName, Promise), u64>,
 }
+
+/// What the first seat decides for the others: its domains, and its node where they share a claim.
+type FirstSeat = (SmallVec<[Option<Domain>; 2]>, Option<NodeId>);
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +77,24 @@ impl<'a> Trial<'a> {
         candidates: Vec<Vec<NodeId>>,
     ) -> Self {
         let left = roles.iter().map(|role| role.members.len()).collect();
+        let storage = cluster.storage();
+        let shares = |Role { ask, members, .. }: &Role| {
+            members.len() > 1 && storage.has_open_claims(cluster.ask(*ask))
+        };
+        let shares_claim = roles.iter().map(shares).collect();
         let census = take_census(cluster, roles);
         let draft = Draft::open(cluster, log);
-        Self { draft, census, roles, verdicts, candidates, left, seats: Vec::new() }
+        Self {
+            draft,
+            census,
+            roles,
+            verdicts,
+            candidates,
+            left,
+            seats: Vec::new(),
+            shares_claim,
+            promises: FxHashMap::default(),
+        }
     }
 
     /// The cluster with the seats so far.
@@ -195,7 +220,9 @@ impl<'a> Trial<'a> {
         }
         let mut best = self.seats();
         let mut end = self.try_domains(order, least, steps, &mut best);
-        if end == End::Proved && best.len() < least {
+        // Where the first seat decides and every first seat was tried, nothing is left to be looked at.
+        let looked_at_all = self.fills_are_largest();
+        if end == End::Proved && best.len() < least && !looked_at_all {
             self.undo_to(0);
             end = self.descend(least, steps, &mut best);
         }
@@ -208,21 +235,32 @@ impl<'a> Trial<'a> {
 
     /// True if no other choice of seats could have given seats to more members.
     fn filled_is_most(&self) -> bool {
-        // A port is a limit per node, which lies within any domain: beside one more limit it changes nothing,
-        // but beside spreading it does.
+        self.fills_are_largest() && !self.shares_claim[0]
+    }
+
+    /// True if filling gives seats to as many members as any choice of seats does; where members share claims that
+    /// are bound for the node of the first: as any choice with the same first seat does.
+    fn fills_are_largest(&self) -> bool {
+        // A port, and a disk that nobody shares, is a limit per node, which lies within any domain: beside one more
+        // limit it changes nothing, but beside spreading it does. Volumes that are bound admit the same nodes whoever
+        // came before, and count once on each.
         match self.roles {
             [only] => {
                 let ask = &self.draft.cluster().interned(only.ask).ask;
                 let wants = ask.relations.as_ref();
-                let mixes = wants.is_some_and(|w| !w.host_ports.is_empty() && !w.spread.is_empty());
+                let takes_ports = wants.is_some_and(|wants| !wants.host_ports.is_empty());
+                let takes_disks = disks_of(&ask.volumes).any(|disk| disk.conflicts_with(disk));
+                let is_spread = wants.is_some_and(|wants| !wants.spread.is_empty());
+                let mixes = (takes_ports || takes_disks) && is_spread;
                 !mixes && self.census.any_full_set_is_a_largest(0)
             }
             _ => false,
         }
     }
 
-    /// Where members must be together, the domain of the first decides for all: tries each as the first, and
-    /// fills from there. Finds what a search by single seats would not come to within its bound.
+    /// Where members must be together, the domain of the first decides for all, and where they share a claim that is
+    /// bound for a node, its node does: tries each as the first, and fills from there. Finds what a search by single
+    /// seats would not come to within its bound.
     fn try_domains(
         &mut self,
         order: &[usize],
@@ -231,17 +269,18 @@ impl<'a> Trial<'a> {
         best: &mut Vec<RoleSeat>,
     ) -> End {
         let keys = self.census.attraction_keys();
-        if keys.is_empty() {
-            return End::Proved;
-        }
         let round = self.candidates.iter().map(|nodes| nodes.len() as u64).sum::<u64>();
         for role in order {
-            let mut tried: FxHashSet<SmallVec<[Option<Domain>; 2]>> = FxHashSet::default();
+            let own_node = self.shares_claim[*role];
+            if keys.is_empty() && !own_node {
+                continue;
+            }
+            let mut tried: FxHashSet<FirstSeat> = FxHashSet::default();
             for at in 0..self.candidates[*role].len() {
                 let node = self.candidates[*role][at];
                 let relations = self.draft.cluster().relations();
                 let domains = keys.iter().map(|key| relations.key(*key).domain(node)).collect();
-                if !tried.insert(domains) {
+                if !tried.insert((domains, own_node.then_some(node))) {
                     continue;
                 }
                 let Some(left) = steps.checked_sub(round / LOOKS_PER_STEP + 1) else {
@@ -264,8 +303,8 @@ impl<'a> Trial<'a> {
         End::Proved
     }
 
-    /// Depth first. What can follow depends only on who is where, not on the order in which they came: a
-    /// state that was seen is not entered again.
+    /// Depth first. What can follow depends only on who is where and which claim got which volume, not on the order
+    /// in which they came: a state that was seen is not entered again.
     fn descend(&mut self, least: usize, steps: &mut u64, best: &mut Vec<RoleSeat>) -> End {
         let mut seen: FxHashSet<u128> = FxHashSet::default();
         let mut looks = 0;
@@ -282,11 +321,7 @@ impl<'a> Trial<'a> {
                 self.undo_to(path.len().saturating_sub(1));
                 continue;
             };
-            let next = state.wrapping_add(fingerprint(role, node));
-            if !seen.insert(next) {
-                continue;
-            }
-            self.place(role, node);
+            let Some(next) = self.enter((role, node), state, &mut seen) else { continue };
             if self.seats.len() > best.len() {
                 *best = self.seats();
                 if best.len() >= least {
@@ -296,6 +331,45 @@ impl<'a> Trial<'a> {
             path.push((Cursor::default(), next));
         }
         End::Proved
+    }
+
+    /// Takes a seat if that leads from `state` to one that was not seen yet; says to which.
+    fn enter(
+        &mut self,
+        (role, node): RoleSeat,
+        state: u128,
+        seen: &mut FxHashSet<u128>,
+    ) -> Option<u128> {
+        let seat = (role as u64) << 32 | u64::from(node.0);
+        let next = state.wrapping_add(fingerprint(Part::Seat, seat));
+        if self.draft.cluster().ask(self.roles[role].ask).volumes.is_empty() {
+            if !seen.insert(next) {
+                return None;
+            }
+            self.place(role, node);
+            return Some(next);
+        }
+        self.place(role, node);
+        let next = next.wrapping_add(self.promised(role));
+        if !seen.insert(next) {
+            self.undo_to(self.seats.len() - 1);
+            return None;
+        }
+        Some(next)
+    }
+
+    /// A number for what the claims of a member of the role, who has just been placed, were promised.
+    fn promised(&mut self, role: usize) -> u128 {
+        let cluster = self.draft.cluster();
+        let promises = cluster.storage().promises();
+        let mut sum = 0_u128;
+        for claim in claims_of(&cluster.ask(self.roles[role].ask).volumes) {
+            let Some(promise) = promises.of(claim) else { continue };
+            let new = self.promises.len() as u64;
+            let number = *self.promises.entry((claim.clone(), promise.clone())).or_insert(new);
+            sum = sum.wrapping_add(fingerprint(Part::Promise, number));
+        }
+        sum
     }
 
     /// The next seat that could be taken, from `cursor` on, which moves behind it.
@@ -352,9 +426,23 @@ pub(super) fn take_census(cluster: &Cluster, roles: &[Role]) -> Census {
     Census::take(cluster, &roles)
 }
 
-/// A number for a seat, so that the sum over all seats stands for who is where, whatever the order. Of 128
-/// bits: that two states of one search have one sum is less likely than that the machine fails.
-fn fingerprint(role: usize, node: NodeId) -> u128 {
-    let mut random = Random::new((role as u64) << 32 | u64::from(node.0));
+/// What makes up a state of the search.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    /// Somebody's seat.
+    Seat,
+    /// What a claim was promised.
+    Promise,
+}
+
+/// A number for a part of a state, so that the sum over all parts stands for the state, in whatever order they came.
+/// Of 128 bits: that two states of one search have one sum is less likely than that the machine fails.
+fn fingerprint(part: Part, number: u64) -> u128 {
+    let seed = match part {
+        Part::Seat => number,
+        // Roles are far fewer than 2^31.
+        Part::Promise => number | 1 << 63,
+    };
+    let mut random = Random::new(seed);
     u128::from(random.next_u64()) << 64 | u128::from(random.next_u64())
 }

@@ -524,7 +524,10 @@ impl Planner {
 
 fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
     let nodes = cluster.node_count();
-    demand.roles.iter().find_map(|role| diagnose::unsupported(cluster.ask(role.ask), nodes))
+    demand.roles.iter().find_map(|role| {
+        let ask = cluster.ask(role.ask);
+        diagnose::unsupported(ask, nodes).or_else(|| diagnose::storage_unseen(cluster, ask))
+    })
 }
 
 /// Orders asks by how hard they are to seat: those for scarce kinds first, of these the biggest first, of these

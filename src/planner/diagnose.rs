@@ -17,7 +17,7 @@ use crate::plugins::cures::Cures;
 use crate::plugins::node_resources_fit;
 use crate::plugins::relation::{Newcomer, Reasons};
 use crate::plugins::verdict::Verdict;
-use crate::plugins::{Filter, REGISTRY, Rule, rules};
+use crate::plugins::{self, Filter, REGISTRY, Rule, rules};
 use crate::workload::ask::Ask;
 
 /// Why nodes of a kept place are not available.
@@ -42,6 +42,25 @@ pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
     })
 }
 
+/// The refusal of an ask with volumes while some kind of storage cannot be watched: half a view would be none.
+pub(super) fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
+    let kind = cluster.storage().hidden().filter(|_| !ask.volumes.is_empty())?;
+    let text = format!(
+        "spec.volumes: this scheduler cannot list {}, and so cannot say which nodes the volumes allow; \
+         give it the rights of deploy/rbac/scheduler.yaml",
+        kind.plural()
+    );
+    Some(Refusal {
+        cause: Cause::Unsupported,
+        nodes: cluster.node_count(),
+        reasons: vec![Reason { count: 0, text: text.into() }],
+        gang: None,
+        nearest: None,
+        search: SearchEnd::Exhausted,
+        cured_by: Cures::STORAGE,
+    })
+}
+
 /// The refusal for the member that is `wanted` and found no room. `newcomer` is the same member where rules
 /// about other pods have a say.
 pub(super) fn unschedulable(
@@ -51,6 +70,12 @@ pub(super) fn unschedulable(
     search: SearchEnd,
 ) -> Refusal {
     let Wanted { cluster, ask, verdict, keep_off } = *wanted;
+    let nodes = cluster.node_count();
+    if let Some((rule, fault)) = newcomer.and_then(plugins::fault) {
+        let reasons = vec![Reason { count: 0, text: (*fault).into() }];
+        let (cause, nearest, cured_by) = (Cause::Unschedulable, None, rule.cured_by);
+        return Refusal { cause, nodes, reasons, gang, nearest, search, cured_by };
+    }
     let mut reasons = Vec::new();
     let mut cured_by = Cures::NODE_ADDED;
     let mut add = |count: usize, text: Name, cures: Cures| {
@@ -79,7 +104,6 @@ pub(super) fn unschedulable(
     // Where other pods stand in the way, a node with enough left is not near for that.
     let nearest =
         nearest(cluster, ask, &open).filter(|near| newcomer.is_none() || !near.lacking.is_empty());
-    let nodes = cluster.node_count();
     Refusal { cause: Cause::Unschedulable, nodes, reasons, gang, nearest, search, cured_by }
 }
 

@@ -4,6 +4,7 @@
 
 mod beside;
 mod ledger;
+mod volumes;
 
 use std::fmt;
 
@@ -91,6 +92,12 @@ pub fn judge(cluster: &Cluster, demand: &Demand, plan: &Plan) -> Result<(), Viol
         let seats =
             seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask });
         beside::judge(cluster, &seats.collect::<Vec<_>>())?;
+    }
+    if seated.iter().any(|(_, ask)| !cluster.ask(*ask).volumes.is_empty()) {
+        let seats = plan.seats.iter().zip(&seated);
+        let seats =
+            seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask });
+        volumes::judge(cluster, &seats.collect::<Vec<_>>())?;
     }
     seated.sort_unstable();
     for on_node in seated.chunk_by(|a, b| a.0 == b.0) {

@@ -120,7 +120,10 @@ impl fmt::Display for Refusal {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.count, self.text)
+        match self.count {
+            0 => f.write_str(&self.text),
+            count => write!(f, "{count} {}", self.text),
+        }
     }
 }
 

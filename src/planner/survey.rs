@@ -8,6 +8,7 @@ use crate::cluster::ids::AskId;
 use crate::cluster::ids::NodeId;
 use crate::cluster::ids::SignatureId;
 use crate::cluster::node_set::NodeSet;
+use crate::plugins;
 use crate::plugins::Filter;
 use crate::plugins::Rule;
 use crate::plugins::census::Census;
@@ -33,7 +34,17 @@ pub fn rejections(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<
     let census = Census::take(cluster, &[(ask, signature)]);
     let newcomer = &Newcomer { cluster, ask: cluster.interned(ask), census: &census, role: 0 };
     let nodes = newcomer.cluster.nodes().present().iter();
-    let mut rejections: Vec<_> = nodes.filter_map(|node| rejection(newcomer, node)).collect();
+    let mut rejections: Vec<_> = match plugins::fault(newcomer) {
+        Some((rule, fault)) => {
+            let everywhere = |node| Rejection {
+                node: cluster.node_name(node).clone(),
+                rule: rule.name,
+                reasons: vec![(*fault).into()],
+            };
+            nodes.map(everywhere).collect()
+        }
+        None => nodes.filter_map(|node| rejection(newcomer, node)).collect(),
+    };
     rejections.sort_by(|one, other| one.node.cmp(&other.node));
     rejections
 }

@@ -27,6 +27,8 @@ impl Cures {
     pub const QUARANTINE: Self = Self(64);
     /// Other pods that come, leave, or change their labels, on whichever node.
     pub const PODS: Self = Self(128);
+    /// What is said of claims, volumes, classes, drivers, capacities, or attachments.
+    pub const STORAGE: Self = Self(256);
 
     /// True if all of `kinds` are in the set.
     pub const fn contains(self, kinds: Self) -> bool {
@@ -40,13 +42,14 @@ impl Cures {
 
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Cures, &str); 8] = [
+        const WORDS: [(Cures, &str); 9] = [
             (Cures::NODE_ADDED, "a node that is added"),
             (Cures::UNCORDONED, "a node that is uncordoned"),
             (Cures::TAINTS, "a taint that goes"),
             (Cures::LABELS, "a node label that changes"),
             (Cures::CAPACITY, "pods that leave, or nodes that offer more"),
             (Cures::PODS, "other pods that come, leave, or change their labels"),
+            (Cures::STORAGE, "a claim, volume, or storage class that is added or changes"),
             (Cures::QUARANTINE, "a quarantine that ends"),
             (Cures::PLACE_FREED, "the kept place when it is used or given up"),
         ];

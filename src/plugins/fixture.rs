@@ -110,6 +110,8 @@ impl Fixture {
         let labels = Arc::new(PodLabels { namespace: "team".into(), pairs });
         let traits = PodTraits { ask, labels: &labels, life };
         self.cluster.describe(PodId(pod), &traits);
+        let shared = self.cluster.interned(ask).ask.clone();
+        self.cluster.declare_volumes(PodId(pod), &shared);
         ask
     }
 

@@ -2,6 +2,8 @@
 //! Rules are pure: an ask and columns in, node sets and numbers out. They never see gangs or plans.
 //! Adding a rule is a file, its `mod` line, and its row in [`REGISTRY`].
 
+use std::borrow::Cow;
+
 use crate::cluster::Cluster;
 use crate::cluster::asks::InternedAsk;
 use crate::cluster::facts::NodeFact;
@@ -20,9 +22,13 @@ pub mod node_quarantine;
 pub mod node_resources_balanced_allocation;
 pub mod node_resources_fit;
 pub mod node_unschedulable;
+pub mod node_volume_limits;
 pub mod pod_topology_spread;
 pub mod taint_toleration;
 pub mod unsupported;
+pub mod volume_binding;
+pub mod volume_restrictions;
+pub mod volume_zone;
 
 pub mod census;
 pub mod cures;
@@ -48,6 +54,10 @@ pub const REGISTRY: &[Rule] = &[
     node_quarantine::RULE,
     node_ports::RULE,
     node_resources_fit::RULE,
+    volume_restrictions::RULE,
+    node_volume_limits::RULE,
+    volume_binding::RULE,
+    volume_zone::RULE,
     pod_topology_spread::RULE,
     inter_pod_affinity::RULE,
     node_declared_features::RULE,
@@ -121,6 +131,20 @@ pub fn ruled_out(stranger: &Stranger<'_>, node: NodeId) -> bool {
     rules(stranger.cluster.ask(stranger.ask)).any(|rule| match rule.filter {
         Filter::Relation(judge) => judge.rules_out(stranger, node),
         Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => false,
+    })
+}
+
+/// What keeps the newcomer from every node, and the rule that says so: kube-scheduler notices it before it looks at any
+/// node, in the order of the rules.
+pub fn fault(newcomer: &Newcomer<'_>) -> Option<(&'static Rule, Cow<'static, str>)> {
+    let ask = &newcomer.ask.ask;
+    // That, too, is noticed before any node, and earlier.
+    if node_affinity::is_contradictory(ask) && !ask.turns_off(node_affinity::RULE.name) {
+        return None;
+    }
+    rules(ask).find_map(|rule| match rule.filter {
+        Filter::Relation(judge) => judge.fault(newcomer).map(|fault| (rule, fault)),
+        Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } | Filter::Load { .. } => None,
     })
 }
 

@@ -35,16 +35,21 @@ pub const CONFLICT: Rule = Rule {
     name: RULE.name,
     filter: Filter::Objects {
         retain: |ask, _, passing| {
-            if named_nodes(ask).is_some_and(|names| names.is_empty()) {
+            if is_contradictory(ask) {
                 passing.clear();
             }
         },
-        admits: |ask, _| named_nodes(ask).is_none_or(|names| !names.is_empty()),
+        admits: |ask, _| !is_contradictory(ask),
         reason: "pod affinity terms conflict",
     },
     score: None,
     cured_by: Cures::NONE,
 };
+
+/// True if the terms contradict each other.
+pub(super) fn is_contradictory(ask: &Ask) -> bool {
+    named_nodes(ask).is_some_and(|names| names.is_empty())
+}
 
 /// The row of terms that all name nodes: kube-scheduler looks at no other node, and has one reason for all of them.
 pub const NAMED: Rule = Rule {

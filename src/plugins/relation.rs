@@ -50,6 +50,11 @@ pub trait Judge: fmt::Debug + Sync {
         false
     }
 
+    /// What keeps the newcomer from every node, whatever runs there: said once instead of counted.
+    fn fault(&self, _: &Newcomer<'_>) -> Option<Cow<'static, str>> {
+        None
+    }
+
     /// Why it may not go to `node`: asked only where [`Self::admits`] said no.
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons;
 

@@ -6,10 +6,12 @@
 use serde_json::Value;
 
 use super::controllers::Controllers;
+use super::controllers::Volumes;
 use super::kubelet::Kubelet;
 use super::kubelet::KubeletSettings;
 use super::write::Write;
 use crate::base::time::Time;
+use crate::cluster::storage::facts::StorageKind;
 
 /// The kinds of objects that the machinery watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub enum Kind {
     DaemonSet,
     /// `v1` Pod.
     Pod,
+    /// An object of storage.
+    Storage(StorageKind),
 }
 
 impl Kind {
@@ -45,6 +49,11 @@ impl Kind {
             ("apps", "StatefulSet") => Some(Self::StatefulSet),
             ("apps", "DaemonSet") => Some(Self::DaemonSet),
             ("scheduling.x-k8s.io" | "scheduling.k8s.io", "PodGroup") => Some(Self::PodGroup),
+            (group @ ("v1" | "storage.k8s.io"), kind) => {
+                let group = if group == "v1" { "" } else { group };
+                let found = |known: &StorageKind| known.kind() == kind && known.group() == group;
+                StorageKind::ALL.into_iter().find(found).map(Self::Storage)
+            }
             _ => None,
         }
     }
@@ -52,8 +61,15 @@ impl Kind {
 
 /// The collections to watch, in the order in which a first listing is best observed:
 /// nodes before pods, owners before what they own. A server may lack some PodGroup APIs.
-pub const WATCHED: [(Kind, &str); 9] = [
+pub const WATCHED: [(Kind, &str); 16] = [
     (Kind::Node, "/api/v1/nodes"),
+    (Kind::Storage(StorageKind::Class), "/apis/storage.k8s.io/v1/storageclasses"),
+    (Kind::Storage(StorageKind::Driver), "/apis/storage.k8s.io/v1/csidrivers"),
+    (Kind::Storage(StorageKind::CsiNode), "/apis/storage.k8s.io/v1/csinodes"),
+    (Kind::Storage(StorageKind::Capacity), "/apis/storage.k8s.io/v1/csistoragecapacities"),
+    (Kind::Storage(StorageKind::Volume), "/api/v1/persistentvolumes"),
+    (Kind::Storage(StorageKind::Claim), "/api/v1/persistentvolumeclaims"),
+    (Kind::Storage(StorageKind::Attachment), "/apis/storage.k8s.io/v1/volumeattachments"),
     (Kind::PodGroup, "/apis/scheduling.x-k8s.io/v1alpha1/podgroups"),
     (Kind::PodGroup, "/apis/scheduling.k8s.io/v1beta1/podgroups"),
     (Kind::Job, "/apis/batch/v1/jobs"),
@@ -76,9 +92,11 @@ pub enum Sight<'a> {
 /// Whether controllers run beside the kubelet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControllerMode {
-    /// Jobs, Deployments, ReplicaSets, StatefulSets, and DaemonSets make and remove their pods.
+    /// Jobs, Deployments, ReplicaSets, StatefulSets, and DaemonSets make and remove their pods; claims are bound.
     Running,
-    /// Nobody acts on workload objects: the world expands them itself, or a real cluster's controllers do.
+    /// Claims are bound; nobody acts on workload objects, which the world expands itself.
+    VolumesOnly,
+    /// Nobody acts: a real cluster's controllers do.
     Absent,
 }
 
@@ -87,16 +105,18 @@ pub enum ControllerMode {
 pub struct Machinery {
     kubelet: Kubelet,
     controllers: Option<Controllers>,
+    volumes: Option<Volumes>,
 }
 
 impl Machinery {
     /// Machinery that has seen nothing yet.
     pub fn new(kubelet: KubeletSettings, controllers: ControllerMode) -> Self {
-        let controllers = match controllers {
-            ControllerMode::Running => Some(Controllers::default()),
-            ControllerMode::Absent => None,
+        let (controllers, volumes) = match controllers {
+            ControllerMode::Running => (Some(Controllers::default()), Some(Volumes::default())),
+            ControllerMode::VolumesOnly => (None, Some(Volumes::default())),
+            ControllerMode::Absent => (None, None),
         };
-        Self { kubelet: Kubelet::new(kubelet), controllers }
+        Self { kubelet: Kubelet::new(kubelet), controllers, volumes }
     }
 
     /// The kubelet: to register nodes and to inject faults.
@@ -110,6 +130,9 @@ impl Machinery {
         if let Some(controllers) = &mut self.controllers {
             controllers.observe(now, kind, sight);
         }
+        if let Some(volumes) = &mut self.volumes {
+            volumes.observe(now, kind, sight);
+        }
     }
 
     /// What is to be written now, in order.
@@ -117,6 +140,9 @@ impl Machinery {
         let mut writes = self.kubelet.act(now);
         if let Some(controllers) = &mut self.controllers {
             writes.extend(controllers.act(now));
+        }
+        if let Some(volumes) = &mut self.volumes {
+            writes.extend(volumes.act(now));
         }
         writes
     }
@@ -130,6 +156,7 @@ impl Machinery {
     /// a time that has passed means at once, `None` that only an observation can bring work.
     pub fn wakeup(&self) -> Option<Time> {
         let controllers = self.controllers.as_ref().and_then(Controllers::wakeup);
-        self.kubelet.wakeup().into_iter().chain(controllers).min()
+        let volumes = self.volumes.as_ref().and_then(Volumes::wakeup);
+        self.kubelet.wakeup().into_iter().chain(controllers).chain(volumes).min()
     }
 }

@@ -24,6 +24,7 @@ use crate::base::names::ObjectName;
 use crate::kubernetes::driver::Question;
 use crate::kubernetes::driver::Report;
 use crate::kubernetes::traffic::BLINDNESS_MAX;
+use crate::kubernetes::translate::Kind;
 
 /// How long the driver may take for an answer before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -96,7 +97,11 @@ fn unready(report: &Report) -> Option<String> {
         .traffic
         .watch_troubles
         .iter()
-        .filter(|(_, trouble)| !report.listed || trouble.since.elapsed() > BLINDNESS_MAX)
+        .filter(|(kind, trouble)| {
+            // Without storage, pods with volumes are refused by name, and all others are placed.
+            let is_needed = !matches!(kind, Kind::Storage(_));
+            !report.listed || is_needed && trouble.since.elapsed() > BLINDNESS_MAX
+        })
         .map(|(kind, trouble)| {
             let seconds = trouble.since.elapsed().as_secs();
             let kind = kind.as_str();

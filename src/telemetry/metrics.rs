@@ -22,11 +22,12 @@ use crate::kubernetes::durations::Durations;
 use crate::kubernetes::traffic::Recounted;
 
 /// Every reason that a gang can wait for; each is shown, also at zero, so that alerts can be written before it occurs.
-const REASONS: [WaitReason; 8] = [
+const REASONS: [WaitReason; 9] = [
     WaitReason::Unschedulable,
     WaitReason::WaitingForMembers,
     WaitReason::WaitingForTurn,
     WaitReason::WaitingForVictims,
+    WaitReason::WaitingForVolumes,
     WaitReason::SchedulingGated,
     WaitReason::InvalidGang,
     WaitReason::Unsupported,

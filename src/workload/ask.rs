@@ -8,6 +8,7 @@ use super::constraints::{NodeTerm, PreferredTerm, Toleration};
 use super::profile::{BOND_WEIGHT, Profile, TermsOfOthers, Weighing, WishesOfOthers};
 use super::relations::Relations;
 use super::scored::Scored;
+use super::volumes::PodVolume;
 use crate::base::names::Name;
 
 /// Amounts by resource name, sorted by name, no zeros, no duplicates.
@@ -35,6 +36,8 @@ pub struct Ask {
     pub profile: Option<Arc<Profile>>,
     /// What kube-scheduler's scores read of it; `None` where no profile ranks nodes by them.
     pub scored: Option<Box<Scored>>,
+    /// Volumes that bind it to nodes or to other pods, as listed in the pod.
+    pub volumes: Vec<PodVolume>,
     /// What this pod wants and Muster cannot honour: each entry names field and remedy.
     /// A pod with any entry is refused (`Unsupported`), never placed as if it had not asked.
     pub unsupported: Vec<Name>,

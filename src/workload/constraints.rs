@@ -102,6 +102,36 @@ pub struct NodeTerm {
     pub malformed: Option<Name>,
 }
 
+impl NodeTerm {
+    /// True if the term matches an object with these labels and no name, as upstream matches the node affinity of a
+    /// volume: requirements on fields meet no field.
+    pub fn matches_labels<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let empty = self.match_expressions.is_empty() && self.match_fields.is_empty();
+        !empty
+            && self.malformed.is_none()
+            && self.match_expressions.iter().all(|wanted| wanted.holds(label(&wanted.key)))
+            && self.match_fields.iter().all(|wanted| wanted.holds(None))
+    }
+}
+
+impl NodeRequirement {
+    /// True if an object with `value` under the key (`None`: key absent) meets this.
+    pub fn holds(&self, value: Option<&str>) -> bool {
+        let listed = value.is_some_and(|value| self.values.iter().any(|known| **known == *value));
+        let number = |text: &str| text.parse::<i64>().ok();
+        let numbers =
+            || value.and_then(number).zip(self.values.first().and_then(|one| number(one)));
+        match self.operator {
+            NodeOperator::In => listed,
+            NodeOperator::NotIn => !listed,
+            NodeOperator::Exists => value.is_some(),
+            NodeOperator::DoesNotExist => value.is_none(),
+            NodeOperator::Gt => numbers().is_some_and(|(value, bound)| value > bound),
+            NodeOperator::Lt => numbers().is_some_and(|(value, bound)| value < bound),
+        }
+    }
+}
+
 /// A preferred term and its weight (1 to 100).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PreferredTerm {

@@ -8,3 +8,4 @@ pub mod node_terms;
 pub mod profile;
 pub mod relations;
 pub mod scored;
+pub mod volumes;

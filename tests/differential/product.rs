@@ -64,6 +64,10 @@ pub(crate) fn judge(case: &Case) -> Answer {
         let Action::Bind { pod: bound, node, .. } = order.action else { return None };
         (bound.name == pod).then(|| node.to_string())
     });
+    // A pod whose claims are bound first has a seat, and its bind is yet to come.
+    let members = engine.explain(now, &pod).into_iter().flat_map(|explanation| explanation.members);
+    let seat = members.filter(|member| member.pod == pod.name).find_map(|member| member.node);
+    answer.node = answer.node.or_else(|| seat.map(|node| node.to_string()));
     let waiting = engine.waiting(now).into_iter();
     answer.waits = waiting
         .filter(|gang| gang.namespace == pod.namespace && gang.gang == pod.name)

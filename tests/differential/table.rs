@@ -73,7 +73,7 @@ fn every_field_that_a_pod_may_be_refused_for_is_named() {
         let source = fs::read_to_string(&path).expect("a source can be read");
         fields.extend(source.lines().filter_map(refused_field).map(str::to_owned));
     }
-    assert!(fields.len() > 1, "the sentences of refusals are found: {fields:?}");
+    assert!(!fields.is_empty(), "the sentences of refusals are found: {fields:?}");
     let missing: Vec<&String> = fields.iter().filter(|field| !page.contains(*field)).collect();
     assert!(missing.is_empty(), "docs/COMPATIBILITY.md does not name {missing:?}");
 }

@@ -9,6 +9,7 @@ mod changing;
 mod deleting;
 mod explaining;
 mod reading;
+mod volumes;
 mod writing;
 
 /// A pod that asks for a GPU, as users write it.

@@ -85,15 +85,21 @@ fn serve() -> SocketAddr {
 impl Playing {
     /// A fresh namespace and kubectl bound to it.
     pub(crate) fn namespace(&self, name: &'static str) -> Kubectl<'_> {
-        let kubectl = Kubectl { playing: self, namespace: name };
+        let kubectl = Kubectl { playing: self, namespace: name, config: self.home.join("config") };
         kubectl.ok(&format!("create namespace {name}"));
         kubectl
+    }
+
+    /// kubectl in a namespace that exists, of another server.
+    pub(crate) fn elsewhere(&self, namespace: &'static str, config: &str) -> Kubectl<'_> {
+        Kubectl { playing: self, namespace, config: config.into() }
     }
 }
 
 /// kubectl in one namespace.
 pub(crate) struct Kubectl<'a> {
     playing: &'a Playing,
+    config: PathBuf,
     pub(crate) namespace: &'static str,
 }
 
@@ -105,7 +111,7 @@ impl Kubectl<'_> {
             .env_clear()
             .env("HOME", home)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("KUBECONFIG", home.join("config"))
+            .env("KUBECONFIG", &self.config)
             .arg("--cache-dir")
             .arg(home.join("cache"))
             .args(["--namespace", self.namespace])

@@ -200,7 +200,9 @@ impl Api {
             Action::FinishAbort { record, .. } => {
                 self.move_to(record.resource_version, RecordPhase::Aborted)
             }
-            Action::RemoveRecord { .. } => unreachable!("nothing is removed here"),
+            Action::RemoveRecord { .. } | Action::Volume { .. } => {
+                unreachable!("nothing is removed here, and no pod has volumes")
+            }
         }
     }
 
@@ -344,7 +346,8 @@ impl Api {
             Action::Fence { .. }
             | Action::Evict { .. }
             | Action::Verify { .. }
-            | Action::RemoveRecord { .. } => None,
+            | Action::RemoveRecord { .. }
+            | Action::Volume { .. } => None,
         }
     }
 

@@ -9,4 +9,5 @@ mod floats;
 mod hints;
 mod relations;
 mod state;
+mod volumes;
 mod world;

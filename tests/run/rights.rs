@@ -18,6 +18,7 @@ use muster::apiserver::store::faults::FaultEffect;
 use muster::apiserver::store::faults::FaultRule;
 use muster::apiserver::store::faults::Target;
 use muster::apiserver::store::faults::denied;
+use muster::apiserver::store::patch::PatchKind;
 use muster::apiserver::store::request::Verb;
 use serde_json::Value;
 use serde_json::json;
@@ -178,6 +179,79 @@ fn lose_the_reply(world: &World, verb: Verb, resource: &str) {
     world.server.write(|server| server.faults().add(rule));
 }
 
+fn create(world: &World, path: &str, object: Value) {
+    let created = world.server.write(|server| server.create(world.clock.now(), path, object));
+    created.expect("it is valid");
+}
+
+fn patch(world: &World, path: &str, patch: Value) {
+    let now = world.clock.now();
+    let patched = world.server.write(|server| server.patch(now, path, PatchKind::Merge, patch));
+    patched.expect("it is valid");
+}
+
+const CLASSES: &str = "/apis/storage.k8s.io/v1/storageclasses";
+const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
+const VOLUMES: &str = "/api/v1/persistentvolumes";
+
+/// Two pods with a claim each: one takes a volume that exists, the other has one provisioned. What the controllers of a
+/// cluster do is done here by hand, once the scheduler has said its word.
+async fn volumes(world: &World) {
+    lose_the_reply(world, Verb::Patch, "persistentvolumes");
+    lose_the_reply(world, Verb::Patch, "persistentvolumeclaims");
+    for (class, provisioner) in
+        [("local", "kubernetes.io/no-provisioner"), ("fast", "csi.example.com")]
+    {
+        let object = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": class},
+            "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        create(world, CLASSES, object);
+        let claim = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": class},
+            "spec": {
+                "storageClassName": class, "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Gi"}},
+            },
+        });
+        create(world, CLAIMS, claim);
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": class},
+            "spec": {
+                "storageClassName": "local", "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/mnt"},
+            },
+        });
+        create(world, VOLUMES, volume);
+    }
+    patch(world, &format!("{VOLUMES}/local/status"), json!({"status": {"phase": "Available"}}));
+    for claim in ["local", "fast"] {
+        let mut pod = pod(&format!("stored-{claim}"), 0);
+        let source = json!({"claimName": claim});
+        pod["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": source}]);
+        world.create("pods", pod);
+    }
+    let told = |world: &World| {
+        let claims = world.list(CLAIMS);
+        let node = "volume.kubernetes.io/selected-node";
+        let selected =
+            claims.iter().any(|claim| claim["metadata"]["annotations"][node].is_string());
+        let taken = world.list(VOLUMES).iter().any(|volume| volume["spec"]["claimRef"].is_object());
+        selected && taken
+    };
+    world.until("claims are told their volume and node", told).await;
+    for claim in ["local", "fast"] {
+        let annotations = json!({"pv.kubernetes.io/bind-completed": "yes"});
+        let bound =
+            json!({"metadata": {"annotations": annotations}, "spec": {"volumeName": claim}});
+        patch(world, &format!("{CLAIMS}/{claim}"), bound);
+    }
+    let stored = |world: &World| {
+        world.bound().iter().filter(|name| name.starts_with("stored-")).count() == 2
+    };
+    world.until("pods with volumes are bound", stored).await;
+}
+
 /// Gangs of both kinds, plain pods, what waits and says so, and a gang that is undone.
 async fn everything(world: &World) {
     lose_the_reply(world, Verb::Create, "pods/binding");
@@ -204,6 +278,7 @@ async fn everything(world: &World) {
     world.create("pods", pod("too-big", 64));
     world.until("what fits is bound", |world| world.bound().len() == 5).await;
     world.until("what does not says so", |world| world.condition("too-big").is_object()).await;
+    volumes(world).await;
     // One member's bind is refused until the time of the gang is over: the other is evicted, this one fenced.
     deny(world, 1_000, Verb::Create, "pods/binding", "undone-1");
     world.group("undone", 2);

@@ -27,11 +27,12 @@ const EPOCH: &str = "muster.dev/gang-epoch";
 const LATE: &str = "muster.dev/gang-late";
 
 /// Why a pod may say that it waits.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 9] = [
     "Unschedulable",
     "WaitingForMembers",
     "WaitingForTurn",
     "WaitingForVictims",
+    "WaitingForVolumes",
     "SchedulingGated",
     "InvalidGang",
     "Unsupported",

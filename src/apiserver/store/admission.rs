@@ -1,6 +1,8 @@
 //! Admission: what depends on other objects, or on who owns a field. Priority from its class, default
-//! tolerations, the condition of gated pods, the protection of native pod groups.
+//! tolerations, the condition of gated pods, the protection of native pod groups, the default storage class.
 //! Wording follows the admission plugins of kube-apiserver 1.37.
+
+use std::cmp::Reverse;
 
 use serde_json::Value;
 use serde_json::json;
@@ -42,6 +44,8 @@ impl State {
             self.check_global_default(resource, object)?;
         } else if resource.is("batch", "jobs") {
             workloads::select_own_pods(object);
+        } else if resource.is("", "persistentvolumeclaims") {
+            self.give_default_class(object);
         }
         Ok(())
     }
@@ -61,6 +65,29 @@ impl State {
             self.check_global_default(resource, object)?;
         }
         Ok(())
+    }
+
+    /// A claim that says nothing of its class gets the default one: the newest, where several claim to be that.
+    fn give_default_class(&self, claim: &mut Value) {
+        const DEFAULT: &str = "/metadata/annotations/storageclass.kubernetes.io~1is-default-class";
+        let named = claim.pointer("/spec/storageClassName").is_some_and(|class| !class.is_null());
+        let old = "/metadata/annotations/volume.beta.kubernetes.io~1storage-class";
+        if named || claim.pointer(old).is_some() {
+            return;
+        }
+        let classes = self.builtin("storage.k8s.io", "v1", "storageclasses");
+        let is_default =
+            |class: &&Object| class.value().pointer(DEFAULT).is_some_and(|value| value == "true");
+        let shelf = self.shelves.shelf(classes.shelf);
+        let newest = shelf.iter(None).filter(is_default).max_by_key(|class| {
+            let created = meta(&class.value(), "creationTimestamp").to_owned();
+            (created, Reverse(class.own_name().to_owned()))
+        });
+        if let (Some(class), Some(spec)) =
+            (newest, claim.get_mut("spec").and_then(Value::as_object_mut))
+        {
+            spec.insert("storageClassName".to_owned(), class.own_name().into());
+        }
     }
 
     fn admit_priority(&self, resource: &Resource, object: &mut Value) -> Result<(), Failure> {

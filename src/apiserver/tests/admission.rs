@@ -181,3 +181,32 @@ fn everybody_may_do_everything() {
     );
     assert_eq!(answer["status"]["allowed"], true);
 }
+
+#[test]
+fn a_claim_that_names_no_class_gets_the_default_one() {
+    const STORAGE_CLASSES: &str = "/apis/storage.k8s.io/v1/storageclasses";
+    const CLAIMS: &str = "/api/v1/namespaces/default/persistentvolumeclaims";
+    let mut server = server();
+    let claim = |name: &str| {
+        let requests = json!({"requests": {"storage": "1Gi"}});
+        let spec = json!({"accessModes": ["ReadWriteOnce"], "resources": requests});
+        let (version, kind) = ("v1", "PersistentVolumeClaim");
+        json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    };
+    let made = done(&mut server, "POST", CLAIMS, claim("early"));
+    assert_eq!(made["spec"]["storageClassName"], json!(null), "there is no default yet");
+    for (name, default) in [("plain", "false"), ("b", "true"), ("a", "true")] {
+        let annotations = json!({"storageclass.kubernetes.io/is-default-class": default});
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": "p",
+            "metadata": {"name": name, "annotations": annotations},
+        });
+        done(&mut server, "POST", STORAGE_CLASSES, class);
+    }
+    let made = done(&mut server, "POST", CLAIMS, claim("late"));
+    assert_eq!(made["spec"]["storageClassName"], "a", "of one age, the first by name");
+    let mut none = claim("none");
+    none["spec"]["storageClassName"] = "".into();
+    let made = done(&mut server, "POST", CLAIMS, none);
+    assert_eq!(made["spec"]["storageClassName"], "", "the empty class is a class");
+}

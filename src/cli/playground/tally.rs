@@ -132,6 +132,9 @@ impl Tally {
                 | Event::GroupGone { .. }
                 | Event::Record(_)
                 | Event::RecordGone { .. }
+                | Event::Storage(_)
+                | Event::StorageGone { .. }
+                | Event::StorageSight { .. }
                 | Event::Settled { .. }
                 | Event::Synced => {}
             }

@@ -52,9 +52,13 @@ const REST_MIN: Span = Span::milliseconds(200);
 /// The rests end their doubling here.
 const REST_MAX: Span = Span::seconds(10);
 
-/// A step of the preparation that a capability brings: there is none yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum NoStep {}
+/// A step of the preparation that a capability brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PrepareStep {
+    /// The claims of all members are bound to the volumes that they were promised, or provisioned. What a provisioner
+    /// has bound cannot be undone: it pins the next plan to where it is.
+    Volumes,
+}
 
 /// What became of the plan that a new one replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +72,7 @@ pub enum Predecessor {
 
 /// What a plan is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Proposal<P = NoStep> {
+pub struct Proposal<P = PrepareStep> {
     /// The PodGroup, in the version that the plan was made from.
     pub group: GroupRef,
     /// The version of the gang's record that this plan replaces; 0 where there is none.
@@ -92,7 +96,7 @@ pub struct Proposal<P = NoStep> {
 
 /// A call to make. Calls about members name them by their place in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Call<P = NoStep> {
+pub enum Call<P = PrepareStep> {
     /// Write a further part of the record, by its number from 1.
     ProposePart(u32),
     /// Write the record.
@@ -121,7 +125,7 @@ pub enum Call<P = NoStep> {
 
 /// The binding of a gang's plan.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Commitment<P = NoStep> {
+pub struct Commitment<P = PrepareStep> {
     rules: Rules,
     group: GroupRef,
     record: RecordRef,

@@ -59,6 +59,7 @@ pub(super) fn bind_of(order: &Order) -> Bind<'_> {
         | Action::Abort { .. }
         | Action::FinishAbort { .. }
         | Action::RemoveRecord { .. }
+        | Action::Volume { .. }
         | Action::Fence { .. }
         | Action::Evict { .. }) => panic!("no bind: {other:?}"),
     }
@@ -345,6 +346,7 @@ impl Stage {
                 self.delete(&pod.name.name.clone());
                 Outcome::Done
             }
+            Action::Volume { .. } => unreachable!("no pod of these tests has volumes"),
             Action::Bind { .. } => unreachable!("binds are applied"),
         }
     }

@@ -18,10 +18,12 @@ use super::message;
 use super::read;
 use super::read_pod;
 use super::record;
+use super::storage;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::base::time::Time;
 use crate::cluster::facts::CommitMark;
+use crate::engine::action::VolumeWrite;
 use crate::engine::event::Outcome;
 use crate::engine::order::Action;
 use crate::engine::order::GroupRef;
@@ -106,6 +108,7 @@ impl Exchange {
             | Action::Abort { .. }
             | Action::FinishAbort { .. }
             | Action::RemoveRecord { .. }
+            | Action::Volume { .. }
             | Action::Fence { .. } => Stage::Main,
         };
         Self { order: id, action, stage, sent: 0 }
@@ -150,6 +153,7 @@ impl Exchange {
                 | Action::Abort { .. }
                 | Action::FinishAbort { .. }
                 | Action::RemoveRecord { .. }
+                | Action::Volume { .. }
                 | Action::Fence { .. } => unreachable!("only evictions are announced"),
             },
         }
@@ -179,6 +183,7 @@ impl Exchange {
                 (Purpose::Fence, gang::fence(pod, gang, *epoch, &nonce, now))
             }
             Action::Evict { pod, .. } => (Purpose::Evict, gang::delete_pod(pod)),
+            Action::Volume { write, .. } => (Purpose::Volume, storage::write(write)),
         }
     }
 
@@ -189,6 +194,7 @@ impl Exchange {
                 read_pod(&pod.name)
             }
             Action::Propose(record) => record::read(&record.name),
+            Action::Volume { write, .. } => storage::read(write),
             Action::Commit { group, .. } => gang::read_group(&group.name, writer.native),
             Action::Verify { record, .. }
             | Action::Seal { record, .. }
@@ -208,6 +214,7 @@ impl Exchange {
             | Action::FinishAbort { .. }
             | Action::RemoveRecord { .. }
             | Action::Fence { .. }
+            | Action::Volume { .. }
             | Action::Evict { .. } => None,
         }
     }
@@ -282,6 +289,7 @@ impl Exchange {
             | Action::FinishAbort { .. }
             | Action::RemoveRecord { .. }
             | Action::Fence { .. }
+            | Action::Volume { .. }
             | Action::Evict { .. } => self.after_write(reply),
         }
     }
@@ -312,6 +320,7 @@ impl Exchange {
                 | Action::Seal { .. }
                 | Action::Abort { .. }
                 | Action::FinishAbort { .. }
+                | Action::Volume { .. }
                 | Action::Fence { .. } => Outcome::Gone,
             }),
             Answer::Refused(why) => Next::Settled(Outcome::Refused(why)),
@@ -334,6 +343,7 @@ impl Exchange {
             | Action::Verify { .. }
             | Action::Seal { .. }
             | Action::Abort { .. }
+            | Action::Volume { .. }
             | Action::FinishAbort { .. } => Outcome::Written { resource_version: version(object) },
         }
     }
@@ -386,6 +396,7 @@ impl Exchange {
             }
             Action::RemoveRecord { record } => Next::Settled(superseded(object, &record.name)),
             Action::Commit { group, mark } => committed(object, group, *mark, why),
+            Action::Volume { write, .. } => volume_written(object, write, why),
             // Fence and eviction are sent again: twice does no harm.
             Action::Fence { pod, .. } | Action::Evict { pod, .. } => same_pod(object, pod, why),
             Action::Bind { .. } | Action::Verify { .. } => Next::Rest(why),
@@ -404,6 +415,7 @@ impl Exchange {
             | Action::Seal { .. }
             | Action::Abort { .. }
             | Action::FinishAbort { .. }
+            | Action::Volume { .. }
             | Action::Fence { .. } => Next::Settled(Outcome::Gone),
         }
     }
@@ -497,6 +509,21 @@ fn committed(object: &Value, group: &GroupRef, mark: CommitMark, why: String) ->
         return Next::Settled(Outcome::Written { resource_version: version(object) });
     }
     if version(object) == group.resource_version {
+        return Next::Rest(why);
+    }
+    Next::Settled(Outcome::Conflict(why))
+}
+
+/// What a read of a claim or a volume says about a write to it.
+fn volume_written(object: &Value, write: &VolumeWrite, why: String) -> Next {
+    let (uid, judged) = write.preconditions();
+    if text(object, "/metadata/uid") != &**uid {
+        return Next::Settled(Outcome::Gone);
+    }
+    if storage::is_done(write, object) {
+        return Next::Settled(Outcome::Written { resource_version: version(object) });
+    }
+    if version(object) == judged {
         return Next::Rest(why);
     }
     Next::Settled(Outcome::Conflict(why))

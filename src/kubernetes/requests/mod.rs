@@ -6,6 +6,7 @@ mod bind;
 mod exchange;
 mod gang;
 mod record;
+mod storage;
 
 pub use self::bind::AfterBind;
 pub use self::bind::EPOCH_ANNOTATION;

@@ -12,6 +12,7 @@ mod read;
 mod record;
 mod relations;
 mod shelves;
+pub mod storage;
 #[cfg(test)]
 mod tests;
 mod wishes;
@@ -37,10 +38,12 @@ use self::objects::NamespaceObject;
 use self::objects::NodeObject;
 use self::objects::PodObject;
 use self::shelves::Shelves;
+use self::storage::objects::StorageObject;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::NamespaceFact;
+use crate::cluster::storage::facts::StorageKind;
 use crate::engine::event::Event;
 use crate::engine::settings::Settings;
 
@@ -57,6 +60,8 @@ pub enum Kind {
     Group(GroupSource),
     /// `GangPlan`: the record of a gang's plan.
     Record,
+    /// An object of storage.
+    Storage(StorageKind),
 }
 
 /// What an object says.
@@ -96,6 +101,7 @@ impl Kind {
             Self::Group(GroupSource::Coscheduling) => "podgroups.scheduling.x-k8s.io",
             Self::Group(GroupSource::Native) => "podgroups.scheduling.k8s.io",
             Self::Record => "gangplans.muster.dev",
+            Self::Storage(kind) => kind.plural(),
         }
     }
 
@@ -112,6 +118,11 @@ impl Kind {
                 Some(Self::Group(GroupSource::Native))
             }
             (GANG_PLAN_API_VERSION, "GangPlan") => Some(Self::Record),
+            (version @ ("v1" | "storage.k8s.io/v1"), kind) => {
+                let group = version.strip_suffix("/v1").unwrap_or_default();
+                let found = |known: &StorageKind| known.kind() == kind && known.group() == group;
+                StorageKind::ALL.into_iter().find(found).map(Self::Storage)
+            }
             _ => None,
         }
     }
@@ -143,6 +154,7 @@ impl Translator {
             Kind::Namespace => self.namespace(&read::<NamespaceObject>(object)),
             Kind::Group(source) => self.group(&read::<GroupObject>(object), source),
             Kind::Record => self.record(&read::<RecordObject>(object)),
+            Kind::Storage(kind) => self.storage(&read::<StorageObject>(object), kind),
         }
     }
 
@@ -173,6 +185,9 @@ impl Translator {
                 }]
             }
             Kind::Record => vec![Event::RecordGone { name: name.clone(), uid: uid.into() }],
+            Kind::Storage(kind) => {
+                vec![Event::StorageGone { kind, name: name.clone(), uid: uid.into() }]
+            }
         }
     }
 
@@ -228,6 +243,17 @@ impl Translator {
         let complaint =
             fact.malformed.as_ref().map(|problems| format!("GangPlan {}: {problems}", fact.name));
         Translated { events: vec![Event::Record(Box::new(fact))], complaint }
+    }
+
+    /// An object of storage of `kind` that was read.
+    pub fn storage(&mut self, read: &Read<StorageObject>, kind: StorageKind) -> Translated {
+        if let Err(complaint) = self.identity(kind.kind(), &read.object.metadata) {
+            return complaint;
+        }
+        let (fact, problems) = storage::fact(read, kind, &mut self.shelves);
+        let complaint = (!problems.is_empty())
+            .then(|| format!("{} {}: {}", kind.kind(), fact.name(), problems.join("; ")));
+        Translated { events: vec![Event::Storage(Box::new(fact))], complaint }
     }
 
     /// Who an object is, or that nobody can tell.

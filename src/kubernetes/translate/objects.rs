@@ -19,6 +19,7 @@ pub use self::affinity::SpreadConstraint;
 use super::features::RestartRule;
 use super::features::VolumeMount;
 use super::read::nullable;
+use super::storage::objects::VolumeObject;
 
 /// A quantity as written; files may hold numbers where the API holds strings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,21 @@ pub struct Annotations {
     /// Set on mirror pods of static pods.
     #[serde(rename = "kubernetes.io/config.mirror")]
     pub mirror: Option<String>,
+    /// Set on claims that are bound.
+    #[serde(rename = "pv.kubernetes.io/bind-completed")]
+    pub bind_completed: Option<String>,
+    /// Set on volumes that were bound by a controller or scheduler.
+    #[serde(rename = "pv.kubernetes.io/bound-by-controller")]
+    pub bound_by_controller: Option<String>,
+    /// The node that a claim is to be provisioned for.
+    #[serde(rename = "volume.kubernetes.io/selected-node")]
+    pub selected_node: Option<String>,
+    /// The storage class in its old form.
+    #[serde(rename = "volume.beta.kubernetes.io/storage-class")]
+    pub storage_class: Option<String>,
+    /// In-tree plugins that a CSINode has migrated to CSI.
+    #[serde(rename = "storage.alpha.kubernetes.io/migrated-plugins")]
+    pub migrated_plugins: Option<String>,
     /// The plan that a PodGroup is committed to.
     #[serde(rename = "muster.dev/commit")]
     pub commit: Option<String>,
@@ -120,6 +136,8 @@ pub struct OwnerReference {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// Its uid.
+    pub uid: String,
     /// True for the one owner that manages the object.
     #[serde(deserialize_with = "nullable")]
     pub controller: bool,
@@ -170,7 +188,7 @@ pub struct PodSpec {
     #[serde(deserialize_with = "nullable")]
     pub resource_claims: Vec<Named>,
     #[serde(deserialize_with = "nullable")]
-    pub volumes: Vec<BTreeMap<String, IgnoredAny>>,
+    pub volumes: Vec<VolumeObject>,
     #[serde(deserialize_with = "nullable")]
     pub topology_spread_constraints: Vec<SpreadConstraint>,
 }

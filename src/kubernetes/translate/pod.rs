@@ -15,6 +15,7 @@ use super::objects::TolerationObject;
 use super::read::Read;
 use super::relations;
 use super::shelves::Shelves;
+use super::storage;
 use super::wishes;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
@@ -42,22 +43,6 @@ pub const TUTORIAL_GROUP_LABEL: &str = "scheduling.k8s.io/pod-group";
 
 /// The scheduler of pods that name none, as the API server fills in.
 pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
-
-/// Volume sources that constrain no node and are counted nowhere.
-const PLAIN_VOLUMES: [&str; 12] = [
-    "emptyDir",
-    "configMap",
-    "secret",
-    "projected",
-    "downwardAPI",
-    "hostPath",
-    "image",
-    "gitRepo",
-    "nfs",
-    "cephfs",
-    "glusterfs",
-    "azureFile",
-];
 
 /// The fact of a pod object.
 pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores) -> PodFact {
@@ -196,6 +181,7 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
         features: super::features::features(pod, shelves),
         profile: None,
         scored: None,
+        volumes: storage::volumes_of(pod, shelves),
         unsupported: unsupported(pod).iter().map(|entry| shelves.name(entry)).collect(),
     }
 }
@@ -251,7 +237,7 @@ pub(super) fn taint_effect(text: &str) -> Option<TaintEffect> {
     }
 }
 
-fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
+pub(super) fn node_term(written: &NodeTermObject, shelves: &mut Shelves) -> NodeTerm {
     fn list(requirements: &[Requirement]) -> Vec<WrittenRequirement<'_>> {
         let written = requirements.iter().map(|one| WrittenRequirement {
             key: &one.key,
@@ -273,16 +259,6 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
         found.push(
             "spec.resourceClaims: claims are not allocated yet; ask for the devices as extended resources".to_owned(),
         );
-    }
-    for volume in &spec.volumes {
-        let bound_to_nodes =
-            |source: &&String| *source != "name" && !PLAIN_VOLUMES.contains(&source.as_str());
-        if let Some(source) = volume.keys().find(bound_to_nodes) {
-            found.push(format!(
-                "spec.volumes[].{source}: volumes that need certain nodes are not handled yet; \
-                 use a shared file system by nfs or hostPath, or leave the pod to another scheduler"
-            ));
-        }
     }
     found.extend(wishes::required_topology(&pod.metadata.annotations));
     found.sort();

@@ -65,7 +65,7 @@ fn features(spec: &Value) -> Option<&'static str> {
 
 /// True if other pods have a say in where this one may go: then room on a node does not prove that it fits.
 /// So it is if it takes host ports, must be near, apart from, or level with others, or one that is on a node
-/// wants to be apart from some.
+/// wants to be apart from some; and if it has volumes that others may use, or that only some nodes reach.
 pub(super) fn depends_on_others(pod: &Value, snapshot: &Snapshot) -> bool {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
     let wants_apart =
@@ -74,7 +74,10 @@ pub(super) fn depends_on_others(pod: &Value, snapshot: &Snapshot) -> bool {
     let containers = list(&spec["containers"]).chain(list(&spec["initContainers"]));
     let mut ports = containers.flat_map(|container| list(&container["ports"]));
     let mut spread = list(&spec["topologySpreadConstraints"]);
-    ports.any(|port| port["hostPort"].as_i64().unwrap_or(0) > 0)
+    let plain = ["emptyDir", "configMap", "secret", "projected", "downwardAPI", "hostPath", "nfs"];
+    let mut volumes = list(&spec["volumes"]);
+    volumes.any(|volume| !plain.iter().any(|source| volume[*source].is_object()))
+        || ports.any(|port| port["hostPort"].as_i64().unwrap_or(0) > 0)
         || list(&spec["affinity"]["podAffinity"][required]).next().is_some()
         || wants_apart(pod)
         || spread.any(|constraint| constraint["whenUnsatisfiable"] == "DoNotSchedule")

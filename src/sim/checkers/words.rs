@@ -13,11 +13,12 @@ use crate::cluster::facts::GroupSource;
 use crate::sim::object::Object;
 
 /// The reasons that the condition may give; anything else is a word nobody can look up.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 9] = [
     "Unschedulable",
     "WaitingForMembers",
     "WaitingForTurn",
     "WaitingForVictims",
+    "WaitingForVolumes",
     "SchedulingGated",
     "InvalidGang",
     "Unsupported",

@@ -45,16 +45,10 @@ const TOLERATED_ON_HOST_NETWORK: (&str, &str) =
     ("node.kubernetes.io/network-unavailable", "NoSchedule");
 
 /// The nodes of the cluster, as a DaemonSet judges them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Nodes {
     translator: Translator,
     grounds: BTreeMap<Name, Ground>,
-}
-
-impl Default for Nodes {
-    fn default() -> Self {
-        Self { translator: Translator::new(), grounds: BTreeMap::new() }
-    }
 }
 
 impl Nodes {
@@ -89,6 +83,9 @@ impl Nodes {
             | Event::GroupGone { .. }
             | Event::Record(_)
             | Event::RecordGone { .. }
+            | Event::Storage(_)
+            | Event::StorageGone { .. }
+            | Event::StorageSight { .. }
             | Event::Settled { .. }
             | Event::Synced => None,
         });

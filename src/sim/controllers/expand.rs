@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::template::mount_claims;
 use super::template::pod_from;
 use super::template::set_annotation;
 use super::template::set_label;
@@ -68,6 +69,7 @@ pub fn expand(object: &Value) -> Result<Expansion, BadCount> {
         }
         if kind == "StatefulSet" {
             set_label(&mut pod, "apps.kubernetes.io/pod-index", &index.to_string());
+            mount_claims(owner, &mut pod);
         }
         pod
     };

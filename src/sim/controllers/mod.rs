@@ -14,6 +14,7 @@ mod owner;
 mod replica_set;
 mod stateful_set;
 mod template;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub use self::expand::expand;
 use self::node_loss::NodeLoss;
 use self::owner::Memory;
 use self::owner::Round;
+pub(super) use self::template::claims_of_pod;
+pub use self::volumes::Volumes;
 use super::machinery::Kind;
 use super::machinery::Sight;
 use super::object::Object;
@@ -115,7 +118,7 @@ impl Controllers {
                 | Kind::DaemonSet,
                 Sight::Gone(owner),
             ) => self.lose_owner(now, kind, Object(owner)),
-            (Kind::PodGroup, _) => {}
+            (Kind::PodGroup | Kind::Storage(_), _) => {}
         }
     }
 
@@ -280,7 +283,7 @@ impl Controllers {
                     .collect();
                 deployment::reconcile(&mut round, &sets);
             }
-            Kind::Node | Kind::Pod | Kind::PodGroup => {}
+            Kind::Node | Kind::Pod | Kind::PodGroup | Kind::Storage(_) => {}
         }
         let wake = round.wake.into_iter().chain(round.children.wakeup()).min();
         owner.memory.end_round();
@@ -307,6 +310,7 @@ fn with_type(kind: Kind, object: &Value) -> Value {
         Kind::Node => ("v1", "Node"),
         Kind::Pod => ("v1", "Pod"),
         Kind::PodGroup => ("scheduling.x-k8s.io/v1alpha1", "PodGroup"),
+        Kind::Storage(kind) => (kind.api_version(), kind.kind()),
     };
     object["apiVersion"] = Value::from(version);
     object["kind"] = Value::from(name);

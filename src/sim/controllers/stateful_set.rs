@@ -1,6 +1,6 @@
 //! The StatefulSet controller: pods with fixed names, NAME-0 on. `OrderedReady` brings them up and down one by
 //! one, `Parallel` all at once; `RollingUpdate` replaces pods of an old template from the highest ordinal down
-//! to the partition. Claim templates are not acted on.
+//! to the partition. Claims are made for pods that are not ready, and never taken away.
 
 use serde_json::Value;
 use serde_json::json;
@@ -8,9 +8,13 @@ use serde_json::json;
 use super::children::Child;
 use super::owner::Round;
 use super::owner::positive;
+use super::template::claims_of_pod;
+use super::template::mount_claims;
 use super::template::pod_from;
 use super::template::set_label;
 use super::template::template_hash;
+use crate::sim::object::Object;
+use crate::sim::write::Write;
 
 /// Brings a StatefulSet's pods and status to what they should be.
 pub(super) fn reconcile(round: &mut Round<'_>) {
@@ -73,12 +77,23 @@ fn fill(round: &mut Round<'_>, set: &Wishes) -> bool {
                 false
             }
         };
+        if !ready {
+            make_claims(round, &name);
+        }
         complete &= ready;
         if set.ordered && !ready {
             return false;
         }
     }
     complete || !set.ordered
+}
+
+/// Asks for the claims of a pod; those that exist stay as they are.
+fn make_claims(round: &mut Round<'_>, pod: &str) {
+    let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims", round.owner.namespace());
+    for claim in claims_of_pod(round.owner, pod) {
+        round.ensure(Object(&claim).name(), Write::create(path.as_str(), &claim));
+    }
 }
 
 /// Removes pods beyond the wanted ones, from the highest; an ordered set one at a time.
@@ -130,6 +145,7 @@ fn numbered_pod(round: &Round<'_>, name: &str, ordinal: u64, revision: &str) -> 
     set_label(&mut pod, "apps.kubernetes.io/pod-index", &ordinal.to_string());
     set_label(&mut pod, "statefulset.kubernetes.io/pod-name", name);
     set_label(&mut pod, "controller-revision-hash", revision);
+    mount_claims(round.owner, &mut pod);
     pod["spec"]["hostname"] = json!(name);
     if let Some(service) = round.owner.0["spec"]["serviceName"].as_str() {
         pod["spec"]["subdomain"] = json!(service);

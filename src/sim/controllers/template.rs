@@ -28,6 +28,49 @@ pub(super) fn pod_from(owner: Object<'_>, name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
 }
 
+/// The claims of a pod of a StatefulSet: one for each claim template, `TEMPLATE-POD`. They outlive the pod.
+pub(in crate::sim) fn claims_of_pod(set: Object<'_>, pod: &str) -> Vec<Value> {
+    let templates = set.0["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+    let claim = |template: &Value| {
+        let name = format!("{}-{pod}", Object(template).name());
+        let mut labels = template["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+        let of_set = set.0["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+        labels.extend(of_set.map(|(key, value)| (key.clone(), value.clone())));
+        json!({
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {
+                "name": name,
+                "namespace": set.namespace(),
+                "labels": labels,
+                "annotations": template["metadata"]["annotations"],
+            },
+            "spec": template["spec"],
+        })
+    };
+    templates.map(claim).collect()
+}
+
+/// Gives a pod of a StatefulSet its claims as volumes, in place of those of the same name.
+pub(super) fn mount_claims(set: Object<'_>, pod: &mut Value) {
+    let name = Object(pod).name().to_owned();
+    let templates = set.0["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+    let names: Vec<&str> = templates.map(|template| Object(template).name()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let others = pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+    let others = others
+        .into_iter()
+        .filter(|volume| !names.iter().any(|name| volume["name"].as_str() == Some(name)));
+    let own = names.iter().map(|template| {
+        let claim = format!("{template}-{name}");
+        json!({"name": template, "persistentVolumeClaim": {"claimName": claim}})
+    });
+    let volumes: Vec<Value> = own.chain(others).collect();
+    pod["spec"]["volumes"] = volumes.into();
+}
+
 /// The reference that makes `owner` the controller of an object.
 pub(super) fn owner_reference(owner: Object<'_>) -> Value {
     json!({
@@ -143,6 +186,30 @@ mod tests {
         let same = json!({"b": [{"c": "x"}], "a": 1});
         assert_eq!(template_hash(&one), template_hash(&same));
         assert_ne!(template_hash(&one), template_hash(&json!({"a": 2, "b": [{"c": "x"}]})));
+    }
+
+    #[test]
+    fn a_stateful_sets_pods_have_claims_of_their_own() {
+        let set = json!({"kind": "StatefulSet", "metadata": {"name": "s", "namespace": "n"}, "spec": {
+            "selector": {"matchLabels": {"app": "s"}},
+            "volumeClaimTemplates": [{
+                "metadata": {"name": "data", "labels": {"tier": "1", "app": "other"}},
+                "spec": {"storageClassName": "fast"},
+            }],
+            "template": {"spec": {"volumes": [{"name": "data", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]}},
+        }});
+        let claims = claims_of_pod(Object(&set), "s-0");
+        assert_eq!(claims.len(), 1);
+        assert_eq!(Object(&claims[0]).object_name().to_string(), "n/data-s-0");
+        assert_eq!(claims[0]["metadata"]["labels"], json!({"tier": "1", "app": "s"}));
+        assert_eq!(claims[0]["spec"], json!({"storageClassName": "fast"}));
+        let mut pod = pod_from(Object(&set), "s-0");
+        mount_claims(Object(&set), &mut pod);
+        let mounted = json!([
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data-s-0"}},
+            {"name": "tmp", "emptyDir": {}},
+        ]);
+        assert_eq!(pod["spec"]["volumes"], mounted);
     }
 
     #[test]

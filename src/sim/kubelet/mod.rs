@@ -178,7 +178,8 @@ impl Kubelet {
                 | Kind::Deployment
                 | Kind::ReplicaSet
                 | Kind::StatefulSet
-                | Kind::DaemonSet,
+                | Kind::DaemonSet
+                | Kind::Storage(_),
                 _,
             ) => {}
         }

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::error::Complaint;
+use crate::cluster::storage::facts::StorageKind;
 
 /// What a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,8 @@ pub enum Kind {
     ReplicaSet,
     /// A DaemonSet.
     DaemonSet,
+    /// An object of storage.
+    Storage(StorageKind),
 }
 
 /// `apiVersion`, `kind`, and what they mean. The first row of a kind names the version to recommend.
@@ -58,11 +61,26 @@ const KINDS: &[(&str, &str, Kind)] = &[
     ("apps/v1", "StatefulSet", Kind::StatefulSet),
     ("apps/v1", "ReplicaSet", Kind::ReplicaSet),
     ("apps/v1", "DaemonSet", Kind::DaemonSet),
+    ("v1", "PersistentVolumeClaim", Kind::Storage(StorageKind::Claim)),
+    ("v1", "PersistentVolume", Kind::Storage(StorageKind::Volume)),
+    ("storage.k8s.io/v1", "StorageClass", Kind::Storage(StorageKind::Class)),
+    ("storage.k8s.io/v1", "CSINode", Kind::Storage(StorageKind::CsiNode)),
+    ("storage.k8s.io/v1", "CSIDriver", Kind::Storage(StorageKind::Driver)),
+    ("storage.k8s.io/v1", "CSIStorageCapacity", Kind::Storage(StorageKind::Capacity)),
+    ("storage.k8s.io/v1", "VolumeAttachment", Kind::Storage(StorageKind::Attachment)),
 ];
 
 /// Groups in which a known kind of an unlisted version is a mistake and not somebody else's kind.
-const WATCHED_GROUPS: &[&str] =
-    &["", "apps", "batch", "extensions", "muster.dev", "scheduling.k8s.io", "scheduling.x-k8s.io"];
+const WATCHED_GROUPS: &[&str] = &[
+    "",
+    "apps",
+    "batch",
+    "extensions",
+    "muster.dev",
+    "scheduling.k8s.io",
+    "scheduling.x-k8s.io",
+    "storage.k8s.io",
+];
 
 impl Kind {
     /// What `object` is; `None` where it is a kind that simulated worlds do not know.
@@ -93,6 +111,7 @@ impl Kind {
     pub const fn is_namespaced(self) -> bool {
         match self {
             Self::Namespace | Self::PriorityClass | Self::Node | Self::Fleet => false,
+            Self::Storage(kind) => kind.is_namespaced(),
             Self::CoschedulingGroup
             | Self::TutorialGroup
             | Self::NativeGroup
@@ -122,7 +141,8 @@ impl Kind {
             | Self::TutorialGroup
             | Self::NativeGroup
             | Self::OlderNativeGroup
-            | Self::Pod => false,
+            | Self::Pod
+            | Self::Storage(_) => false,
         }
     }
 

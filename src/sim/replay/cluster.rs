@@ -38,6 +38,9 @@ fn fact(event: Event) -> Option<NodeFact> {
         | Event::GroupGone { .. }
         | Event::Record(_)
         | Event::RecordGone { .. }
+        | Event::Storage(_)
+        | Event::StorageGone { .. }
+        | Event::StorageSight { .. }
         | Event::Settled { .. }
         | Event::Synced => None,
     }

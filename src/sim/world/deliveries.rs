@@ -1,4 +1,4 @@
-//! What watches deliver: each object of the five kinds that matter, as it changes.
+//! What watches deliver: each object of the kinds that matter, as it changes.
 //!
 //! A watch that ends (a scripted fault cuts it) is begun anew: what it missed is told as one more change, and
 //! what is gone meanwhile as gone. Invariant: after a poll that tells nothing, everything was told.
@@ -38,6 +38,7 @@ impl Delivery {
             Kind::Node => Some(machinery::Kind::Node),
             Kind::Group(_) => Some(machinery::Kind::PodGroup),
             Kind::Namespace | Kind::Record => None,
+            Kind::Storage(kind) => Some(machinery::Kind::Storage(kind)),
         }
     }
 }
@@ -54,21 +55,32 @@ pub(super) struct Subscription {
 
 /// Watches on everything that matters, in the order in which news is best told: what pods refer to comes first.
 pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
-    [
+    let storage = machinery::WATCHED.into_iter().filter_map(|(kind, path)| match kind {
+        machinery::Kind::Storage(kind) => Some((Kind::Storage(kind), path)),
+        machinery::Kind::Node
+        | machinery::Kind::PodGroup
+        | machinery::Kind::Job
+        | machinery::Kind::Deployment
+        | machinery::Kind::ReplicaSet
+        | machinery::Kind::StatefulSet
+        | machinery::Kind::DaemonSet
+        | machinery::Kind::Pod => None,
+    });
+    let before = [
         (Kind::Node, NODES),
         (Kind::Namespace, NAMESPACES),
         (Kind::Group(GroupSource::Coscheduling), LABELLED_GROUPS),
         (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
         (Kind::Record, RECORDS_PATH),
-        (Kind::Pod, PODS),
-    ]
-    .map(|(kind, path)| Subscription {
+    ];
+    let all = before.into_iter().chain(storage).chain([(Kind::Pod, PODS)]);
+    all.map(|(kind, path)| Subscription {
         kind,
         path,
         watch: server.watch(path).expect("served from the start, and no fault is set yet"),
         told: BTreeMap::new(),
     })
-    .into()
+    .collect()
 }
 
 impl Subscription {

@@ -72,6 +72,7 @@ impl World {
             | Action::Abort { .. }
             | Action::FinishAbort { .. }
             | Action::RemoveRecord { .. }
+            | Action::Volume { .. }
             | Action::Fence { .. } => None,
         };
         self.note_plan(&order.action);
@@ -104,6 +105,7 @@ impl World {
             | Action::Abort { .. }
             | Action::FinishAbort { .. }
             | Action::RemoveRecord { .. }
+            | Action::Volume { .. }
             | Action::Fence { .. }
             | Action::Evict { .. } => {}
         }

@@ -13,7 +13,9 @@ use crate::apiserver::store::shelf::{HistoryLimit, YOUNG_MAX};
 use crate::apiserver::store::state::{DanglingOwners, Settings as ApiSettings, TimePrecision};
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
+use crate::cluster::storage::facts::StorageKind;
 use crate::config::shipped;
+use crate::sim::controllers::claims_of_pod;
 use crate::sim::manifests::error::{Complaint, InputError};
 use crate::sim::manifests::kind::Kind;
 use crate::sim::manifests::sort::{Arriving, Input};
@@ -88,7 +90,7 @@ type Owners = std::collections::BTreeMap<(String, String, String), String>;
 pub(super) const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Namespace | Kind::PriorityClass => 0,
-        Kind::Node | Kind::Fleet => 1,
+        Kind::Node | Kind::Fleet | Kind::Storage(_) => 1,
         Kind::CoschedulingGroup
         | Kind::TutorialGroup
         | Kind::NativeGroup
@@ -116,6 +118,10 @@ pub(super) fn collection(kind: Kind, namespace: &str) -> String {
         Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
         Kind::ReplicaSet => ("/apis/apps/v1", "replicasets"),
         Kind::DaemonSet => ("/apis/apps/v1", "daemonsets"),
+        Kind::Storage(kind) => match kind.group() {
+            "" => ("/api/v1", kind.plural()),
+            _ => ("/apis/storage.k8s.io/v1", kind.plural()),
+        },
     };
     match kind.is_namespaced() {
         true => format!("{root}/namespaces/{namespace}/{plural}"),
@@ -153,9 +159,30 @@ fn create(server: &mut Server, arriving: &Arriving, owners: &mut Owners) -> Resu
         owners.insert(key, stored.uid().to_owned());
     }
     if *kind == Kind::Pod {
+        make_claims(server, *created, name, &arriving.object)?;
         write_past(server, arriving, &status)?;
         if leaves {
             leave(server, arriving)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the claims that a pod of a StatefulSet has by its set's templates, unless they exist.
+pub(super) fn make_claims(
+    server: &mut Server,
+    now: Time,
+    name: &ObjectName,
+    pod: &Value,
+) -> Result<(), Failure> {
+    let owner = Object(pod).controller().filter(|owner| owner.kind == "StatefulSet");
+    let Some(owner) = owner else { return Ok(()) };
+    let set = path(Kind::StatefulSet, &ObjectName::new(&name.namespace, &owner.name));
+    let Ok(set) = server.get(&set) else { return Ok(()) };
+    let claims = collection(Kind::Storage(StorageKind::Claim), &name.namespace);
+    for claim in claims_of_pod(Object(&set.value()), &name.name) {
+        if server.get(&format!("{claims}/{}", Object(&claim).name())).is_err() {
+            server.create(now, &claims, claim)?;
         }
     }
     Ok(())

@@ -177,7 +177,7 @@ impl World {
         let translator = Translator::for_engine(&settings.engine);
         Ok(Self {
             engine: Engine::new(settings.engine.clone()),
-            machinery: Machinery::new(settings.kubelet, ControllerMode::Absent),
+            machinery: Machinery::new(settings.kubelet, ControllerMode::VolumesOnly),
             settings,
             server,
             subscriptions,
@@ -351,7 +351,13 @@ impl World {
                 self.chronicle.group(self.now, source, object)
             }
             (translate::Kind::Group(source), true) => self.chronicle.group_gone(source, object),
-            (translate::Kind::Node | translate::Kind::Namespace | translate::Kind::Record, _) => {}
+            (
+                translate::Kind::Node
+                | translate::Kind::Namespace
+                | translate::Kind::Record
+                | translate::Kind::Storage(_),
+                _,
+            ) => {}
         }
         let translated = match delivery.gone {
             true => self.translator.deleted(kind, object),

@@ -11,6 +11,7 @@ use super::{World, load};
 use crate::apiserver::store::faults::{FaultRule, WatchEnd};
 use crate::apiserver::store::patch::PatchKind;
 use crate::base::names::ObjectName;
+use crate::cluster::storage::facts::StorageKind;
 use crate::sim::controllers::{Expansion, expand};
 use crate::sim::manifests::kind::Kind;
 use crate::sim::manifests::sort::Arriving;
@@ -174,6 +175,8 @@ impl World {
             return;
         };
         let created = self.next_creation();
+        let claims = load::make_claims(&mut self.server, created, name, &pod);
+        self.note_failure("create the claims of", &name.to_string(), claims.err());
         let made = self.server.create(created, &load::collection(Kind::Pod, &name.namespace), pod);
         self.note_failure("create", &name.to_string(), made.err());
     }
@@ -202,7 +205,11 @@ impl Reference {
             "replicaset" => Kind::ReplicaSet,
             "daemonset" => Kind::DaemonSet,
             "namespace" => Kind::Namespace,
-            _ => return Err(complain()),
+            other => {
+                let found = |known: &StorageKind| known.kind().to_lowercase() == other;
+                let storage = StorageKind::ALL.into_iter().find(found);
+                Kind::Storage(storage.ok_or_else(complain)?)
+            }
         };
         let name = match (kind.is_namespaced(), name.split_once('/')) {
             (true, Some((namespace, name))) => ObjectName::new(namespace, name),

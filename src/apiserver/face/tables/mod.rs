@@ -14,6 +14,7 @@ mod age;
 mod cluster;
 mod custom;
 mod pods;
+mod storage;
 mod workloads;
 
 /// How much of each object a Table's rows carry (`includeObject` of the request).
@@ -152,6 +153,20 @@ const PRINTERS: &[Printer] = &[
     printer("scheduling.k8s.io", "podgroups", cluster::NATIVE_POD_GROUP, cluster::native_pod_group),
     printer("coordination.k8s.io", "leases", cluster::LEASE, cluster::lease),
     printer("storage.k8s.io", "storageclasses", cluster::STORAGE_CLASS, cluster::storage_class),
+    printer("storage.k8s.io", "csinodes", storage::CSI_NODE, storage::csi_node),
+    printer("storage.k8s.io", "csidrivers", storage::CSI_DRIVER, storage::csi_driver),
+    printer(
+        "storage.k8s.io",
+        "csistoragecapacities",
+        storage::CSI_STORAGE_CAPACITY,
+        storage::csi_storage_capacity,
+    ),
+    printer(
+        "storage.k8s.io",
+        "volumeattachments",
+        storage::VOLUME_ATTACHMENT,
+        storage::volume_attachment,
+    ),
     printer("node.k8s.io", "runtimeclasses", cluster::RUNTIME_CLASS, cluster::runtime_class),
     printer("discovery.k8s.io", "endpointslices", cluster::ENDPOINT_SLICE, cluster::endpoint_slice),
     printer(

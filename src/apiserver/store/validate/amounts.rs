@@ -39,7 +39,9 @@ pub(crate) fn write_canonically(value: &mut Value) {
             for (key, field) in fields.iter_mut() {
                 match field {
                     Value::Object(amounts) if MAPS.contains(&key.as_str()) => {
-                        amounts.values_mut().for_each(write_one);
+                        // No resource is called so: it is how many volumes a CSINode's driver can attach.
+                        let of_resources = amounts.iter_mut().filter(|(name, _)| *name != "count");
+                        of_resources.for_each(|(_, amount)| write_one(amount));
                     }
                     Value::Number(_) | Value::String(_)
                         if matches!(key.as_str(), "sizeLimit" | "divisor") =>
