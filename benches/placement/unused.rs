@@ -82,13 +82,13 @@ impl Stream {
         for fact in &facts {
             cluster.observe_node(fact);
         }
-        for pod in 0..NODES {
+        for (pod, fact) in facts.iter().enumerate() {
             let app = format!("app-{}", pod % APPS);
             let ask = cluster.intern(&Arc::new(neighbour(neighbours, &app)));
             let labels = labels(&app);
             let traits = PodTraits { ask, labels: &labels, life: Life::Staying };
             cluster.describe(PodId(pod as u32), &traits);
-            let node = cluster.node(&facts[pod].name).expect("all nodes are known");
+            let node = cluster.node(&fact.name).expect("all nodes are known");
             cluster.assume(PodId(pod as u32), ask, node);
         }
         let ask = cluster.intern(&fleet::ask(1, 1_000));
