@@ -291,9 +291,14 @@ impl Engine {
             // Nobody of the plan is left, and the gang has what it needs without it.
             self.busy.insert(id);
         }
+        let is_quiet = commitment.is_quiet();
         self.gangs.get_mut(id).commitment = Some(commitment);
         if let Some((call, mark)) = own {
             self.carry_out(id, &call, mark, orders);
+        }
+        if !is_quiet && self.gangs.get(id).queued.is_some() {
+            // It stood in line for its next plan, which has to wait for these calls.
+            self.mark(id);
         }
         if over {
             self.end_commitment(id);

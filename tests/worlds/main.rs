@@ -28,8 +28,9 @@ const WORLDS: u64 = 30;
 const CALM_WORLDS: u64 = 10;
 
 /// Worlds that found something wrong in Muster: a word that was forbidden once and never said again, a pod that was
-/// told that it waits when it was bound, a person's lie that was believed.
-const FOUND: [u64; 8] = [349, 747, 855, 915, 951, 1203, 1228, 1762];
+/// told that it waits when it was bound, a person's lie that was believed, a plan that was replaced while its binds
+/// were being verified.
+const FOUND: [u64; 9] = [159, 349, 747, 855, 915, 951, 1203, 1228, 1762];
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
