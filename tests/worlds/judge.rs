@@ -210,6 +210,10 @@ impl Judge {
         for gang in self.gangs.values_mut() {
             gang.meddled = true;
         }
+        for machine in self.machines.values_mut() {
+            // What runs there was never admitted beside what the backup brings back.
+            machine.has_shrunk = true;
+        }
     }
 
     /// A person has laid hands on a record.

@@ -67,7 +67,10 @@ fn unsettled_gang(judge: &Judge, key: &str, minimum: u64) -> Option<String> {
         .collect();
     let first = *waiting.first()?;
     let counted = judge.counted(key);
-    if counted + (waiting.len() as u64) < minimum {
+    // Whoever leads now never saw a member that has ended well and is gone: to it, the gang has never begun.
+    let ended = judge.gangs.get(key).into_iter().flat_map(|gang| &gang.ended_well);
+    let forgotten = ended.filter(|uid| !judge.pods.contains_key(*uid)).count() as u64;
+    if counted.saturating_sub(forgotten) + (waiting.len() as u64) < minimum {
         return None;
     }
     let (missing, seats) = (minimum.saturating_sub(counted).max(1), seats(judge, first));
