@@ -75,7 +75,7 @@ const KNOWN: [Known; 24] = {
 const ROOM: &str = "no seat is promised twice; what is not to count goes into its ignoredResources";
 
 /// Why those of volumes stay on.
-const VOLUMES: &str = "volumes are refused by name";
+const VOLUMES: &str = "a pod whose volumes do not reach its node never starts";
 
 /// The plugin that Muster takes the place of: its users have it in their files.
 const COSCHEDULING: &str = "Coscheduling";
