@@ -289,7 +289,8 @@ fn state_request(
 #[derive(Debug, Default)]
 struct Series {
     told: BTreeMap<(Name, &'static str), Told>,
-    order: VecDeque<(Name, &'static str)>,
+    /// When each was begun, in that order; one that was begun anew since stands here twice.
+    order: VecDeque<(Time, (Name, &'static str))>,
 }
 
 /// An event that was created, and how often it has happened.
@@ -314,13 +315,17 @@ impl Series {
     }
 
     fn begin(&mut self, key: (Name, &'static str), told: Told) {
-        if self.told.insert(key.clone(), told).is_none() {
-            self.order.push_back(key);
-        }
-        if self.order.len() > SERIES_MAX
-            && let Some(oldest) = self.order.pop_front()
+        let now = told.at;
+        self.order.push_back((told.at, key.clone()));
+        self.told.insert(key, told);
+        // What is older counts no repeat any more.
+        while self.order.len() > SERIES_MAX
+            || self.order.front().is_some_and(|(begun, _)| now - *begun > SERIES_SPAN)
         {
-            self.told.remove(&oldest);
+            let Some((begun, key)) = self.order.pop_front() else { break };
+            if self.told.get(&key).is_some_and(|told| told.at == begun) {
+                self.told.remove(&key);
+            }
         }
     }
 }
@@ -447,6 +452,19 @@ mod tests {
         assert!(told("y", 50).contains("\"count\":3"));
         assert!(told("y", 61).starts_with("POST"));
         assert!(told("y", 500).starts_with("POST"));
+    }
+
+    #[test]
+    fn a_series_that_takes_no_repeat_any_more_is_forgotten() {
+        let (mut board, mut view) = (board(), pods(&["a", "b", "c"]));
+        let span = SERIES_SPAN.0;
+        for (pod, at) in [("a", 0), ("b", 1), ("a", span + 1), ("c", span + 2)] {
+            board.post(failed(pod, "no room"));
+            taken(&mut board, &mut view, at).expect("it is an event of its own");
+        }
+        // That of `a` has begun anew.
+        let told: Vec<&str> = board.series.told.keys().map(|(pod, _)| &**pod).collect();
+        assert_eq!((told, board.series.order.len()), (vec!["a", "c"], 2));
     }
 
     #[test]
