@@ -7,8 +7,6 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use kube::Resource;
 use kube::api::ListParams;
-use kube::core::ObjectList;
-use serde::Deserialize;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::info;
@@ -27,39 +25,22 @@ use super::recount::Unfinished;
 use super::recount::unlisted;
 use super::translate::Kind;
 use super::translate::objects::PodObject;
+use super::versions;
 use super::watch::Watched;
-use crate::base::names::Name;
-use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::storage::facts::StorageKind;
 
 /// Objects of one page: names and versions only.
-const PAGE: u32 = 5000;
+const PAGE: u32 = 10_000;
 
 /// From one look at whether the watches have caught up to the next.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Pause after a list that failed.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Watches that have not caught up by then are dead.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// An object of which only the version is asked for.
-#[derive(Clone, Deserialize)]
-struct Version {
-    metadata: VersionMetadata,
-}
-
-/// The metadata that tell an object's version, without what its owners manage.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct VersionMetadata {
-    namespace: String,
-    name: String,
-    uid: String,
-    resource_version: String,
-}
 
 impl Recount {
     /// Waits until everything is known that was written before now; asks until the server answers.
@@ -85,14 +66,12 @@ impl Recount {
     async fn try_to_catch_up(&self) -> Result<(), Unfinished> {
         let started = Instant::now();
         self.all_listed().await?;
-        let apis = GroupApis::discover(&self.wire).await.map_err(Unfinished::Server)?;
-        let mut kinds = vec![Kind::Node, Kind::Namespace, Kind::Pod];
-        kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
-        kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
-        kinds.extend(apis.records.then_some(Kind::Record));
-        kinds.extend(StorageKind::ALL.map(Kind::Storage));
-        let lists = kinds.into_iter().map(|kind| self.versions_if_allowed(kind, apis));
-        let mut doubts: Vec<Doubt> = try_join_all(lists).await?.into_iter().flatten().collect();
+        // What every server has is not kept waiting for the question what else this one has.
+        let always = [Kind::Node, Kind::Namespace, Kind::Pod].into_iter();
+        let always = always.chain(StorageKind::ALL.map(Kind::Storage));
+        let always = self.all_versions(always.collect(), GroupApis::default());
+        let (mut doubts, of_gangs) = tokio::try_join!(always, self.versions_of_gangs())?;
+        doubts.extend(of_gangs);
         let (behind, give_up) = (doubts.len(), Instant::now() + PATIENCE);
         while let Some(doubt) = doubts.first() {
             if Instant::now() >= give_up {
@@ -122,6 +101,25 @@ impl Recount {
         }
     }
 
+    /// PodGroups, and the records of their plans, as far as the server has them.
+    async fn versions_of_gangs(&self) -> Result<Vec<Doubt>, Unfinished> {
+        let apis = GroupApis::discover(&self.wire).await.map_err(Unfinished::Server)?;
+        let mut kinds = Vec::new();
+        kinds.extend(apis.coscheduling.then_some(Kind::Group(GroupSource::Coscheduling)));
+        kinds.extend(apis.native.map(|_| Kind::Group(GroupSource::Native)));
+        kinds.extend(apis.records.then_some(Kind::Record));
+        self.all_versions(kinds, apis).await
+    }
+
+    async fn all_versions(
+        &self,
+        kinds: Vec<Kind>,
+        apis: GroupApis,
+    ) -> Result<Vec<Doubt>, Unfinished> {
+        let lists = kinds.into_iter().map(|kind| self.versions_if_allowed(kind, apis));
+        Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+    }
+
     /// The same as [`Self::versions`]; nothing of a kind of storage that cannot be listed, on which nobody relies.
     async fn versions_if_allowed(
         &self,
@@ -143,22 +141,13 @@ impl Recount {
         let mut doubts = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE);
         loop {
-            let failed = |error: &dyn std::fmt::Display| {
-                Unfinished::Server(format!("a list of {}: {error}", kind.as_str()))
-            };
-            let request = list.list_metadata(&parameters).map_err(|error| failed(&error))?;
-            let page: ObjectList<Version> =
-                line.request(request).await.map_err(|error| unlisted(kind, &error))?;
-            let versions = page.items.into_iter().map(|Version { metadata }| {
-                let name = ObjectName::new(&metadata.namespace, &metadata.name);
-                (name, Name::from(metadata.uid), number(Some(metadata.resource_version)))
-            });
-            let versions: Vec<_> = versions.collect();
-            let found = self.ask(|reply| Check::Versions(kind, versions, reply)).await;
+            let page = versions::page(&line, &list, &parameters).await;
+            let page = page.map_err(|error| unlisted(kind, &error))?;
+            let found = self.ask(|reply| Check::Versions(kind, page.objects, reply)).await;
             doubts.extend(found?);
-            parameters.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            parameters.continue_token = page.next;
             if parameters.continue_token.is_none() {
-                let version = number(page.metadata.resource_version);
+                let version = page.version;
                 let gone = self.ask(|reply| Check::End { kind, version, reply }).await;
                 doubts.extend(gone?);
                 return Ok(doubts);
@@ -193,8 +182,4 @@ pub(super) async fn elect(
         },
         fault = catch_up => Err(fault),
     }
-}
-
-fn number(version: Option<String>) -> u64 {
-    version.unwrap_or_default().parse().unwrap_or(0)
 }

@@ -19,6 +19,7 @@ pub mod requests;
 pub mod rim;
 pub mod traffic;
 pub mod translate;
+mod versions;
 pub mod views;
 pub mod watch;
 pub mod watch_line;
