@@ -126,7 +126,11 @@ impl Wire {
                 .map_err(|error| error.to_string())?;
             let retry_after =
                 head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let body = serde_json::from_slice(&bytes.to_bytes()).unwrap_or(Value::Null);
+            let body = if head.status.is_success() && purpose.needs_no_answer() {
+                Value::Null
+            } else {
+                serde_json::from_slice(&bytes.to_bytes()).unwrap_or(Value::Null)
+            };
             Ok::<_, String>((
                 Reply::Answered { status: head.status, body },
                 retry_after.map(Duration::from_secs),

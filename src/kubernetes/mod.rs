@@ -21,5 +21,6 @@ pub mod traffic;
 pub mod translate;
 mod versions;
 pub mod views;
+mod warmth;
 pub mod watch;
 pub mod watch_line;

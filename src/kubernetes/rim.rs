@@ -55,6 +55,7 @@ use super::traffic::Purpose;
 use super::traffic::Traffic;
 use super::translate::Kind;
 use super::translate::objects::GroupObject;
+use super::warmth;
 use super::watch::Message;
 use super::watch::Object;
 use super::watch::Watch;
@@ -185,6 +186,7 @@ impl Rim {
         let mut others = JoinSet::new();
         others.spawn(watches.run());
         others.spawn(recount.clone().run());
+        others.spawn(warmth::keep(wire.clone(), executor.pace.window()));
         others.spawn(write_notices(wire, postings, posted_sender));
         let election = match self.candidacy {
             Some(candidacy) => {

@@ -101,6 +101,8 @@ pub enum Purpose {
     Notice,
     /// Which APIs are served.
     Discovery,
+    /// A question that opens a connection before it is needed.
+    Connect,
     /// The lease, read and written.
     Lease,
 }
@@ -119,8 +121,14 @@ impl Purpose {
             Self::Volume => "volume",
             Self::Notice => "notice",
             Self::Discovery => "discovery",
+            Self::Connect => "connect",
             Self::Lease => "lease",
         }
+    }
+
+    /// Whether of an answer that grants it only the status is read: servers send back what was written.
+    pub const fn needs_no_answer(self) -> bool {
+        matches!(self, Self::Bind | Self::Notice | Self::Connect)
     }
 }
 

@@ -12,11 +12,11 @@ use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use tokio::time::Instant;
 
+use super::tally::GangKey;
 use super::tally::GangRow;
 use super::tally::Tally;
 use super::tally::Totals;
 use crate::base::names::Name;
-use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::engine::explain::WaitingGang;
 
@@ -137,16 +137,16 @@ pub(super) fn summary(tally: &Tally, waiting: &[WaitingGang]) -> String {
     text
 }
 
-fn table(gangs: &BTreeMap<ObjectName, GangRow>) -> String {
+fn table(gangs: &BTreeMap<GangKey, GangRow>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header(["NAMESPACE", "GANG", "PODS", "BOUND", "ENDED", "WAIT", "NODES"]);
     // Gangs that wait are what people look for; they are listed first where not all have room.
     let mut rows: Vec<_> = gangs.iter().collect();
     if rows.len() > ROWS_MAX {
-        rows.sort_by_key(|(name, row)| (row.waiting.is_none(), (*name).clone()));
+        rows.sort_by_key(|(key, row)| (row.waiting.is_none(), (*key).clone()));
     }
-    for (name, row) in rows.iter().take(ROWS_MAX) {
+    for ((name, _), row) in rows.iter().take(ROWS_MAX) {
         table.add_row([
             name.namespace.to_string(),
             name.name.to_string(),

@@ -11,6 +11,7 @@ use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
 use crate::base::time::Time;
+use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::NodeFact;
 use crate::cluster::facts::PodFact;
 use crate::cluster::facts::PodPhase;
@@ -28,10 +29,13 @@ pub(super) struct Tally {
     binds: u64,
 }
 
+/// A gang: its name, and the API of its group. A pod without one is a gang of its own, whatever group has its name.
+pub(super) type GangKey = (ObjectName, Option<GroupSource>);
+
 /// A pod as it was last seen.
 #[derive(Debug)]
 struct Seen {
-    gang: ObjectName,
+    gang: GangKey,
     name: Name,
     gpus: i64,
     node: Option<Name>,
@@ -143,7 +147,10 @@ impl Tally {
 
     fn pod(&mut self, now: Time, fact: &PodFact) {
         let seen = self.pods.entry(fact.uid.clone()).or_insert_with(|| Seen {
-            gang: fact.group.as_ref().map_or_else(|| fact.name.clone(), |group| group.name.clone()),
+            gang: fact.group.as_ref().map_or_else(
+                || (fact.name.clone(), None),
+                |group| (group.name.clone(), Some(group.source)),
+            ),
             name: fact.name.name.clone(),
             gpus: gpus(&fact.ask.requests),
             node: None,
@@ -195,9 +202,9 @@ impl Tally {
         Some(last - first)
     }
 
-    /// Gangs by name; a pod without a group is a gang of its own.
-    pub(super) fn gangs(&self) -> BTreeMap<ObjectName, GangRow> {
-        let mut gangs: BTreeMap<ObjectName, GangRow> = BTreeMap::new();
+    /// Gangs by name.
+    pub(super) fn gangs(&self) -> BTreeMap<GangKey, GangRow> {
+        let mut gangs: BTreeMap<GangKey, GangRow> = BTreeMap::new();
         for seen in self.pods.values() {
             let row = gangs.entry(seen.gang.clone()).or_default();
             row.pods += 1;
