@@ -44,8 +44,9 @@ const GANG_EVERY: Duration = Duration::from_millis(500);
 /// Members of a gang, at most.
 const MEMBERS_MAX: u64 = 16;
 
-/// Gangs that exist at once; the oldest are deleted.
-const GANGS: usize = 120;
+/// Gangs that exist at once; the oldest are deleted. As many as there are shapes, which come round and round: what lives
+/// is the same at all times, so that what grows is what is remembered of the dead.
+const GANGS: usize = 128;
 
 /// Minutes that it takes unless told otherwise.
 const MINUTES: u64 = 10;
@@ -150,12 +151,31 @@ fn start_scheduler(scratch: &Path, kubeconfig: &Path, heap: &Path) -> Process {
     Process(run.spawn().expect("this program can be started"))
 }
 
+/// What a gang is like.
+struct Shape {
+    minimum: usize,
+    gpus: u64,
+    /// Of each member.
+    runs_for: Vec<String>,
+}
+
+impl Shape {
+    fn draw(random: &mut Random) -> Self {
+        let members = 1 + random.below(MEMBERS_MAX);
+        let runs_for: Vec<_> = (0..members).map(|_| format!("{}s", 5 + random.below(30))).collect();
+        // Some wait for more members than ever come, and some ask for more than a node has: words are said of them.
+        let minimum = runs_for.len() + usize::from(random.below(10) == 0);
+        let gpus = if random.below(20) == 0 { 9 } else { 1 + random.below(8) };
+        Self { minimum, gpus, runs_for }
+    }
+}
+
 /// Gangs that come and go.
 struct Churn {
     client: Client,
-    random: Random,
+    shapes: Vec<Shape>,
     living: VecDeque<String>,
-    made: u64,
+    made: usize,
     members_bound: usize,
 }
 
@@ -165,25 +185,23 @@ impl Churn {
         let config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         let client = Client::try_from(config.expect("it is complete")).expect("it is plain HTTP");
-        Self { client, random: Random::new(1), living: VecDeque::new(), made: 0, members_bound: 0 }
+        let mut random = Random::new(1);
+        let shapes = (0..GANGS).map(|_| Shape::draw(&mut random)).collect();
+        Self { client, shapes, living: VecDeque::new(), made: 0, members_bound: 0 }
     }
 
     /// One gang comes, and where there are enough, the oldest goes.
     async fn step(&mut self) {
+        let shape = &self.shapes[self.made % GANGS];
         self.made += 1;
         let name = format!("gang-{:06}", self.made);
-        let members = 1 + self.random.below(MEMBERS_MAX);
-        // Some wait for more members than ever come, and some ask for more than a node has: words are said of them.
-        let minimum = members + u64::from(self.random.below(10) == 0);
-        let gpus = if self.random.below(20) == 0 { 9 } else { 1 + self.random.below(8) };
         let group = json!({
             "apiVersion": "scheduling.x-k8s.io/v1alpha1", "kind": "PodGroup",
-            "metadata": {"name": name}, "spec": {"minMember": minimum},
+            "metadata": {"name": name}, "spec": {"minMember": shape.minimum},
         });
         self.send("POST", GROUPS, &group).await;
-        for index in 0..members {
-            let runs_for = format!("{}s", 5 + self.random.below(30));
-            self.send("POST", PODS, &member(&name, index, gpus, &runs_for)).await;
+        for (index, runs_for) in shape.runs_for.iter().enumerate() {
+            self.send("POST", PODS, &member(&name, index, shape.gpus, runs_for)).await;
         }
         self.living.push_back(name);
         if self.living.len() > GANGS
@@ -208,7 +226,7 @@ impl Churn {
     }
 }
 
-fn member(gang: &str, index: u64, gpus: u64, runs_for: &str) -> Value {
+fn member(gang: &str, index: usize, gpus: u64, runs_for: &str) -> Value {
     let amounts = json!({"cpu": "1", "memory": "4Gi", "nvidia.com/gpu": gpus.to_string()});
     json!({
         "apiVersion": "v1", "kind": "Pod",

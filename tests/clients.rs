@@ -202,6 +202,12 @@ async fn forms_are_negotiated_and_mistakes_are_told() {
     let (status, body) = send(&client, get("/api/v1/nonsense", "*/*")).await;
     assert_eq!(status, 404);
     assert!(body.contains(r#""kind":"Status""#), "{body}");
+    let unserved = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let review = http::Request::post(unserved)
+        .header("content-type", "application/vnd.kubernetes.protobuf")
+        .body(b"k8s\x00\n\x2d\n\x18authentication.k8s.io/v1\x12\x11SelfSubjectReview".to_vec());
+    let (status, body) = send(&client, review.expect("a request")).await;
+    assert_eq!(status, 404, "{body}");
     let large =
         http::Request::post("/api/v1/namespaces/default/configmaps").body(vec![b' '; 4 << 20]);
     assert_eq!(send(&client, large.expect("a request")).await.0, 413);

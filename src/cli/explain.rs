@@ -2,6 +2,8 @@
 //! Talks to the scheduler's own HTTP endpoint, never to an API server, and adds no word of its own.
 //! Names are checked before they are sent, so a slip of the pen is told as such.
 
+use std::error::Error;
+
 use axum::http::Request;
 use axum::http::Uri;
 use axum::http::header;
@@ -84,10 +86,12 @@ async fn ask(args: &Args) -> Result<String, Failure> {
     config.default_retry = false;
     config.connect_timeout = Some(std::time::Duration::from_secs(5));
     config.read_timeout = Some(std::time::Duration::from_secs(10));
-    let failed = |why: &dyn std::fmt::Display| {
+    let failed = |error: &(dyn Error + 'static)| {
         Failure::CouldNot(format!(
-            "no scheduler answers at {}: {why}; give its address with --server",
-            args.server
+            "no scheduler answers at {}: {}; start one (muster run, muster playground), or give its address with \
+             --server (kubectl -n muster port-forward deploy/muster 10259 for one in a cluster)",
+            args.server,
+            innermost(error)
         ))
     };
     let client = Client::try_from(config).map_err(|error| failed(&error))?;
@@ -96,4 +100,39 @@ async fn ask(args: &Args) -> Result<String, Failure> {
     let body = response.into_body().collect().await.map_err(|error| failed(&error))?;
     let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
     if status.is_success() { Ok(text) } else { Err(Failure::CouldNot(text.trim_end().to_owned())) }
+}
+
+/// The cause at the bottom of an error: what lies over it names layers of this program, which say nothing to users.
+fn innermost<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Args;
+    use super::Failure;
+    use super::Output;
+    use super::ask;
+
+    #[tokio::test]
+    async fn where_nobody_listens_the_place_the_cause_and_the_remedy_are_told() {
+        // A port that was free a moment ago, and that nobody listens on any more.
+        let listener =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let server = format!("http://{}", listener.local_addr().expect("it listens"));
+        drop(listener);
+        let args = Args {
+            name: "train".to_owned(),
+            namespace: "default".to_owned(),
+            output: Output::Text,
+            server: server.clone(),
+        };
+        let Err(Failure::CouldNot(text)) = ask(&args).await else { panic!("nobody listens there") };
+        assert!(text.starts_with(&format!("no scheduler answers at {server}: ")), "{text}");
+        assert!(text.contains("refused") && text.contains("--server"), "{text}");
+        assert!(!text.contains("ServiceError") && !text.contains("client error"), "{text}");
+    }
 }

@@ -13,7 +13,9 @@ use comfy_table::presets;
 
 use super::Failure;
 use crate::base::time::Span;
+use crate::sim::manifests::error::Complaint;
 use crate::sim::manifests::error::InputError;
+use crate::sim::manifests::read::Document;
 use crate::sim::manifests::read::read_paths;
 use crate::sim::manifests::sort::sort;
 use crate::sim::result::Binding;
@@ -54,6 +56,9 @@ enum Output {
 /// Width of tables; a terminal of any size shows it.
 const WIDTH: u16 = 80;
 
+/// The keys of a scenario file's last document.
+const SCENARIO_KEYS: [&str; 6] = ["for", "script", "config", "show", "include", "expect"];
+
 /// More input errors than these are counted and not shown.
 const ERRORS_SHOWN_MAX: usize = 20;
 
@@ -64,6 +69,10 @@ const NAMES_SHOWN_MAX: usize = 6;
 pub(super) fn execute(args: &Args) -> Result<(), Failure> {
     let documents =
         read_paths(&args.paths, &mut io::stdin().lock()).map_err(|errors| refusal(&errors))?;
+    let tails: Vec<InputError> = documents.iter().filter_map(tail_of_scenario).collect();
+    if !tails.is_empty() {
+        return Err(refusal(&tails));
+    }
     let input = sort(documents).map_err(|errors| refusal(&errors))?;
     let settings = settings(args)?;
     let mut world = World::new(input, settings).map_err(|errors| refusal(&errors))?;
@@ -84,6 +93,29 @@ pub(super) fn execute(args: &Args) -> Result<(), Failure> {
         }
     };
     super::answer(&text)
+}
+
+/// What to say of a document that is no object but the end of a scenario.
+fn tail_of_scenario(document: &Document) -> Option<InputError> {
+    let fields = document.object.as_object()?;
+    let is_key = |key: &String| SCENARIO_KEYS.contains(&key.as_str());
+    if fields.is_empty() || !fields.keys().all(is_key) {
+        return None;
+    }
+    let keys: Vec<&str> = fields.keys().map(String::as_str).collect();
+    Some(InputError {
+        origin: document.origin.clone(),
+        object: String::new(),
+        complaint: Complaint {
+            problem: format!(
+                "is no object but the end of a scenario ({}), which only Muster's tests read",
+                keys.join(", ")
+            ),
+            remedy: "run the scenario with cargo test --test scenarios, or delete this document to simulate the others"
+                .to_owned(),
+            ..Complaint::default()
+        },
+    })
 }
 
 /// As the configuration has them; what of it has no effect is said on stderr.
@@ -209,6 +241,7 @@ fn table(header: &[&str]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sim::manifests::read::documents_of;
     use crate::sim::result::API_VERSION;
     use crate::sim::result::KIND;
     use crate::sim::result::PodState;
@@ -222,6 +255,18 @@ mod tests {
             gang: "train".to_owned(),
             node: node.to_owned(),
         }
+    }
+
+    #[test]
+    fn the_end_of_a_scenario_is_told_from_objects() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nfor: 30s\nexpect: |\n  end\n---\n{}\n";
+        let documents = documents_of("story.yaml", text).expect("good YAML");
+        let told: Vec<String> =
+            documents.iter().filter_map(tail_of_scenario).map(|error| error.to_string()).collect();
+        let expected = "story.yaml: document 2: is no object but the end of a scenario (for, expect), which only \
+                        Muster's tests read; run the scenario with cargo test --test scenarios, or delete this \
+                        document to simulate the others";
+        assert_eq!(told, [expected]);
     }
 
     #[test]

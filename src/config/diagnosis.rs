@@ -9,6 +9,7 @@ use serde_saphyr::MessageFormatter;
 use serde_saphyr::UserMessageFormatter;
 
 use super::ConfigurationError;
+use super::places;
 
 /// The place and the sentence for `error`, which reading `text` gave.
 pub fn of(error: &Error, text: &str) -> ConfigurationError {
@@ -16,18 +17,43 @@ pub fn of(error: &Error, text: &str) -> ConfigurationError {
     let at = error.location().map(|location| (location.line(), location.column()));
     let message = if let Error::SerdeUnknownField { field, expected, .. } = error {
         unknown_field(field, expected)
+    } else if let Error::InvalidScalar { ty, .. } = error {
+        wrong_scalar(ty, at, text)
     } else {
         in_its_line(&UserMessageFormatter.format_message(error), at, text)
     };
     ConfigurationError { at: at.filter(|(line, _)| *line > 0), message }
 }
 
-/// The reader's message, in words that need no Rust, with the line that it speaks of.
-fn in_its_line(message: &str, at: Option<(u64, u64)>, text: &str) -> String {
-    let message = match message {
-        "invalid u32" | "invalid u64" => "expected a whole number",
-        other => other,
+/// `binding.timeoutSeconds: -5 must be a whole number from 0 to 4294967295`, in words that need no Rust.
+fn wrong_scalar(rust_type: &str, at: Option<(u64, u64)>, text: &str) -> String {
+    let expected = match rust_type {
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => format!("a whole number from 0 to {}", u64::MAX),
+        "i32" => format!("a whole number from {} to {}", i32::MIN, i32::MAX),
+        "i64" => format!("a whole number from {} to {}", i64::MIN, i64::MAX),
+        "bool" | "boolean" => "true or false".to_owned(),
+        other => format!("a value of type {other}"),
     };
+    let found = at.and_then(|(line, column)| {
+        let path = places::path_at(text, line, column)?;
+        Some((path, places::written_at(text, line, column)?))
+    });
+    match found {
+        Some((path, value)) if value.starts_with(['-', '+', '"', '\'']) || is_number(value) => {
+            format!("{path}: {value} must be {expected}")
+        }
+        Some((path, value)) => format!("{path}: {value:?} must be {expected}"),
+        None => in_its_line(&format!("expected {expected}"), at, text),
+    }
+}
+
+fn is_number(value: &str) -> bool {
+    value.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// The reader's message with the line that it speaks of.
+fn in_its_line(message: &str, at: Option<(u64, u64)>, text: &str) -> String {
     let line =
         at.and_then(|(line, _)| text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?));
     match line.map(str::trim) {

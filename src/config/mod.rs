@@ -6,6 +6,7 @@
 pub mod diagnosis;
 pub mod file;
 pub mod kube_scheduler;
+mod places;
 pub mod resolve;
 pub mod rim;
 pub mod shipped;

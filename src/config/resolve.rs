@@ -535,7 +535,20 @@ mod tests {
         let cases = [
             (
                 "backlog: {backoffSecondsMax: soon}\n",
-                "line 1, column 30: expected a whole number in `backlog: {backoffSecondsMax: soon}`",
+                "line 1, column 30: backlog.backoffSecondsMax: \"soon\" must be a whole number from 0 to 4294967295",
+            ),
+            (
+                "binding: {timeoutSeconds: -5}\n",
+                "line 1, column 27: binding.timeoutSeconds: -5 must be a whole number from 0 to 4294967295",
+            ),
+            (
+                "search:\n  stepsMax: 99999999999999999999\n",
+                "line 2, column 13: search.stepsMax: 99999999999999999999 must be a whole number from 0 to \
+                 18446744073709551615",
+            ),
+            (
+                "leaderElection: {enabled: 7}\n",
+                "line 1, column 27: leaderElection.enabled: 7 must be true or false",
             ),
             ("- a\n", "line 1, column 1: expected mapping start in `- a`"),
         ];

@@ -126,8 +126,10 @@ impl Engine {
             {
                 entries.push(entry(waiting, sentence.reason, sentence.message));
             }
-            if let Some((pods, sentence)) = self.awaiting_volumes(id) {
-                entries.push(entry(pods, sentence.reason, sentence.message));
+            // The others of their plan, whose volumes are ready, wait with them.
+            if let Some(sentence) = self.awaiting_volumes(id) {
+                let held = self.members_of_standing(gang, Standing::Assumed);
+                entries.push(entry(held, sentence.reason, sentence.message));
             }
             let gated = self.members_of_standing(gang, Standing::Gated);
             if !gated.is_empty() {
@@ -187,8 +189,7 @@ impl Engine {
 
     fn explain_gang(&self, id: GangId, now: Time) -> Explanation {
         let gang = self.gangs.get(id);
-        let of_volumes = || self.awaiting_volumes(id).map(|(_, sentence)| sentence);
-        let sentence = self.sentence(id, now).or_else(of_volumes);
+        let sentence = self.sentence(id, now).or_else(|| self.awaiting_volumes(id));
         let refusal = self.refusal(gang).and_then(|no| match no {
             No::Refused { refusal, .. } => Some(&**refusal),
             No::BelowFloor { .. } => None,
@@ -205,7 +206,8 @@ impl Engine {
             since: gang.since().to_rfc3339(),
             minimum: gang.minimum(),
             reason: sentence.as_ref().map(|sentence| sentence.reason.as_str()),
-            message: sentence.map(|sentence| sentence.message),
+            message: sentence
+                .map(|sentence| sentence.message + &self.elsewhere(gang).unwrap_or_default()),
             next_try: self.next_try(gang, now).map(Time::to_rfc3339),
             nearest_miss: refusal.and_then(nearest_miss),
             cured_by: refusal

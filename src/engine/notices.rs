@@ -17,6 +17,7 @@ use super::sentences::Sentence;
 use super::settings::Notices;
 use super::settle::Match;
 use super::status;
+use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupStatus;
 use crate::cluster::ids::PodId;
@@ -204,16 +205,7 @@ impl Engine {
         self.tell_of_volumes(notices, bound);
         self.sweep();
         self.list_lines();
-        while notices.len() + looks < bound
-            && let Some((due, id)) =
-                self.pump.due.first().copied().filter(|(due, _)| *due <= self.now)
-        {
-            self.pump.due.remove(&(due, id));
-            self.gangs.get_mut(id).told.due = None;
-            let before = notices.len();
-            self.tell_gang(id, notices);
-            looks += usize::from(notices.len() == before);
-        }
+        // A group's status is one write for all its members.
         while notices.len() + looks < bound
             && let Some((due, id)) =
                 self.pump.status_due.first().copied().filter(|(due, _)| *due <= self.now)
@@ -222,6 +214,16 @@ impl Engine {
             self.gangs.get_mut(id).told.status_due = None;
             let before = notices.len();
             self.tell_status(id, notices);
+            looks += usize::from(notices.len() == before);
+        }
+        while notices.len() + looks < bound
+            && let Some((due, id)) =
+                self.pump.due.first().copied().filter(|(due, _)| *due <= self.now)
+        {
+            self.pump.due.remove(&(due, id));
+            self.gangs.get_mut(id).told.due = None;
+            let before = notices.len();
+            self.tell_gang(id, notices);
             looks += usize::from(notices.len() == before);
         }
         if notices.len() + looks >= bound {
@@ -363,6 +365,7 @@ impl Engine {
             return;
         }
         let print = fingerprint(&sentence);
+        let gang = self.gangs.get(id).identity.name().clone();
         for at in 0..self.gangs.get(id).members.len() {
             let member = self.gangs.get(id).members[at];
             let pod = self.pods.get_mut(member);
@@ -375,7 +378,7 @@ impl Engine {
                 return;
             }
             pod.told = print;
-            let [condition, event] = word_to(pod, &sentence);
+            let [condition, event] = word_to(pod, &gang, &sentence);
             notices.push(condition);
             notices.extend(self.settings.notices.with_events().then_some(event));
         }
@@ -482,7 +485,7 @@ enum Freshness {
 }
 
 /// The condition of a waiting pod, and the event that goes with it.
-fn word_to(pod: &Pod, sentence: &Sentence) -> [Notice; 2] {
+fn word_to(pod: &Pod, gang: &ObjectName, sentence: &Sentence) -> [Notice; 2] {
     let fact = &pod.fact;
     let reference = PodRef {
         name: fact.name.clone(),
@@ -491,6 +494,7 @@ fn word_to(pod: &Pod, sentence: &Sentence) -> [Notice; 2] {
     };
     let condition = Notice::Waiting {
         pod: reference,
+        gang: gang.clone(),
         reason: sentence.reason,
         message: sentence.message.clone(),
     };

@@ -43,6 +43,8 @@ pub enum Notice {
     Waiting {
         /// Which pod.
         pod: PodRef,
+        /// Its gang: the PodGroup's name, else the pod's.
+        gang: ObjectName,
         /// `Unschedulable`, `WaitingForMembers`, ...: see [`WaitReason`].
         reason: WaitReason,
         /// For people (and, where `Unschedulable`, for autoscalers).

@@ -7,12 +7,13 @@ use std::fmt::Write;
 use super::Engine;
 use super::decide::No;
 use super::explain::unit;
-use super::gangs::{Gang, GangId};
+use super::gangs::{Gang, GangId, Identity};
 use super::order::WaitReason;
 use super::pods::{Pod, Standing};
 use super::verdict::{Block, Verdict, judge};
 use crate::base::names::Name;
 use crate::base::time::Time;
+use crate::cluster::facts::{GroupName, GroupSource};
 use crate::planner::refusal::Cause;
 use crate::workload::ask::Amounts;
 
@@ -27,6 +28,10 @@ pub(super) struct Sentence {
 
 /// What the API server itself says of gated pods.
 pub(super) const GATED: &str = "Scheduling is blocked due to non-empty scheduling gates";
+
+/// The API groups of PodGroups.
+const COSCHEDULING: &str = "scheduling.x-k8s.io";
+const NATIVE: &str = "scheduling.k8s.io";
 
 /// How many names a sentence lists before it says how many more there are.
 const NAMES_LISTED: usize = 3;
@@ -111,16 +116,7 @@ impl Engine {
     fn block_text(&self, gang: &Gang, block: Block) -> String {
         match block {
             Block::MixedSchedulers => self.mixed_text(gang),
-            Block::MissingGroup => {
-                let name = gang.identity.name();
-                let known = gang.tally.counted() + gang.tally.of(Standing::Waiting);
-                format!(
-                    "waiting for members: PodGroup {} does not exist in namespace {} ({known} {} it)",
-                    name.name,
-                    name.namespace,
-                    if known == 1 { "pod names" } else { "pods name" }
-                )
-            }
+            Block::MissingGroup => self.missing_text(gang),
             Block::MalformedGroup => {
                 let fault =
                     gang.fact.as_ref().and_then(|fact| fact.malformed.clone()).unwrap_or_default();
@@ -153,6 +149,64 @@ impl Engine {
                 gang.tally.of(Standing::Bound)
             ),
         }
+    }
+
+    /// Which PodGroup is missing, what names it, and where it has to be made.
+    fn missing_text(&self, gang: &Gang) -> String {
+        let name = gang.identity.name();
+        let known = gang.tally.counted() + gang.tally.of(Standing::Waiting);
+        let (names, their) = if known == 1 { ("pod names", "its") } else { ("pods name", "their") };
+        let mut text = format!(
+            "waiting for members: PodGroup {} does not exist in namespace {} ({known} {names} it in ",
+            name.name, name.namespace
+        );
+        let Identity::Group(group) = &gang.identity else { return text };
+        let _ = match group.source {
+            GroupSource::Coscheduling => write!(text, "{their} pod-group label"),
+            GroupSource::Native => write!(text, "spec.schedulingGroup.podGroupName"),
+        };
+        let (source, api, other_api, remedy) = match group.source {
+            GroupSource::Coscheduling => (
+                GroupSource::Native,
+                COSCHEDULING,
+                NATIVE,
+                "pods name it in spec.schedulingGroup.podGroupName",
+            ),
+            GroupSource::Native => (
+                GroupSource::Coscheduling,
+                NATIVE,
+                COSCHEDULING,
+                "pods name it in the pod-group label",
+            ),
+        };
+        let other = self.gangs.find(&GroupName { source, ..group.clone() });
+        let _ = match other.filter(|id| self.gangs.get(*id).fact.is_some()) {
+            Some(_) => write!(text, "); the one there is of {other_api}: {remedy}"),
+            None => write!(text, "); create it there, in the API group {api}"),
+        };
+        text
+    }
+
+    /// Where else there is a PodGroup of the name that the members of `gang` give: the first such namespace.
+    /// Looks through all gangs, so it is for those who ask about one.
+    pub(super) fn elsewhere(&self, gang: &Gang) -> Option<String> {
+        let Identity::Group(wanted) = &gang.identity else { return None };
+        if gang.fact.is_some() {
+            return None;
+        }
+        let namesakes = self.gangs.iter().filter_map(|(_, other)| match &other.identity {
+            Identity::Group(group)
+                if other.fact.is_some() && group.name.name == wanted.name.name =>
+            {
+                Some(&group.name.namespace)
+            }
+            Identity::Group(_) | Identity::Plain(_) => None,
+        });
+        let found = namesakes.filter(|namespace| **namespace != wanted.name.namespace).min()?;
+        Some(format!(
+            "; namespace {found} has a PodGroup {}, and pods join only groups of their own namespace",
+            wanted.name.name
+        ))
     }
 
     fn mixed_text(&self, gang: &Gang) -> String {

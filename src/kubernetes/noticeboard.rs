@@ -1,12 +1,21 @@
-//! Notices on their way to the API: the latest of each subject, in order of arrival, bounded. Pure.
+//! Notices on their way to the API: the latest of each subject, gangs by turns, bounded. Pure.
 //! People can do without any of these, so they wait while binds wait, and the oldest events are dropped first.
 //! Invariants: at most one write about a subject is under way; what has been overtaken is never written.
+
+mod series;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
 use axum::http::Request;
 
+use self::series::Series;
+use self::series::SeriesKey;
+use self::series::Telling;
+use self::series::Told;
+use self::turns::Place;
+use self::turns::Turns;
 use super::requests::ConditionStamp;
 use super::requests::EventText;
 use super::requests::NativeVersion;
@@ -30,15 +39,6 @@ const STATES_MAX: usize = 200_000;
 
 /// Events that may wait; beyond it the oldest are dropped.
 const EVENTS_MAX: usize = 20_000;
-
-/// Events that are remembered for their repeats.
-const SERIES_MAX: usize = 10_000;
-
-/// A repeat within this time counts into the series of the first, as in kube-scheduler's clients.
-const SERIES_SPAN: Span = Span::seconds(360);
-
-/// A changed note about the same subject and reason is a new event at most this often.
-const NOTE_CHANGE_SPAN: Span = Span::seconds(60);
 
 /// A state whose write the API server forbids is written again after this: the right may be given any time, and
 /// nothing else would say the word again.
@@ -84,7 +84,7 @@ enum Standing {
 pub struct Noticeboard {
     reporter: Reporter,
     states: BTreeMap<StateKey, Notice>,
-    state_order: VecDeque<StateKey>,
+    turns: Turns,
     under_way: BTreeMap<StateKey, Standing>,
     /// States that rest before they are written again, and in which order their rests end.
     resting: BTreeMap<StateKey, Notice>,
@@ -101,7 +101,7 @@ impl Noticeboard {
         Self {
             reporter,
             states: BTreeMap::new(),
-            state_order: VecDeque::new(),
+            turns: Turns::default(),
             under_way: BTreeMap::new(),
             resting: BTreeMap::new(),
             rests: VecDeque::new(),
@@ -132,6 +132,7 @@ impl Noticeboard {
         let key = StateKey::Pod(uid.clone());
         self.states.remove(&key);
         self.resting.remove(&key);
+        self.series.withdraw(uid);
         if let Some(standing) = self.under_way.get_mut(&key) {
             *standing = Standing::Withdrawn;
         }
@@ -140,20 +141,20 @@ impl Noticeboard {
     /// Takes the next write off the board: states before events.
     pub fn take(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
         self.end_rests(now);
-        for _ in 0..self.state_order.len() {
-            let key = self.state_order.pop_front()?;
-            if self.under_way.contains_key(&key) {
-                self.state_order.push_back(key);
+        for _ in 0..self.turns.len() {
+            let place = self.turns.pop()?;
+            if self.under_way.contains_key(&place.key) {
+                self.turns.push(place);
                 continue;
             }
+            let key = place.key;
             let Some(notice) = self.states.remove(&key) else { continue };
             let Some(request) = state_request(&notice, now, pods, native) else { continue };
             self.under_way.insert(key.clone(), Standing::Holds);
             return Some(Posting { request, state: Some((key, notice)) });
         }
         while let Some((subject, text)) = self.events.pop_front() {
-            let about = Regarding { subject: &subject, native };
-            if let Some(request) = self.event_request(about, text, now, pods) {
+            if let Some(request) = self.event_request(subject, text, now, (pods, native)) {
                 return Some(Posting { request, state: None });
             }
         }
@@ -179,7 +180,8 @@ impl Noticeboard {
 
     /// When the next rest ends.
     pub fn rest_ends(&self) -> Option<Time> {
-        self.rests.front().map(|(until, _)| *until)
+        let rests = self.rests.front().map(|(until, _)| *until);
+        rests.into_iter().chain(self.series.next_due()).min()
     }
 
     fn end_rests(&mut self, now: Time) {
@@ -187,6 +189,9 @@ impl Noticeboard {
             if let Some(notice) = self.resting.remove(&key) {
                 self.put(key, notice);
             }
+        }
+        while let Some(event) = self.series.take_due(now) {
+            self.events.push_back(event);
         }
     }
 
@@ -212,23 +217,28 @@ impl Noticeboard {
 
     fn put(&mut self, key: StateKey, notice: Notice) {
         self.resting.remove(&key);
+        let gang = match &notice {
+            Notice::Waiting { gang, .. } => Some(gang.clone()),
+            Notice::Group { .. } | Notice::Event { .. } => None,
+        };
         if self.states.insert(key.clone(), notice).is_none() {
-            self.state_order.push_back(key);
+            self.turns.push(Place { key, gang: gang.clone() });
         }
         while self.states.len() > STATES_MAX {
-            let Some(oldest) = self.state_order.pop_front() else { break };
-            self.dropped += u64::from(self.states.remove(&oldest).is_some());
+            let Some(given_up) = self.turns.give_up(gang.as_ref()) else { break };
+            self.dropped += u64::from(self.states.remove(&given_up).is_some());
         }
     }
 
+    /// The write that tells an event; `None` where it waits.
     fn event_request(
         &mut self,
-        about: Regarding<'_>,
+        subject: Subject,
         text: EventText,
         now: Time,
-        pods: &View,
+        (pods, native): (&View, NativeVersion),
     ) -> Option<Request<Vec<u8>>> {
-        let (subject, uid, scheduler) = match about.subject {
+        let (name, uid, scheduler) = match &subject {
             // A pod reads who speaks as the scheduler that it asked for.
             Subject::Pod { name, uid } => {
                 (name, uid, pods.get(uid).and_then(|known| known.scheduler.clone()))
@@ -240,17 +250,24 @@ impl Noticeboard {
             controller: scheduler.unwrap_or_else(|| self.reporter.controller.clone()),
             instance: self.reporter.instance.clone(),
         };
+        let key: SeriesKey = (uid.clone(), text.reason);
         // Only complaints repeat; what went well happens once.
-        if !text.warning {
-            return Some(create_event(&self.name(subject, now), about, &text, &reporter, now));
+        if text.warning {
+            match self.series.judge(&key, &text.note, now) {
+                Telling::Anew => {}
+                Telling::Repeat(told) => return Some(repeat_event(&told.name, told.count, now)),
+                Telling::Later(due) => {
+                    self.series.keep(key, due, subject, text);
+                    return None;
+                }
+            }
         }
-        let key = (uid.clone(), text.reason);
-        if let Some(told) = self.series.repeat(&key, &text.note, now) {
-            return Some(repeat_event(&told.name, told.count, now));
-        }
-        let name = self.name(subject, now);
+        let name = self.name(name, now);
+        let about = Regarding { subject: &subject, native };
         let request = create_event(&name, about, &text, &reporter, now);
-        self.series.begin(key, Told { name, note: text.note, count: 1, at: now });
+        if text.warning {
+            self.series.begin(key, Told { name, note: text.note, count: 1, at: now });
+        }
         Some(request)
     }
 
@@ -268,7 +285,7 @@ fn state_request(
     native: NativeVersion,
 ) -> Option<Request<Vec<u8>>> {
     match notice {
-        Notice::Waiting { pod, reason, message } => {
+        Notice::Waiting { pod, reason, message, .. } => {
             // A pod that is not known any more is gone, and its condition with it.
             let known = pods.get_mut(&pod.uid)?;
             let transition = (!known.said_to_wait).then_some(now);
@@ -282,51 +299,6 @@ fn state_request(
         }
         Notice::Group { name, uid, status } => group_status(name, uid, status, native, now),
         Notice::Event { .. } => None,
-    }
-}
-
-/// Events that may repeat, by subject and reason.
-#[derive(Debug, Default)]
-struct Series {
-    told: BTreeMap<(Name, &'static str), Told>,
-    /// When each was begun, in that order; one that was begun anew since stands here twice.
-    order: VecDeque<(Time, (Name, &'static str))>,
-}
-
-/// An event that was created, and how often it has happened.
-#[derive(Clone, Debug)]
-struct Told {
-    name: ObjectName,
-    note: String,
-    count: u32,
-    at: Time,
-}
-
-impl Series {
-    /// Counts a repeat, where the event is one.
-    fn repeat(&mut self, key: &(Name, &'static str), note: &str, now: Time) -> Option<Told> {
-        let told = self.told.get_mut(key)?;
-        let limit = if told.note == note { SERIES_SPAN } else { NOTE_CHANGE_SPAN };
-        if now - told.at > limit {
-            return None;
-        }
-        told.count += 1;
-        Some(told.clone())
-    }
-
-    fn begin(&mut self, key: (Name, &'static str), told: Told) {
-        let now = told.at;
-        self.order.push_back((told.at, key.clone()));
-        self.told.insert(key, told);
-        // What is older counts no repeat any more.
-        while self.order.len() > SERIES_MAX
-            || self.order.front().is_some_and(|(begun, _)| now - *begun > SERIES_SPAN)
-        {
-            let Some((begun, key)) = self.order.pop_front() else { break };
-            if self.told.get(&key).is_some_and(|told| told.at == begun) {
-                self.told.remove(&key);
-            }
-        }
     }
 }
 
@@ -345,7 +317,8 @@ mod tests {
 
     fn waiting(pod: &str, message: &str) -> Notice {
         let pod = PodRef { name: ObjectName::new("d", pod), uid: pod.into(), resource_version: 1 };
-        Notice::Waiting { pod, reason: WaitReason::Unschedulable, message: message.to_owned() }
+        let (gang, reason) = (pod.name.clone(), WaitReason::Unschedulable);
+        Notice::Waiting { pod, gang, reason, message: message.to_owned() }
     }
 
     fn failed(pod: &str, note: &str) -> Notice {
@@ -439,25 +412,52 @@ mod tests {
     }
 
     #[test]
-    fn repeats_become_a_series_and_changed_notes_are_throttled() {
+    fn repeats_become_a_series_and_changed_notes_wait() {
         let second = 1_000_000_000;
         let (mut board, mut view) = (board(), pods(&[]));
-        let mut told = |note: &str, at: i64| {
-            board.post(failed("a", note));
-            taken(&mut board, &mut view, at * second).expect("one waits").0
+        let mut told = |note: Option<&str>, at: i64| {
+            note.into_iter().for_each(|note| board.post(failed("a", note)));
+            let said = taken(&mut board, &mut view, at * second).map(|(text, _)| text);
+            (said, board.rest_ends().map(|until| until.0 / second))
         };
-        assert!(told("x", 0).starts_with("POST"));
-        let repeat = told("x", 100);
-        assert!(repeat.starts_with("PATCH") && repeat.contains("\"count\":2"), "{repeat}");
-        assert!(told("y", 50).contains("\"count\":3"));
-        assert!(told("y", 61).starts_with("POST"));
-        assert!(told("y", 500).starts_with("POST"));
+        let is = |said: &Option<String>, what: &[&str]| {
+            let said = said.as_deref().expect("something is said");
+            assert!(what.iter().all(|what| said.contains(what)), "{said}");
+        };
+        is(&told(Some("x"), 0).0, &["POST", "x"]);
+        // Nothing is said again that holds no longer, and what holds now is said in time, in its last words.
+        assert_eq!(told(Some("y"), 20), (None, Some(60)));
+        assert_eq!(told(Some("z"), 30), (None, Some(60)));
+        assert_eq!(told(None, 59), (None, Some(60)));
+        is(&told(None, 60).0, &["POST", "z"]);
+        let (repeat, waits) = told(Some("z"), 100);
+        is(&repeat, &["PATCH", "\"count\":2"]);
+        assert_eq!(waits, None);
+        // What is said again overtakes what waits.
+        assert_eq!(told(Some("x"), 110), (None, Some(120)));
+        let (repeat, waits) = told(Some("z"), 115);
+        is(&repeat, &["PATCH", "\"count\":3"]);
+        assert_eq!(waits, None);
+        is(&told(Some("z"), 500).0, &["POST", "z"]);
+    }
+
+    #[test]
+    fn what_waits_to_be_told_of_a_pod_is_not_told_once_it_is_bound() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        for note in ["1 of 2 exist", "no room"] {
+            board.post(failed("a", note));
+            taken(&mut board, &mut view, 0);
+        }
+        assert!(board.rest_ends().is_some());
+        board.withdraw_pod(&"a".into());
+        assert_eq!(board.rest_ends(), None);
+        assert!(taken(&mut board, &mut view, 2 * series::NOTE_CHANGE_SPAN.0).is_none());
     }
 
     #[test]
     fn a_series_that_takes_no_repeat_any_more_is_forgotten() {
         let (mut board, mut view) = (board(), pods(&["a", "b", "c"]));
-        let span = SERIES_SPAN.0;
+        let span = series::SERIES_SPAN.0;
         for (pod, at) in [("a", 0), ("b", 1), ("a", span + 1), ("c", span + 2)] {
             board.post(failed(pod, "no room"));
             taken(&mut board, &mut view, at).expect("it is an event of its own");

@@ -155,8 +155,13 @@ impl Machinery {
     /// When to call [`Self::act`] again if nothing is observed before;
     /// a time that has passed means at once, `None` that only an observation can bring work.
     pub fn wakeup(&self) -> Option<Time> {
-        let controllers = self.controllers.as_ref().and_then(Controllers::wakeup);
         let volumes = self.volumes.as_ref().and_then(Volumes::wakeup);
-        self.kubelet.wakeup().into_iter().chain(controllers).chain(volumes).min()
+        self.pods_due().into_iter().chain(volumes).min()
+    }
+
+    /// The same, of what may change a pod by itself: kubelets and controllers, and not the provisioner.
+    pub fn pods_due(&self) -> Option<Time> {
+        let controllers = self.controllers.as_ref().and_then(Controllers::wakeup);
+        self.kubelet.wakeup().into_iter().chain(controllers).min()
     }
 }

@@ -182,6 +182,10 @@ fn the_server_says_what_it_is_and_what_one_may_do() {
             .fails("get nonsense")
             .contains(r#"the server doesn't have a resource type "nonsense""#)
     );
+    let who = kubectl.fails("auth whoami");
+    assert!(who.contains("selfsubjectreviews API is not enabled"), "{who}");
+    let token = kubectl.fails("create token default");
+    assert!(token.contains("NotFound") || token.contains("could not find"), "{token}");
 }
 
 #[test]

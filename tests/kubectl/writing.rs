@@ -27,6 +27,32 @@ fn create_refuses_unknown_and_duplicate_fields_by_path() {
 }
 
 #[test]
+fn kinds_that_are_not_served_are_named() {
+    let Some(playing) = playing() else { return };
+    let kubectl = playing.namespace("unserved");
+    for (version, kind) in [("networking.k8s.io/v1", "Ingress"), ("v2", "Pod"), ("v1", "Pood")] {
+        let manifest = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n");
+        let error = kubectl.fails_with("apply -f -", &manifest);
+        let expected = format!(
+            "no matches for kind \"{kind}\" in version \"{version}\"\nensure CRDs are installed first"
+        );
+        assert!(error.contains(&expected), "{error}");
+    }
+    let error = kubectl.fails("create role reader --verb=get --resource=pods");
+    assert!(error.contains("the server could not find the requested resource"), "{error}");
+}
+
+#[test]
+fn a_job_is_made_from_a_cron_job_and_belongs_to_it() {
+    let Some(playing) = playing() else { return };
+    let kubectl = playing.namespace("fromcron");
+    kubectl.ok("create cronjob cj --image=example.org/work:1 --schedule=@daily");
+    assert_eq!(kubectl.ok("create job now --from=cronjob/cj"), "job.batch/now created\n");
+    let owner = "get job now -o jsonpath={.metadata.ownerReferences[*].kind}/{.metadata.ownerReferences[*].name}";
+    assert_eq!(kubectl.ok(owner), "CronJob/cj");
+}
+
+#[test]
 fn apply_creates_changes_and_removes_by_what_was_applied_before() {
     let Some(playing) = playing() else { return };
     let kubectl = playing.namespace("applying");

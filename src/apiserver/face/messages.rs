@@ -137,7 +137,17 @@ const OBJECT_META: &[Field] = &[
     field(8, "creationTimestamp", Skipped),
     field(11, "labels", TextMap),
     field(12, "annotations", TextMap),
+    field(13, "ownerReferences", Messages(OWNER_REFERENCE)),
     field(14, "finalizers", Texts),
+];
+
+const OWNER_REFERENCE: &[Field] = &[
+    field(1, "kind", Text),
+    field(3, "name", Text),
+    field(4, "uid", Text),
+    field(5, "apiVersion", Text),
+    field(6, "controller", GivenFlag),
+    field(7, "blockOwnerDeletion", GivenFlag),
 ];
 
 const SELECTOR: &[Field] = &[

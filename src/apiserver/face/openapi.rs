@@ -16,9 +16,10 @@ use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Scope;
 use crate::apiserver::store::resource::Subresource;
 
-/// The media type of `/openapi/v2`: kubectl and client-go ask for no other.
+/// The media type of answers to `/openapi/v2`. Clients ask for it with `@` before the version, which no media type
+/// may hold: Go's parser refuses it in an answer, so that upstream answers with a dot there.
 pub(super) const V2_CONTENT_TYPE: &str =
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// An OpenAPI v2 document that describes nothing, in protobuf: field 1 is `swagger`, field 2 is
 /// `info` with `title` and `version`. Everything worth knowing is in version 3.

@@ -269,6 +269,17 @@ mod tests {
     }
 
     #[test]
+    fn owners_are_read() {
+        let owned = b"k8s\x00\n\x0f\n\x02v1\x12\tConfigMap\x12\x23\n\x21\n\x01c\x6a\x1c\n\x07CronJob\x1a\x02cj\x22\x01u\x2a\x08batch/v1\x30\x01";
+        assert_eq!(
+            object(owned).expect("it is read")["metadata"],
+            json!({"name": "c", "ownerReferences": [
+                {"kind": "CronJob", "name": "cj", "uid": "u", "apiVersion": "batch/v1", "controller": true},
+            ]})
+        );
+    }
+
+    #[test]
     fn what_is_not_read_is_refused() {
         assert_eq!(object(b"{}").expect_err("JSON").code, 400);
         // Cut before its length or inside of it; where no field is cut the rest is a message too.

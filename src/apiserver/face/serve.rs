@@ -208,17 +208,19 @@ impl Face {
                 return self.watch(asked, form);
             }
         }
+        let method = parts.method.as_str();
         let now = (self.clock)();
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default();
         let (content_type, payload) = if body.is_empty() {
             (content_type, Payload::Empty)
         } else if content_type.starts_with(protobuf::CONTENT_TYPE) {
+            // What is not served has no kind whose fields could be known: that it is not served comes first.
+            self.server.read(|server| server.route(method, target))?;
             ("application/json", Payload::Json(protobuf::object(&body)?))
         } else {
             (content_type, Payload::Text(&body))
         };
-        let method = parts.method.as_str();
         let incoming = Incoming { method, target, content_type, payload };
         let outcome = self.server.execute(now, incoming);
         Ok(in_form(outcome, form, now))

@@ -57,6 +57,9 @@ impl State {
             Form::BuiltIn(rules) => (rules.defaults)(&mut object),
             Form::Custom(custom) => custom.fill_defaults(&mut object),
         }
+        // As upstream: what admission and the kind itself add from here on is owned by nobody. A job's generated
+        // selector would else be its maker's to take away, which cannot be.
+        apply::record_owners(call, &mut object, None);
         self.admit_new(call, &mut object)?;
         let name = meta(&object, "name").to_owned();
         let errors = validate::object(resource, &object, None);
@@ -68,7 +71,7 @@ impl State {
         }
         self.before_keeping(call, &mut object, None)?;
         match managers {
-            Value::Null => apply::record_owners(call, &mut object, None),
+            Value::Null => {}
             settled @ (Value::Bool(_)
             | Value::Number(_)
             | Value::String(_)

@@ -42,7 +42,21 @@ pub fn parse_yaml(text: &[u8]) -> Result<Value, String> {
     }
     let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| unread_yaml(&error))
+}
+
+/// The parser's words, or ours where its own are for programmers who call it.
+fn unread_yaml(error: &serde_saphyr::Error) -> String {
+    match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key, location } => {
+            let shown = key.as_ref().map_or_else(String::new, |key| format!(" {key:?}"));
+            let (line, column) = (location.line(), location.column());
+            format!(
+                "line {line}, column {column}: the key{shown} stands twice in one mapping; keep one of the two"
+            )
+        }
+        other => other.to_string(),
+    }
 }
 
 #[derive(Default)]
@@ -135,6 +149,15 @@ mod tests {
     use serde_json::json;
 
     use super::parse;
+    use super::parse_yaml;
+
+    #[test]
+    fn a_key_that_stands_twice_in_yaml_is_told_with_its_place_and_remedy() {
+        let refused = parse_yaml(b"kind: Pod\nmetadata:\n  name: a\n  name: b\n");
+        let expected =
+            "line 4, column 3: the key \"name\" stands twice in one mapping; keep one of the two";
+        assert_eq!(refused, Err(expected.to_owned()));
+    }
 
     #[test]
     fn repeated_keys_are_noted_with_their_place_and_the_last_wins() {

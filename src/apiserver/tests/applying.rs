@@ -180,6 +180,45 @@ fn updates_take_what_they_change_and_objects_of_nobody_belong_to_one_from_before
 }
 
 #[test]
+fn what_admission_and_the_kind_add_is_owned_by_nobody() {
+    let mut server = server();
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"},
+        "spec": {"template": {
+            "metadata": {"labels": {"app": "once"}},
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "i"}]},
+        }},
+    });
+    let jobs = "/apis/batch/v1/namespaces/default/jobs";
+    let made = done(&mut server, "POST", &format!("{jobs}?fieldManager=maker"), job.clone());
+    assert!(made["spec"]["selector"].is_object(), "the kind adds a selector");
+    let owned = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"];
+    assert!(owned["f:backoffLimit"].is_object(), "defaults are the maker's: {owned}");
+    assert_eq!(owned.get("f:selector"), None);
+    let labels = &owned["f:template"]["f:metadata"]["f:labels"];
+    assert_eq!(labels, &json!({".": {}, "f:app": {}}));
+
+    // What kubectl does to take over what it once applied from its own side.
+    let mut managers = made["metadata"]["managedFields"].clone();
+    managers[0]["manager"] = json!("kubectl");
+    managers[0]["operation"] = json!("Apply");
+    let patch = json!({"metadata": {"managedFields": managers}});
+    let merge = "application/merge-patch+json";
+    let once = format!("{jobs}/once");
+    let (code, answer) = send_as(&mut server, "PATCH", &once, merge, patch);
+    assert_eq!(code, 200, "{answer}");
+    let (code, answer) = apply(&mut server, &once, "fieldManager=kubectl", &job);
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(answer["spec"]["selector"], made["spec"]["selector"]);
+
+    let pods = "/api/v1/namespaces/default/pods?fieldManager=maker";
+    let pod = done(&mut server, "POST", pods, super::pod("p"));
+    let owned = &pod["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"];
+    assert!(pod["spec"]["tolerations"].is_array() && owned["f:containers"].is_object(), "{owned}");
+    assert_eq!((owned.get("f:tolerations"), owned.get("f:priority")), (None, None));
+}
+
+#[test]
 fn kubectl_may_change_what_it_applied_from_its_own_side() {
     let mut server = server();
     let mut old = deployment(json!({"replicas": 2}));

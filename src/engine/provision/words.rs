@@ -5,7 +5,6 @@
 use std::fmt::Write;
 
 use super::{Provision, Provisions, Wanted};
-use crate::base::names::Name;
 use crate::base::time::Time;
 use crate::cluster::ids::PodId;
 use crate::cluster::storage::promises::Promise;
@@ -71,24 +70,20 @@ impl Engine {
                 });
             }
             let Sentence { reason, message } = sentence;
-            notices.push(Notice::Waiting { pod, reason, message });
+            let gang = self.pods.get(id).gang.map(|gang| self.gangs.get(gang).identity.name());
+            let gang = gang.unwrap_or(&pod.name).clone();
+            notices.push(Notice::Waiting { pod, gang, reason, message });
         }
     }
 
-    /// The members of a gang that have a seat and wait for their volumes, and what they wait for. `None` if nobody
-    /// does.
-    pub(in crate::engine) fn awaiting_volumes(
-        &self,
-        gang: GangId,
-    ) -> Option<(Vec<Name>, Sentence)> {
+    /// What members of a gang that have a seat wait for before they are bound: volumes. `None` if nobody does.
+    pub(in crate::engine) fn awaiting_volumes(&self, gang: GangId) -> Option<Sentence> {
         if self.provisions.pods.is_empty() {
             return None;
         }
         let members = self.gangs.get(gang).members.iter().copied();
         let waiting: Vec<PodId> = members.filter(|id| self.provision_under_way(*id)).collect();
-        let sentence = self.sentence_of_volumes(&waiting)?;
-        let name = |id: &PodId| self.pods.get(*id).fact.name.name.clone();
-        Some((waiting.iter().map(name).collect(), sentence))
+        self.sentence_of_volumes(&waiting)
     }
 
     fn provision_under_way(&self, id: PodId) -> bool {

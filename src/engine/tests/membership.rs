@@ -20,7 +20,8 @@ fn a_gang_waits_for_its_members_and_says_how_many_exist() {
         stage.waiting(),
         [
             "train WaitingForMembers: waiting for members: PodGroup train does not exist in namespace team \
-         (3 pods name it) (train-0 train-1 train-2)"
+         (3 pods name it in their pod-group label); create it there, in the API group scheduling.x-k8s.io \
+         (train-0 train-1 train-2)"
         ]
     );
     stage.put_group(group("train", 4));
@@ -44,6 +45,31 @@ fn a_group_of_another_namespace_is_another_group() {
     stage.put(member("train-0", "train", 1));
     stage.settle();
     assert_eq!(stage.reasons(), [("train".to_owned(), WaitReason::WaitingForMembers)]);
+    let explained = stage.engine.explain(stage.now, &ObjectName::new("team", "train"));
+    let message = explained.and_then(|explained| explained.message).expect("it waits");
+    assert!(
+        message.ends_with(
+            "; namespace other has a PodGroup train, and pods join only groups of their own namespace"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_group_of_the_other_api_is_pointed_out() {
+    let mut stage = Stage::new(&[("n1", 8)]);
+    stage.put_group(group("train", 1));
+    let native = GroupName { source: GroupSource::Native, ..group_name("train") };
+    stage.put(PodFact { group: Some(native), ..pod("a", 1) });
+    stage.settle();
+    let waiting = stage.waiting().join("\n");
+    assert!(
+        waiting.contains(
+            "PodGroup train does not exist in namespace team (1 pod names it in spec.schedulingGroup.podGroupName); \
+             the one there is of scheduling.x-k8s.io: pods name it in the pod-group label"
+        ),
+        "{waiting}"
+    );
 }
 
 #[test]

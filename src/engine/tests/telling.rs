@@ -11,7 +11,7 @@ use crate::engine::settings::{Notices, Settings};
 /// `POD REASON: MESSAGE` of conditions and `POD EVENT: NOTE` of events, since the last call.
 fn told(stage: &mut Stage) -> Vec<String> {
     let line = |notice: Notice| match notice {
-        Notice::Waiting { pod, reason, message } => {
+        Notice::Waiting { pod, reason, message, .. } => {
             format!("{} {}: {message}", pod.name.name, reason.as_str())
         }
         Notice::Event { about: Subject::Pod { name, .. }, reason, note, .. } => {

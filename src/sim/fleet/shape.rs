@@ -107,6 +107,9 @@ impl Shape {
         for (field, resource, given, default) in named {
             let amount = given.clone().unwrap_or(default);
             amount_of(field, &amount, problems);
+            if field == "pods" {
+                whole(field, &amount, problems);
+            }
             capacity.insert(resource.to_owned(), amount);
         }
         for field in ["cpu", "memory", "pods"] {
@@ -150,6 +153,14 @@ fn amount_of(field: &str, text: &str, problems: &mut Problems) {
         }
         Ok(_) => {}
         Err(error) => problems.add(field, text, &format!("is {error}")),
+    }
+}
+
+/// Checks that `text`, if it is an amount, counts whole things.
+fn whole(field: &str, text: &str, problems: &mut Problems) {
+    let Ok(amount) = Quantity::parse(text) else { return };
+    if Quantity::parse(&amount.ceil().to_string()) != Ok(amount) {
+        problems.add(field, text, "is no whole number: write how many, such as 110");
     }
 }
 

@@ -162,6 +162,8 @@ fn a_wrong_file_is_refused_with_place_field_value_and_remedy() {
         ("nodes:\n- {name: a, cpu: 0}\n", "cpu: \"0\" leaves the node without capacity"),
         ("nodes:\n- {name: a, memory: 2Tb}\n", "memory: \"2Tb\" is no quantity: write a number"),
         ("nodes:\n- {name: a, pods: -1}\n", "pods: \"-1\" is negative"),
+        ("nodes:\n- {name: a, pods: 1.5}\n", "pods: \"1.5\" is no whole number: write how many"),
+        ("nodes:\n- {name: a, pods: 500m}\n", "pods: \"500m\" is no whole number: write how many"),
         (
             "nodes:\n- {name: a, taints: [x=y]}\n",
             "taints: \"x=y\" is no taint: write key=value:effect",

@@ -36,8 +36,10 @@ fn read(text: &str) -> Result<Vec<Job>, TraceError> {
 }
 
 fn job(row: &Row, seen: &mut BTreeSet<u32>) -> Result<Job, TraceError> {
-    let number: u32 =
-        row.text("job").parse().map_err(|_| row.error("job", "is no whole number"))?;
+    let number: u32 = row
+        .text("job")
+        .parse()
+        .map_err(|_| row.error("job", "is no whole number; write the job's own, such as 17"))?;
     if !seen.insert(number) {
         return Err(row.error("job", "names two jobs; give each its own number"));
     }

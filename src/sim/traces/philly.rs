@@ -38,8 +38,9 @@ fn job(index: usize, row: &Row) -> Result<Job, TraceError> {
     let submitted = submitted.filter(|_| timestamp.len() == "2017-10-09 07:01:55".len());
     Ok(Job {
         name: format!("job-{index:06}"),
-        submitted: submitted
-            .ok_or_else(|| row.error("timestamp", "is no time of the form 2017-10-09 07:01:55"))?,
+        submitted: submitted.ok_or_else(|| {
+            row.error("timestamp", "is no time; write it as 2017-10-09 07:01:55, or delete the row")
+        })?,
         duration: row.duration("duration")?,
         roles: roles(row.count("num_gpus", GPUS_MAX)?),
     })
@@ -91,20 +92,20 @@ mod tests {
             ),
             (
                 "2017-10-09 07:01,66.0,1,66.0,a",
-                "line 2, column timestamp: \"2017-10-09 07:01\" is no time of the form 2017-10-09 07:01:55",
+                "line 2, column timestamp: \"2017-10-09 07:01\" is no time; write it as 2017-10-09 07:01:55, or delete the row",
             ),
             (
                 "2017-10-09 07:01:55,66.0,0,66.0,a",
-                "line 2, column num_gpus: \"0\" is no whole number from 1 to 65536",
+                "line 2, column num_gpus: \"0\" is no whole number from 1 to 65536; write one, or delete the row",
             ),
             (
                 "2017-10-09 07:01:55,-1,1,66.0,a",
-                "line 2, column duration: \"-1\" is no number of seconds, such as 90 or 61.5",
+                "line 2, column duration: \"-1\" is no number of seconds; write one, such as 90 or 61.5, or delete the row",
             ),
             (
                 "2017-10-09 07:01:55,0.0,1,66.0,a",
                 "line 2, column duration: \"0.0\" is no time at all; \
-                 a job that never ran does not belong into a trace",
+                 a job that never ran does not belong into a trace: delete the row",
             ),
         ];
         for (row, expected) in cases {

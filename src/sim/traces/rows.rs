@@ -98,8 +98,12 @@ impl Row {
     /// A whole number from 1 to `most`.
     pub(super) fn count(&self, column: &'static str, most: u32) -> Result<u32, TraceError> {
         let number = self.text(column).parse().ok().filter(|number| (1..=most).contains(number));
-        number
-            .ok_or_else(|| self.error(column, format_args!("is no whole number from 1 to {most}")))
+        number.ok_or_else(|| {
+            self.error(
+                column,
+                format_args!("is no whole number from 1 to {most}; write one, or delete the row"),
+            )
+        })
     }
 
     /// Seconds with or without decimals.
@@ -108,7 +112,12 @@ impl Row {
         let plain = text.starts_with(|c: char| c.is_ascii_digit())
             && text.ends_with(|c: char| c.is_ascii_digit());
         let span = if plain { format!("{text}s").parse::<Span>().ok() } else { None };
-        span.ok_or_else(|| self.error(column, "is no number of seconds, such as 90 or 61.5"))
+        span.ok_or_else(|| {
+            self.error(
+                column,
+                "is no number of seconds; write one, such as 90 or 61.5, or delete the row",
+            )
+        })
     }
 
     /// Seconds, more than nothing.
@@ -117,7 +126,7 @@ impl Row {
         if span == Span::ZERO {
             return Err(self.error(
                 column,
-                "is no time at all; a job that never ran does not belong into a trace",
+                "is no time at all; a job that never ran does not belong into a trace: delete the row",
             ));
         }
         Ok(span)

@@ -158,7 +158,7 @@ impl World {
     /// Writes a notice. Best effort: what the API refuses now is said again when it changes.
     fn publish(&mut self, notice: Notice) {
         let request = match notice {
-            Notice::Waiting { pod, reason, message } => self.condition(&pod, reason, &message),
+            Notice::Waiting { pod, reason, message, .. } => self.condition(&pod, reason, &message),
             Notice::Group { name, uid, status } => {
                 requests::group_status(&name, &uid, &status, NativeVersion::V1Beta1, self.now)
             }

@@ -54,6 +54,9 @@ const CYCLES_PER_INSTANT_MAX: usize = 1_000_000;
 /// listed anew. A write makes a few changes at most.
 const WRITES_BETWEEN_NEWS: usize = YOUNG_MAX / 4;
 
+/// So long it is tried again what nothing and nobody changes: longer than anything waits for by default.
+const FRUITLESS_MAX: Span = Span::seconds(6 * 3600);
+
 /// What may differ between worlds.
 #[derive(Clone, Debug)]
 pub struct WorldSettings {
@@ -263,11 +266,22 @@ impl World {
         Some(self.now)
     }
 
-    /// Works through all instants up to and including `until`, or until nothing more can happen.
+    /// Works through all instants up to and including `until`; without it, until nothing more can happen, or nothing but
+    /// tries that have led nowhere for [`FRUITLESS_MAX`].
     pub fn run(&mut self, until: Option<Time>) {
-        while self.next_instant().is_some_and(|next| until.is_none_or(|until| next <= until)) {
+        while let Some(next) = self.next_instant() {
+            let over = until.map_or_else(|| self.is_fruitless(next), |until| next > until);
+            if over {
+                return;
+            }
             self.step();
         }
+    }
+
+    /// Whether only the scheduler and the provisioner still have something to do, and no pod has changed for long.
+    fn is_fruitless(&self, next: Time) -> bool {
+        let nobody_else = self.agenda.next().is_none() && self.machinery.pods_due().is_none();
+        nobody_else && next - self.chronicle.last_change().unwrap_or(self.zero) > FRUITLESS_MAX
     }
 
     /// When something happens next.
