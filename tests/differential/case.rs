@@ -15,6 +15,13 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// The same without lists of amounts that are empty: no API server keeps them, and the oracle, which reads none
+    /// from one, would tell them from lists that are not there.
+    pub(crate) fn as_kept(mut self) -> Self {
+        self.objects.iter_mut().chain([&mut self.pod]).for_each(drop_empty_lists);
+        self
+    }
+
     /// As the oracle reads it.
     pub(crate) fn question(&self) -> Value {
         let mut question = json!({"pod": self.pod, "objects": self.objects});
@@ -38,7 +45,7 @@ impl Case {
         let pod = value.get("pod").filter(|pod| sound(pod) && pod["spec"].is_object())?.clone();
         let objects = value.get("objects")?.as_array()?.clone();
         let configuration = value.get("configuration").cloned();
-        objects.iter().all(sound).then_some(Self { pod, objects, configuration })
+        objects.iter().all(sound).then_some(Self { pod, objects, configuration }.as_kept())
     }
 
     /// As manifests that a scenario can hold.
@@ -46,5 +53,19 @@ impl Case {
         let documents = self.objects.iter().chain([&self.pod]).chain(&self.configuration);
         let text = |object| serde_saphyr::to_string(object).expect("objects are plain data");
         documents.map(text).collect::<Vec<_>>().join("---\n")
+    }
+}
+
+fn drop_empty_lists(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, value| {
+                let lists_amounts = ["requests", "limits", "allocatedResources"].contains(&&**key);
+                !lists_amounts || value.as_object().is_none_or(|list| !list.is_empty())
+            });
+            fields.values_mut().for_each(drop_empty_lists);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty_lists),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

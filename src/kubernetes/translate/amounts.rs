@@ -152,8 +152,10 @@ fn held_totals(pod: &PodObject, unstated: Unstated) -> Totals {
     let status_resources = pod.status.resources.as_ref();
     let mut totals = containers_total(pod, look(View::Allocated), &mut ignored);
     let mut actuated = containers_total(pod, look(View::Actuated), &mut ignored);
+    // A status without requests says nothing of them, here as in containers.
+    let actuated_pod = status_resources.filter(|resources| !resources.requests.is_empty());
     if let Some((allocated_pod, actuated_pod)) =
-        pod.status.allocated_resources.as_ref().zip(status_resources)
+        pod.status.allocated_resources.as_ref().zip(actuated_pod)
     {
         // What the pod-level lists do not name (devices, in some releases) is still held by the containers.
         totals.extend(parsed(&"status.allocatedResources", allocated_pod, &mut ignored));
@@ -163,17 +165,15 @@ fn held_totals(pod: &PodObject, unstated: Unstated) -> Totals {
     let spec = containers_total(pod, look(View::Spec), &mut ignored);
     let stated = containers_total(pod, SPEC, &mut ignored);
     let mut levels = pod_level_requests(pod, &stated, &mut ignored);
-    if infeasible {
-        levels = Totals::new();
-    } else {
+    if !infeasible {
         raise(&mut totals, &spec);
     }
-    if pod.spec.resources.is_some() {
-        let reported = [
-            status_resources.map(|resources| &resources.requests),
-            pod.status.allocated_resources.as_ref(),
-        ];
-        for list in reported.into_iter().flatten() {
+    if let Some(resources) = status_resources.filter(|_| !levels.is_empty()) {
+        if infeasible {
+            levels = Totals::new();
+        }
+        let allocated = pod.status.allocated_resources.as_ref();
+        for list in std::iter::once(&resources.requests).chain(allocated) {
             let mut list = parsed(&"status", list, &mut ignored);
             list.retain(|name, _| has_pod_level(name));
             raise(&mut levels, &list);
@@ -244,8 +244,9 @@ fn container_amounts(
 ) -> Totals {
     let status = statuses.iter().find(|status| status.name == container.name);
     let allocated = status.and_then(|status| status.allocated_resources.as_ref());
-    let actuated =
-        status.and_then(|status| status.resources.as_ref()).map(|resources| &resources.requests);
+    // A status without requests says nothing of them: the API server drops lists that are empty.
+    let actuated = status.and_then(|status| status.resources.as_ref());
+    let actuated = actuated.map(|resources| &resources.requests).filter(|list| !list.is_empty());
     let reported = match look.view {
         View::Spec => None,
         View::Allocated => allocated,
@@ -270,13 +271,16 @@ fn requests(field: &dyn fmt::Display, resources: &Resources, problems: &mut Vec<
     totals
 }
 
-/// Step 3: what the pod as a whole asks for, in the resources that it names.
-/// A limit without a request is a request unless containers ask for that resource; of huge pages, of which a limit
-/// is never more than what is used, always.
+/// Step 3: what the pod as a whole asks for, in the resources that it names, as the API server fills it in: of what can
+/// be overcommitted, what containers ask for together; of all else, the limit.
 fn pod_level_requests(pod: &PodObject, containers: &Totals, problems: &mut Vec<String>) -> Totals {
     let Some(resources) = &pod.spec.resources else { return Totals::new() };
+    if resources.limits.is_empty() && resources.requests.is_empty() {
+        return Totals::new();
+    }
     let mut levels = parsed(&"spec.resources.limits", &resources.limits, problems);
-    levels.retain(|name, _| !containers.contains_key(name) || name.starts_with("hugepages-"));
+    let together = containers.iter().filter(|(name, _)| *name == "cpu" || *name == "memory");
+    levels.extend(together.map(|(name, quantity)| (name.clone(), *quantity)));
     levels.extend(parsed(&"spec.resources.requests", &resources.requests, problems));
     levels.retain(|name, _| has_pod_level(name));
     levels
@@ -345,7 +349,7 @@ mod tests {
     use serde_json::Value;
     use serde_json::json;
 
-    use super::{asked, held};
+    use super::{Counted, asked, counted, held};
     use crate::kubernetes::translate::objects::PodObject;
     use crate::kubernetes::translate::read::read;
     use crate::kubernetes::translate::shelves::Shelves;
@@ -470,6 +474,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_container_states_is_stated_for_a_pod_that_asks_for_anything_as_a_whole() {
+        let spec = json!({"containers": [c(json!({"cpu": "1"})), c(json!({}))], "resources": {"limits": {"cpu": "0"}}});
+        let pod = read::<PodObject>(&json!({"spec": spec})).object;
+        let (_, counted) = counted(&pod, &mut Shelves::new());
+        assert_eq!((counted.cpu, counted.memory), (1000, 2 * Counted::UNSTATED.memory));
+    }
+
+    #[test]
     fn overhead_comes_last() {
         let got = asks(json!({
             "containers": [c(json!({"cpu": "1"}))],
@@ -543,6 +555,23 @@ mod tests {
             "status": {"initContainerStatuses": [{"name": "s", "allocatedResources": {"cpu": "2"}}]},
         });
         assert_eq!(holds(pod), "cpu=3000");
+    }
+
+    #[test]
+    fn a_status_that_names_no_requests_leaves_what_is_set_aside_or_asked() {
+        let silent = |allocated: Value| json!({"name": "c", "allocatedResources": allocated, "resources": {}});
+        assert_eq!(holds(resized("1", silent(json!({"cpu": "3"})), json!([]))), "cpu=3000");
+        let pod = json!({
+            "spec": {"nodeName": "n", "containers": [
+                {"name": "a", "resources": {}},
+                {"name": "b", "resources": {"requests": {"cpu": "4"}}},
+            ]},
+            "status": {"containerStatuses": [
+                {"name": "a", "resources": {"requests": {"cpu": "4"}}},
+                {"name": "b", "resources": {}},
+            ]},
+        });
+        assert_eq!(holds(pod), "cpu=8000");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::PodFact;
 use crate::cluster::facts::PodPhase;
+use crate::workload::ask::Amounts;
 use crate::workload::ask::Ask;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
@@ -62,10 +63,21 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         .filter(|name| !name.is_empty())
         .map(|name| shelves.name(name));
     let held = node.as_ref().filter(|_| amounts::is_reported(pod));
-    let held = held.map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
-    let held_counted = match (&held, scores) {
-        (Some(_), Scores::Read) => amounts::held_counted(pod),
-        (None, _) | (_, Scores::Unread) => Counted::NONE,
+    let held = held.map(|_| {
+        let counted = match scores {
+            Scores::Read => amounts::held_counted(pod),
+            Scores::Unread => Counted::NONE,
+        };
+        (amounts::held(pod, shelves), counted)
+    });
+    // Nearly all pods hold what they ask for.
+    let is_as_asked = |held: &(Amounts, Counted)| {
+        let asked = ask.scored.as_ref().map_or(Counted::NONE, |scored| scored.holding);
+        held.0 == ask.requests && held.1 == asked
+    };
+    let (held, held_counted) = match held.filter(|held| !is_as_asked(held)) {
+        Some((held, counted)) => (Some(held), counted),
+        None => (None, Counted::NONE),
     };
     let controller = metadata.owner_references.iter().find(|owner| owner.controller);
     let of_daemon_set = controller.is_some_and(|owner| owner.kind == "DaemonSet");
@@ -264,4 +276,30 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
     found.sort();
     found.dedup();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_holds_what_it_asks_for_may_still_count_as_another_in_scores() {
+        let object = json!({
+            "metadata": {"name": "p", "namespace": "d", "uid": "u"},
+            "spec": {"nodeName": "n", "containers": [{"name": "c"}]},
+            "status": {
+                "containerStatuses": [{"name": "c", "allocatedResources": {"cpu": "0"}}],
+                "conditions": [{"type": "PodResizePending", "reason": "Infeasible"}],
+            },
+        });
+        let read = super::super::read::read::<PodObject>(&object);
+        let told = fact(&read, &mut Shelves::new(), Scores::Read);
+        let holding = told.ask.scored.as_ref().expect("scores are read").holding;
+        assert_eq!((holding, told.held_counted.cpu), (Counted::UNSTATED, 0));
+        assert_eq!(told.held, Some(Amounts::default()), "nothing, as it asks for");
+        let told = fact(&read, &mut Shelves::new(), Scores::Unread);
+        assert_eq!((told.held, told.held_counted), (None, Counted::NONE));
+    }
 }

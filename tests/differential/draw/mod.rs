@@ -99,7 +99,7 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
         | Theme::Volumes
         | Theme::Everything => None,
     };
-    Case { pod, objects, configuration }
+    Case { pod, objects, configuration }.as_kept()
 }
 
 fn namespaces() -> Vec<Value> {
