@@ -39,12 +39,12 @@ impl Default for Settings {
 }
 
 /// Whether a pod is placed with others that may make room for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// It is placed alone.
-    Alone,
-    /// It is placed in a gang.
-    Gang,
+#[derive(Clone, Copy, Debug)]
+pub enum Company<'a> {
+    /// It is placed alone, beside what the census of it counts.
+    Alone(&'a Census),
+    /// It is placed in a gang of these kinds, its own among them.
+    Gang(&'a [(AskId, SignatureId)]),
 }
 
 /// The minimum may cost a whole search; members beyond it, which can come later, so much less.
@@ -132,17 +132,18 @@ impl Planner {
         cluster: &Cluster,
         (ask, signature): (AskId, SignatureId),
         node: NodeId,
-        company: Company,
+        company: Company<'_>,
     ) -> bool {
         if !is_related(cluster, ask, signature) {
             return false;
         }
         match company {
-            Company::Gang => plugins::ruled_out(&Stranger { cluster, ask, signature }, node),
-            Company::Alone => {
-                let census = Census::take(cluster, &[(ask, signature)]);
+            Company::Gang(company) => {
+                plugins::ruled_out(&Stranger { cluster, ask, signature, company }, node)
+            }
+            Company::Alone(census) => {
                 let ask = cluster.interned(ask);
-                !plugins::admits_beside(&Newcomer { cluster, ask, census: &census, role: 0 }, node)
+                !plugins::admits_beside(&Newcomer { cluster, ask, census, role: 0 }, node)
             }
         }
     }

@@ -49,6 +49,12 @@ impl Ask {
         self.profile.as_ref().is_some_and(|profile| profile.turns_off(name))
     }
 
+    /// True if which nodes it may use follows from their labels.
+    pub fn reads_node_labels(&self) -> bool {
+        let added = self.profile.as_ref().is_some_and(|profile| profile.added_required.is_some());
+        !self.node_selector.is_empty() || self.required_terms.is_some() || added
+    }
+
     /// Whether what other pods prefer makes nodes better or worse for this pod.
     pub fn wishes_of_others(&self) -> WishesOfOthers {
         let Some(profile) = &self.profile else {
