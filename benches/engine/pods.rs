@@ -82,6 +82,7 @@ impl Pods {
             held: None,
             held_counted: Counted::NONE,
             controller: None,
+            selected_by: None,
             pinned_to_node: false,
             malformed: None,
         })

@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod relations;
 pub mod renumbering;
 pub mod resources;
+pub mod selecting;
 pub mod state;
 pub mod storage;
 

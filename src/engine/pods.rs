@@ -261,6 +261,7 @@ mod tests {
             held: None,
             held_counted: Counted::NONE,
             controller: None,
+            selected_by: None,
             pinned_to_node: false,
             malformed: None,
         });

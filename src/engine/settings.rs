@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::base::names::Name;
 use crate::base::time::Span;
-use crate::cluster::facts::PodFact;
+use crate::cluster::facts::{PodFact, SelectingKind};
 use crate::cluster::resources::ResourceClass;
 use crate::planner;
 use crate::workload::profile::Profile;
@@ -172,6 +172,13 @@ impl Settings {
             }
             ask.requests.retain(|request| !is_ignored(request));
         }
+    }
+
+    /// The kinds of object of which it has to know whom they select: all, where a profile spreads pods that say nothing of
+    /// it, and else none.
+    pub fn selecting_kinds(&self) -> &'static [SelectingKind] {
+        let spreads = |(_, profile): &(Name, Arc<Profile>)| profile.default_spread.is_some();
+        if self.profiles.iter().any(spreads) { &SelectingKind::ALL } else { &[] }
     }
 
     /// True if some profile ranks nodes by kube-scheduler's scores.

@@ -14,11 +14,12 @@ use crate::cluster::load::Band;
 use crate::cluster::node_set::NodeSet;
 use crate::planner::walk::Wanted;
 use crate::plugins::cures::Cures;
-use crate::plugins::node_resources_fit;
 use crate::plugins::relation::{Newcomer, Reasons};
 use crate::plugins::verdict::Verdict;
 use crate::plugins::{self, Filter, REGISTRY, Rule, rules};
+use crate::plugins::{node_resources_fit, pod_topology_spread};
 use crate::workload::ask::Ask;
+use crate::workload::relations::SpreadBy;
 
 /// Why nodes of a kept place are not available.
 const KEPT: &str = "node(s) were kept for a gang that stands before it";
@@ -121,6 +122,9 @@ fn count_one_by_one(
                 let (count, cures) = counts.entry(reason).or_insert((0, Cures::NONE));
                 *count += 1;
                 *cures = *cures | rule.cured_by;
+                if rule.name == pod_topology_spread::RULE.name && is_spread_by_profile(newcomer) {
+                    *cures = *cures | Cures::SELECTING;
+                }
             }
             if rejects {
                 break;
@@ -128,6 +132,12 @@ fn count_one_by_one(
         }
     }
     counts
+}
+
+/// True if what the pod must meet follows from what selects it.
+fn is_spread_by_profile(newcomer: &Newcomer<'_>) -> bool {
+    let relations = newcomer.ask.ask.relations.as_ref();
+    relations.is_some_and(|relations| relations.spread_by == SpreadBy::Profile)
 }
 
 /// Why the rule rejects a node that rules on node objects allow; none if it does not.

@@ -5,6 +5,8 @@
 
 use super::constraints::NodeTerm;
 use super::constraints::PreferredTerm;
+use super::relations::Spread;
+use super::relations::SpreadBy;
 use crate::base::names::Name;
 
 /// What differs from the default profile.
@@ -23,8 +25,21 @@ pub struct Profile {
     pub bond_weight: Option<i64>,
     /// For whom the terms of pods that run count as wishes.
     pub terms_of_others: TermsOfOthers,
+    /// How pods are spread that do not say it themselves; `None` where they are not.
+    pub default_spread: Option<DefaultSpread>,
     /// kube-scheduler's scores, where nodes are ranked by them; `None` for Muster's own order.
     pub weighing: Option<Weighing>,
+}
+
+/// How pods are spread that say nothing of it, and that a Service or their controller selects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DefaultSpread {
+    /// Constraints that a node must meet; their selectors and namespaces are filled in for each pod.
+    pub required: Vec<Spread>,
+    /// Constraints that are only wished for, in the same form.
+    pub wished: Vec<Spread>,
+    /// Whose they are: of the profile, or of the system.
+    pub by: SpreadBy,
 }
 
 /// Extended resources that somebody else looks after.

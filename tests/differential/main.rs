@@ -181,6 +181,11 @@ fn scores() {
 }
 
 #[test]
+fn defaults() {
+    theme(Theme::Defaults);
+}
+
+#[test]
 fn everything() {
     theme(Theme::Everything);
 }

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::spreading;
+use super::spreading::PodTopologySpread;
 use crate::base::names::Name;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
@@ -22,6 +24,8 @@ pub(super) enum Arguments {
     Fit(NodeResourcesFit),
     /// Of InterPodAffinity.
     InterPodAffinity(InterPodAffinity),
+    /// Of PodTopologySpread.
+    Spread(PodTopologySpread),
     /// The resources that NodeResourcesBalancedAllocation balances, in the order in which they are written.
     Balanced(Vec<Name>),
     /// Those of a plugin whose arguments have no effect, by the fields that are written.
@@ -45,7 +49,7 @@ pub(super) fn read(plugin: &str, path: &str, args: &Value) -> Result<Arguments, 
             Ok(Arguments::Balanced(read.resources.iter().map(|one| (*one.name).into()).collect()))
         }
         "InterPodAffinity" => sound_arguments(path, args).map(Arguments::InterPodAffinity),
-        "PodTopologySpread" => checked::<PodTopologySpread>(plugin, path, args),
+        spreading::PLUGIN => sound_arguments(path, args).map(Arguments::Spread),
         "VolumeBinding" => checked::<VolumeBinding>(plugin, path, args),
         "DefaultPreemption" => checked::<DefaultPreemption>(plugin, path, args),
         "DynamicResources" => checked::<DynamicResources>(plugin, path, args),
@@ -56,7 +60,7 @@ pub(super) fn read(plugin: &str, path: &str, args: &Value) -> Result<Arguments, 
 }
 
 /// Arguments that have limits.
-trait Checked: DeserializeOwned {
+pub(super) trait Checked: DeserializeOwned {
     /// What is out of its limits: field and remedy.
     fn fault(&self) -> Option<String>;
 }
@@ -226,26 +230,6 @@ pub(super) struct InterPodAffinity {
 impl Checked for InterPodAffinity {
     fn fault(&self) -> Option<String> {
         outside("hardPodAffinityWeight", self.hard_pod_affinity_weight, 0, 100)
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct PodTopologySpread {
-    default_constraints: Vec<Value>,
-    defaulting_type: String,
-}
-
-impl Checked for PodTopologySpread {
-    fn fault(&self) -> Option<String> {
-        match self.defaulting_type.as_str() {
-            "List" => None,
-            "" | "System" if self.default_constraints.is_empty() => None,
-            "" | "System" => {
-                Some("defaultConstraints: must be empty unless defaultingType is List".to_owned())
-            }
-            other => Some(format!("defaultingType: {other:?} must be System or List")),
-        }
     }
 }
 

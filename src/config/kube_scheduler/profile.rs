@@ -12,6 +12,7 @@ use super::file;
 use super::file::Plugins;
 use super::scores;
 use super::scores::Written;
+use super::spreading;
 use crate::cluster::resources::ResourceClass;
 use crate::config::ConfigurationError;
 use crate::workload::profile::BOND_WEIGHT;
@@ -129,7 +130,10 @@ pub(super) fn meaning(
     }
     let none = Plugins::default();
     let plugins = written.plugins.as_ref().unwrap_or(&none);
+    let (spread_at, spread) = std::mem::take(&mut scores.spread);
     profile.weighing = scores::weighing(&path, plugins, scores, &mut warnings);
+    let judged = (&profile, plugins);
+    profile.default_spread = spreading::meaning(&spread_at, &spread, judged, &mut warnings);
     let profile = (profile != Profile::default()).then(|| Arc::new(profile));
     Ok(Meaning { profile, warnings })
 }
@@ -292,6 +296,7 @@ fn apply(
                 profile.terms_of_others = TermsOfOthers::CountForThoseWithTerms;
             }
         }
+        Arguments::Spread(read) => scores.spread = (path.to_owned(), read),
         Arguments::Balanced(resources) => scores.balanced = Some(resources),
         Arguments::Other(plugin, fields) => {
             let instead = instead(&plugin);
@@ -324,7 +329,6 @@ fn ignored_cards(path: &str, ignored: &Ignored) -> Vec<String> {
 /// What Muster does where a plugin's arguments have no effect.
 fn instead(plugin: &str) -> &'static str {
     match plugin {
-        "PodTopologySpread" => "pods are spread by their own constraints only",
         "VolumeBinding" => "volumes have limits of their own",
         "DefaultPreemption" => "nothing is preempted",
         _claims => "claims are not allocated",

@@ -5,6 +5,7 @@
 use super::arguments::ScoringStrategy;
 use super::file::{Plugin, Plugins};
 use super::profile::is_on;
+use super::spreading::PodTopologySpread;
 use crate::base::names::Name;
 use crate::plugins::weighing::SCORES;
 use crate::workload::profile::{Strategy, Weighing};
@@ -22,6 +23,8 @@ pub(super) struct Written {
     pub(super) strategy: Option<ScoringStrategy>,
     /// Of NodeResourcesBalancedAllocation.
     pub(super) balanced: Option<Vec<Name>>,
+    /// Of PodTopologySpread, and where they stand.
+    pub(super) spread: (String, PodTopologySpread),
 }
 
 /// The scores of a profile; `None` where nothing is written about scores. The weights are within their limits.

@@ -116,6 +116,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         held: None,
         held_counted: Counted::NONE,
         controller: None,
+        selected_by: None,
         pinned_to_node: false,
         malformed: None,
     }

@@ -14,6 +14,7 @@ use super::objects::Requirement;
 use super::objects::TolerationObject;
 use super::read::Read;
 use super::relations;
+use super::selecting;
 use super::shelves::Shelves;
 use super::storage;
 use super::wishes;
@@ -107,6 +108,7 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         held,
         held_counted,
         controller: controller.map(|owner| shelves.name(&format!("{}/{}", owner.kind, owner.name))),
+        selected_by: controller.and_then(selecting::kind_of_controller),
         pinned_to_node: of_daemon_set || metadata.annotations.mirror.is_some(),
         malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
     }

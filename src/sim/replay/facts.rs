@@ -166,6 +166,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         held: None,
         held_counted: Counted::NONE,
         controller: None,
+        selected_by: None,
         pinned_to_node: false,
         malformed: None,
     }

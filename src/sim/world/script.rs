@@ -204,6 +204,8 @@ impl Reference {
             "statefulset" => Kind::StatefulSet,
             "replicaset" => Kind::ReplicaSet,
             "daemonset" => Kind::DaemonSet,
+            "service" => Kind::Service,
+            "replicationcontroller" => Kind::ReplicationController,
             "namespace" => Kind::Namespace,
             other => {
                 let found = |known: &StorageKind| known.kind().to_lowercase() == other;

@@ -1,6 +1,7 @@
 //! Draws small clusters by seed: up to five nodes, a few pods on them, and one pod to be placed.
 //! Names and values come from small pools, so that things meet. Each theme draws some fields richly.
 
+mod defaults;
 mod nodes;
 mod pods;
 mod profiles;
@@ -37,6 +38,8 @@ pub(crate) enum Theme {
     Scores,
     /// A little of each.
     Everything,
+    /// Spreading of pods that say nothing of it.
+    Defaults,
 }
 
 impl Theme {
@@ -52,6 +55,7 @@ impl Theme {
             Self::Profiles => "profiles",
             Self::Scores => "scores",
             Self::Everything => "everything",
+            Self::Defaults => "defaults",
         }
     }
 
@@ -63,6 +67,8 @@ impl Theme {
             (Self::Profiles, Self::Affinity | Self::Spread | Self::Resources) => 20,
             (Self::Scores, Self::Resources) => 50,
             (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread) => 25,
+            (Self::Defaults, Self::Nodes) => 20,
+            (Self::Defaults, Self::Spread) => 10,
             (one, other) if one as u8 == other as u8 => 60,
             (_, _) => 0,
         }
@@ -82,6 +88,9 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
     if random.chance(theme.share(Theme::Volumes)) {
         objects.extend(volumes::objects(random, &names));
     }
+    if theme == Theme::Defaults {
+        objects.extend(defaults::objects(random));
+    }
     let count = random.below(7);
     for at in 0..count {
         let node = if random.chance(3) { "gone".to_owned() } else { random.pick(&names).clone() };
@@ -91,6 +100,7 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
     let configuration = match theme {
         Theme::Profiles => Some(profiles::configuration(random, &names)),
         Theme::Scores => Some(scores::configuration(random)),
+        Theme::Defaults => Some(defaults::configuration(random)),
         Theme::Resources
         | Theme::Nodes
         | Theme::Ports

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::NAMESPACES;
 use super::Theme;
+use super::defaults;
 use super::list;
 use super::maybe;
 use super::nodes;
@@ -71,12 +72,15 @@ pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Va
 /// What both have.
 fn pod(random: &mut Random, theme: Theme, name: &str) -> Value {
     let namespace = *random.pick(&NAMESPACES);
-    let metadata = object([
+    let mut metadata = object([
         ("name", name.into()),
         ("namespace", namespace.into()),
         ("uid", format!("uid-{name}").into()),
         ("labels", relations::labels(random)),
     ]);
+    if theme == Theme::Defaults && random.chance(70) {
+        metadata["ownerReferences"] = defaults::owners(random);
+    }
     let mut spec = object([("schedulerName", "default-scheduler".into())]);
     resources::ask(random, theme, &mut spec);
     if random.chance(theme.share(Theme::Ports)) {
