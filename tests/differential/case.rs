@@ -1,5 +1,6 @@
 //! One cluster and the pod that is judged there, as objects of the Kubernetes API.
 
+use muster::base::quantity::Quantity;
 use serde_json::Value;
 use serde_json::json;
 
@@ -15,10 +16,20 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// The same without lists of amounts that are empty: no API server keeps them, and the oracle, which reads none
-    /// from one, would tell them from lists that are not there.
+    /// The same as an API server keeps it, which the oracle has none of. Empty lists of amounts are gone: it would tell
+    /// them from lists that are not there. Amounts of a pod as a whole are canonical: to one that is a fraction of
+    /// binary units it adds the overhead anew each time it counts, in place.
     pub(crate) fn as_kept(mut self) -> Self {
-        self.objects.iter_mut().chain([&mut self.pod]).for_each(drop_empty_lists);
+        for object in self.objects.iter_mut().chain([&mut self.pod]) {
+            drop_empty_lists(object);
+            for list in ["requests", "limits"] {
+                let list = object.pointer_mut(&format!("/spec/resources/{list}"));
+                list.and_then(Value::as_object_mut)
+                    .into_iter()
+                    .flatten()
+                    .for_each(write_canonically);
+            }
+        }
         self
     }
 
@@ -53,6 +64,12 @@ impl Case {
         let documents = self.objects.iter().chain([&self.pod]).chain(&self.configuration);
         let text = |object| serde_saphyr::to_string(object).expect("objects are plain data");
         documents.map(text).collect::<Vec<_>>().join("---\n")
+    }
+}
+
+fn write_canonically((_, amount): (&String, &mut Value)) {
+    if let Some(canonical) = amount.as_str().and_then(Quantity::canonical) {
+        *amount = canonical.into();
     }
 }
 
