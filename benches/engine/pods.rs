@@ -74,6 +74,7 @@ impl Pods {
             group: self.group.clone(),
             priority: 0,
             node: None,
+            nominated: None,
             phase: PodPhase::Pending,
             reason: None,
             deleting: false,

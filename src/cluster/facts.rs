@@ -166,6 +166,8 @@ pub struct PodFact {
     pub priority: i32,
     /// `spec.nodeName`, where assigned.
     pub node: Option<Name>,
+    /// `status.nominatedNodeName`: where it is expected, as somebody says who may know. Nothing is held for it.
+    pub nominated: Option<Name>,
     /// `status.phase`.
     pub phase: PodPhase,
     /// `status.reason`, where there is one: why a kubelet turned the pod away, or it was evicted.

@@ -14,6 +14,7 @@ pub mod labels;
 pub mod load;
 pub mod node_set;
 pub mod nodes;
+pub mod nominations;
 pub mod relations;
 pub mod renumbering;
 pub mod resources;

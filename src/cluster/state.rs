@@ -11,6 +11,7 @@ use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
 use super::load::Load;
 use super::node_set::Membership;
 use super::nodes::Nodes;
+use super::nominations::Nominations;
 use super::pods::{Holding, Pods};
 use super::relations::moved::{Moved, NodeChange, Tenants};
 use super::relations::{PodTraits, Relations};
@@ -36,6 +37,7 @@ pub struct Cluster {
     /// Sum of free amounts over present nodes that are not cordoned, by resource.
     pub(super) schedulable_free: Vec<i128>,
     pub(super) storage: Storage,
+    pub(super) nominations: Nominations,
     pub(super) version: u64,
 }
 

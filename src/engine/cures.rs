@@ -253,7 +253,7 @@ impl Engine {
             let interned = self.cluster.interned(ask);
             Need {
                 kind: interned.packed_by,
-                amount: interned.request(interned.packed_by),
+                amount: interned.need(interned.packed_by),
                 constraint: interned.constraint,
             }
         };

@@ -23,6 +23,7 @@ mod default_spread;
 mod gangs;
 mod kept_place;
 mod node_order;
+mod nominated;
 mod notices;
 mod observe;
 mod pods;

@@ -100,6 +100,7 @@ impl Engine {
         self.declare_volumes(id);
         self.settle_place(id);
         self.settle_gang(id);
+        self.settle_nomination(id);
     }
 
     fn forget_pod(&mut self, id: PodId) {
@@ -112,6 +113,7 @@ impl Engine {
             self.orders.forget(seat.order);
         }
         self.drop_provision(id);
+        self.forget_nomination(id);
         let changes = self.cluster.release(id);
         self.note(changes);
         self.volumes_freed(id);
@@ -152,6 +154,7 @@ impl Engine {
             self.describe(id);
             self.declare_volumes(id);
         }
+        self.settle_nomination(id);
         if let Some(before) = replaced {
             self.cluster.forget_ask(before);
         }

@@ -253,6 +253,7 @@ mod tests {
             group: None,
             priority: 0,
             node: None,
+            nominated: None,
             phase: PodPhase::Pending,
             reason: None,
             deleting: false,

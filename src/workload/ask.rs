@@ -55,6 +55,12 @@ impl Ask {
         !self.node_selector.is_empty() || self.required_terms.is_some() || added
     }
 
+    /// True if it has volumes whose claims are bound before it is, unless they are already: its profile may leave claims
+    /// to others.
+    pub fn has_claims_bound(&self) -> bool {
+        !self.volumes.is_empty() && !self.turns_off("VolumeBinding")
+    }
+
     /// Whether what other pods prefer makes nodes better or worse for this pod.
     pub fn wishes_of_others(&self) -> WishesOfOthers {
         let Some(profile) = &self.profile else {

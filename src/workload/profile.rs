@@ -8,6 +8,7 @@ use super::constraints::PreferredTerm;
 use super::relations::Spread;
 use super::relations::SpreadBy;
 use crate::base::names::Name;
+use crate::base::time::Span;
 
 /// What differs from the default profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,8 @@ pub struct Profile {
     pub terms_of_others: TermsOfOthers,
     /// How pods are spread that do not say it themselves; `None` where they are not.
     pub default_spread: Option<DefaultSpread>,
+    /// How long the claims of a pod may take to be bound: `bindTimeoutSeconds`. `None` for what the engine is set to.
+    pub bind_timeout: Option<Span>,
     /// kube-scheduler's scores, where nodes are ranked by them; `None` for Muster's own order.
     pub weighing: Option<Weighing>,
 }
@@ -98,6 +101,9 @@ pub struct Weighing {
     pub resources: Vec<(Name, i64)>,
     /// The resources that NodeResourcesBalancedAllocation balances.
     pub balanced: Vec<Name>,
+    /// How VolumeBinding scores by the share of storage that is asked for: points as of
+    /// [`Strategy::RequestedToCapacityRatio`].
+    pub storage: Vec<(i64, i64)>,
 }
 
 /// How good it is that much of a resource is asked for on a node.

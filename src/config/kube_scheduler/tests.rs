@@ -67,7 +67,21 @@ fn filters_are_turned_off_by_upstreams_order_of_precedence() {
     assert_eq!(off(both), [""; 0], "what is enabled goes before what is disabled");
     let all = off("{multiPoint: {disabled: [{name: \"*\"}], enabled: [{name: TaintToleration}]}}");
     assert!(all.contains(&"NodeAffinity") && !all.contains(&"TaintToleration"), "{all:?}");
-    assert!(!all.contains(&"NodeResourcesFit"), "what pods ask for always counts");
+    let filters = [
+        "DynamicResources",
+        "InterPodAffinity",
+        "NodeAffinity",
+        "NodeDeclaredFeatures",
+        "NodePorts",
+        "NodeResourcesFit",
+        "NodeUnschedulable",
+        "NodeVolumeLimits",
+        "PodTopologySpread",
+        "VolumeBinding",
+        "VolumeRestrictions",
+        "VolumeZone",
+    ];
+    assert_eq!(all, filters);
 }
 
 #[test]
@@ -103,6 +117,9 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
     ] {
         assert_eq!(weighing(silent), None, "{silent}");
     }
+    let roomless = weighing("plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}");
+    let roomless = roomless.expect("Muster's own order is by room").weights;
+    assert!(roomless.len() == 7 && roomless.iter().all(|(name, _)| *name != "NodeResourcesFit"));
     let default = [
         ("ImageLocality", 1),
         ("InterPodAffinity", 2),
@@ -111,6 +128,7 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
         ("NodeResourcesFit", 1),
         ("PodTopologySpread", 2),
         ("TaintToleration", 3),
+        ("VolumeBinding", 1),
     ];
     let least = weighing(
         "pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: LeastAllocated}}}]",
@@ -119,6 +137,26 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
     assert_eq!((&least.weights[..], least.strategy), (&default[..], Strategy::LeastAllocated));
     assert_eq!(least.resources, [("cpu".into(), 1), ("memory".into(), 1)]);
     assert_eq!(least.balanced, ["cpu".into(), "memory".into()]);
+    assert_eq!(least.storage, [(0, 100), (100, 0)]);
+}
+
+#[test]
+fn how_long_volumes_may_take_and_how_they_score_is_taken_in() {
+    let read = |args: &str| {
+        let plugin = format!("{{name: VolumeBinding, args: {args}}}");
+        let read = accepted(&format!("profiles: [{{pluginConfig: [{plugin}]}}]\n"));
+        assert_eq!(read.warnings, [""; 0], "{args}");
+        let profiles = read.configuration.engine.profiles;
+        profiles.first().map(|(_, profile)| (**profile).clone()).unwrap_or_default()
+    };
+    let profile = read("{bindTimeoutSeconds: 30}");
+    assert_eq!((profile.bind_timeout, profile.weighing), (Some(Span::seconds(30)), None));
+    assert_eq!(read("{bindTimeoutSeconds: 0}").bind_timeout, Some(Span::seconds(1)));
+    assert_eq!(read("{}").bind_timeout, None);
+    let shape = read("{shape: [{utilization: 10, score: 2}, {utilization: 90, score: 7}]}");
+    let weighing = shape.weighing.expect("a shape is written");
+    assert_eq!(weighing.storage, [(10, 20), (90, 70)]);
+    assert_eq!(weighing.weight("VolumeBinding"), 1);
 }
 
 #[test]
@@ -273,8 +311,8 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
             "profiles[0].percentageOfNodesToScore: is not needed: Muster looks at every node",
         ),
         (
-            "profiles: [{plugins: {score: {enabled: [{name: VolumeBinding, weight: 5}]}}}]\n",
-            "profiles[0].plugins.score: VolumeBinding gives no score here",
+            "profiles: [{plugins: {score: {enabled: [{name: DynamicResources, weight: 5}]}}}]\n",
+            "profiles[0].plugins.score: DynamicResources gives no score here",
         ),
         (
             "profiles: [{plugins: {preScore: {disabled: [{name: TaintToleration}]}}}]\n",
@@ -282,8 +320,7 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
         ),
         (
             "profiles: [{plugins: {filter: {disabled: [{name: NodeResourcesFit}]}}}]\n",
-            "profiles[0].plugins: the filter of NodeResourcesFit is disabled, but stays on here: no seat is promised \
-             twice; what is not to count goes into its ignoredResources",
+            "profiles[0].plugins: NodeResourcesFit is disabled at one of preFilter and filter; here both are one, and off",
         ),
         (
             "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [nvidia.com/gpu, a.com/b]}}]}]\n",

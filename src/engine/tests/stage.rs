@@ -108,6 +108,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         group: None,
         priority: 0,
         node: None,
+        nominated: None,
         phase: PodPhase::Pending,
         reason: None,
         deleting: false,

@@ -346,6 +346,7 @@ pub struct TolerationObject {
 pub struct PodStatus {
     pub phase: Option<String>,
     pub reason: Option<String>,
+    pub nominated_node_name: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub conditions: Vec<Condition>,
     #[serde(deserialize_with = "nullable")]

@@ -95,6 +95,12 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         group,
         priority: pod.spec.priority.unwrap_or(0),
         node,
+        nominated: pod
+            .status
+            .nominated_node_name
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map(|name| shelves.name(name)),
         phase: phase(pod.status.phase.as_deref()),
         reason: pod
             .status
@@ -204,8 +210,10 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
 fn scored(pod: &PodObject, shelves: &mut Shelves) -> Scored {
     let (asking, holding) = amounts::counted(pod, shelves);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    let mut images: Vec<Name> =
-        containers.map(|container| shelves.name(&with_tag(&container.image))).collect();
+    let mounted = pod.spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
+    let images = containers.map(|container| container.image.as_str());
+    let images = images.chain(mounted.map(|image| image.reference.as_str()));
+    let mut images: Vec<Name> = images.map(|image| shelves.name(&with_tag(image))).collect();
     images.sort();
     Scored { asking, holding, images }
 }

@@ -158,6 +158,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         group: group_name(job),
         priority: 0,
         node: None,
+        nominated: None,
         phase: PodPhase::Pending,
         reason: None,
         deleting: false,

@@ -40,6 +40,8 @@ pub(crate) enum Theme {
     Everything,
     /// Spreading of pods that say nothing of it.
     Defaults,
+    /// Pods that wait and are expected on nodes, of higher and lower priority.
+    Nominated,
 }
 
 impl Theme {
@@ -56,6 +58,7 @@ impl Theme {
             Self::Scores => "scores",
             Self::Everything => "everything",
             Self::Defaults => "defaults",
+            Self::Nominated => "nominated",
         }
     }
 
@@ -63,10 +66,12 @@ impl Theme {
     const fn share(self, theme: Self) -> u64 {
         match (self, theme) {
             (Self::Everything, _) => 15,
+            (Self::Nominated, _) => 30,
             (Self::Profiles, Self::Nodes | Self::Ports) => 40,
             (Self::Profiles, Self::Affinity | Self::Spread | Self::Resources) => 20,
+            (Self::Profiles, Self::Volumes) => 30,
             (Self::Scores, Self::Resources) => 50,
-            (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread) => 25,
+            (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread | Self::Volumes) => 25,
             (Self::Defaults, Self::Nodes) => 20,
             (Self::Defaults, Self::Spread) => 10,
             (one, other) if one as u8 == other as u8 => 60,
@@ -96,6 +101,12 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
         let node = if random.chance(3) { "gone".to_owned() } else { random.pick(&names).clone() };
         objects.push(pods::running(random, theme, &format!("r{at}"), &node));
     }
+    if theme == Theme::Nominated {
+        for at in 0..1 + random.below(3) {
+            let node = random.pick(&names).clone();
+            objects.push(pods::expected(random, theme, &format!("e{at}"), &node));
+        }
+    }
     let pod = pods::waiting(random, theme, &names);
     let configuration = match theme {
         Theme::Profiles => Some(profiles::configuration(random, &names)),
@@ -107,7 +118,8 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
         | Theme::Affinity
         | Theme::Spread
         | Theme::Volumes
-        | Theme::Everything => None,
+        | Theme::Everything
+        | Theme::Nominated => None,
     };
     Case { pod, objects, configuration }.as_kept()
 }

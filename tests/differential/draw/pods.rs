@@ -36,6 +36,20 @@ pub(super) fn running(random: &mut Random, theme: Theme, name: &str, node: &str)
     pod
 }
 
+/// Another scheduler's pod that waits and is expected on a node. It keeps nobody away by terms of its own: kube-scheduler
+/// looks at those only where pods that run have some; see COMPATIBILITY.md.
+pub(super) fn expected(random: &mut Random, theme: Theme, name: &str, node: &str) -> Value {
+    let mut pod = pod(random, theme, name);
+    let spec = pod["spec"].as_object_mut().expect("a spec is an object");
+    if let Some(affinity) = spec.get_mut("affinity").and_then(Value::as_object_mut) {
+        affinity.shift_remove("podAntiAffinity");
+    }
+    spec.insert("schedulerName".to_owned(), "another".into());
+    spec.insert("priority".to_owned(), (*random.pick(&[0, 5, 10])).into());
+    pod["status"] = json!({"phase": "Pending", "nominatedNodeName": node});
+    pod
+}
+
 /// The pod that is to be placed.
 pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Value {
     let mut pod = pod(random, theme, "p");
@@ -62,6 +76,9 @@ pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Va
         for container in spec["containers"].as_array_mut().into_iter().flatten() {
             container.as_object_mut().expect("a container is an object").shift_remove("resources");
         }
+    }
+    if theme == Theme::Nominated {
+        spec["priority"] = (*random.pick(&[0, 5])).into();
     }
     if random.chance(theme.share(Theme::Spread)) {
         spec["topologySpreadConstraints"] = relations::spread(random);

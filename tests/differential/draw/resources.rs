@@ -126,7 +126,8 @@ fn image(random: &mut Random, theme: Theme) -> &'static str {
         | Theme::Volumes
         | Theme::Profiles
         | Theme::Everything
-        | Theme::Defaults => IMAGES[0],
+        | Theme::Defaults
+        | Theme::Nominated => IMAGES[0],
     }
 }
 
