@@ -95,19 +95,9 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         group,
         priority: pod.spec.priority.unwrap_or(0),
         node,
-        nominated: pod
-            .status
-            .nominated_node_name
-            .as_deref()
-            .filter(|name| !name.is_empty())
-            .map(|name| shelves.name(name)),
+        nominated: some(pod.status.nominated_node_name.as_deref(), shelves),
         phase: phase(pod.status.phase.as_deref()),
-        reason: pod
-            .status
-            .reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty())
-            .map(|reason| shelves.name(reason)),
+        reason: some(pod.status.reason.as_deref(), shelves),
         deleting: metadata.deletion_timestamp.is_some(),
         gates: pod.spec.scheduling_gates.iter().map(|gate| shelves.name(&gate.name)).collect(),
         ask: shelves.ask(ask),
@@ -118,6 +108,11 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         pinned_to_node: of_daemon_set || metadata.annotations.mirror.is_some(),
         malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
     }
+}
+
+/// A name that is not empty.
+fn some(text: Option<&str>, shelves: &mut Shelves) -> Option<Name> {
+    text.filter(|text| !text.is_empty()).map(|text| shelves.name(text))
 }
 
 /// `metadata.resourceVersion` as a number; 0 where there is none (a manifest, a server before 1.35).
