@@ -242,6 +242,6 @@ fn a_pod_level_resize_counts_at_pod_level() {
     assert_eq!(holds(pod("6", json!([]))), "cpu=6100 nvidia.com/gpu=1");
     let infeasible =
         json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
-    // The container's GPU is in neither pod-level list, yet nobody gave it back.
-    assert_eq!(holds(pod("6", infeasible)), "cpu=3100 nvidia.com/gpu=1");
+    // The container's GPU is in neither pod-level list, and no status of the container says that it has one.
+    assert_eq!(holds(pod("6", infeasible)), "cpu=3100");
 }
