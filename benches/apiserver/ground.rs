@@ -1,6 +1,6 @@
 //! What every measurement begins with: nodes, and pods that wait, in an etcd that is copied for each of them.
-//! 1,000 nodes of 8 GPUs; every pod asks for one of them and names Muster as its scheduler.
-//! The folder with the copies goes with the ground.
+//! 1,000 nodes of 8 GPUs, of which every pod asks for one; or what a shape of pods brings, see `shapes.rs`.
+//! Every pod names Muster as its scheduler. The folder with the copies goes with the ground.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -14,8 +14,10 @@ use crate::board::Board;
 use crate::board::paths;
 use crate::cluster::Cluster;
 use crate::cluster::Options;
+use crate::shapes;
+use crate::shapes::Shape;
 
-/// Nodes of every load.
+/// Nodes of every load but the shapes.
 pub(crate) const NODES: usize = 1000;
 
 /// Objects that are made at once.
@@ -32,6 +34,8 @@ pub(crate) enum Load {
     Singles,
     /// Nothing: 5,000 pods are bound already.
     Bound,
+    /// Pods of this shape, beside others of it that are bound already.
+    Shape(Shape),
 }
 
 impl Load {
@@ -41,24 +45,26 @@ impl Load {
             Self::Gangs => "gangs",
             Self::Singles => "singles",
             Self::Bound => "bound",
+            Self::Shape(shape) => shape.name(),
         }
     }
 
-    /// How many pods there are.
+    /// How many pods there are, but for those that only a shape has bound already.
     pub(crate) const fn pods(self) -> usize {
         match self {
             Self::Gang => 1000,
             Self::Gangs => 3000,
             Self::Singles | Self::Bound => 5000,
+            Self::Shape(_) => shapes::WAITING,
         }
     }
 
     /// How many groups there are.
-    const fn groups(self) -> usize {
+    pub(crate) const fn groups(self) -> usize {
         match self {
             Self::Gang => 1,
             Self::Gangs => 30,
-            Self::Singles | Self::Bound => 0,
+            Self::Singles | Self::Bound | Self::Shape(_) => 0,
         }
     }
 
@@ -79,8 +85,10 @@ impl Load {
     }
 
     fn pod(self, index: usize) -> Value {
-        let mut pod = pod(&format!("pod-{index:05}"));
+        let name = format!("pod-{index:05}");
+        let mut pod = pod(&name);
         match self {
+            Self::Shape(shape) => pod = shape.pod(&name),
             Self::Gang => {
                 pod["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = group_name(0).into();
             }
@@ -176,7 +184,15 @@ impl Drop for Ground {
 }
 
 async fn fill(board: &Board, load: Load) {
-    make(board, (0..NODES).map(|index| (paths::NODES, node(index)))).await;
+    match load {
+        Load::Gang | Load::Gangs | Load::Singles | Load::Bound => {
+            make(board, (0..NODES).map(|index| (paths::NODES, node(index)))).await;
+        }
+        Load::Shape(shape) => {
+            make(board, (0..shapes::NODES).map(|index| (paths::NODES, shapes::node(index)))).await;
+            make(board, (0..shapes::BOUND).map(|index| (paths::PODS, shape.bound(index)))).await;
+        }
+    }
     make(board, (0..load.groups()).map(|index| load.group(index))).await;
     make(board, (0..load.pods()).map(|index| (paths::PODS, load.pod(index)))).await;
 }

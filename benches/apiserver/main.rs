@@ -2,7 +2,8 @@
 //! kube-scheduler 1.37 with the same pods, in alternating rounds; every measurement begins from the same stored
 //! state. Times are the server's own, from its audit log. Needs what `tests/envtest/build` makes, and says so.
 //!
-//! `cargo bench --bench apiserver` measures `bare` and `peer`; `-- bare`, `-- peer`, and `-- takeover` one part.
+//! `cargo bench --bench apiserver` measures `bare` and `peer`; `-- bare`, `-- peer`, `-- shapes`, and `-- takeover`
+//! one part. What `shapes` measures is in `shapes.rs`; `-- spread` and the like take one of them.
 //! `MUSTER_ROUNDS` (5) and `MUSTER_KILLS` (20; 200 for the long form) say how often. Fails where a target is missed.
 
 mod audit;
@@ -19,6 +20,7 @@ mod ground;
 mod instance;
 mod report;
 mod runs;
+mod shapes;
 mod takeover;
 mod usage;
 
@@ -29,6 +31,7 @@ use crate::ground::Load;
 use crate::report::Report;
 use crate::report::Target;
 use crate::runs::Lap;
+use crate::shapes::Shape;
 
 /// How often everything is measured.
 const ROUNDS: usize = 5;
@@ -49,6 +52,11 @@ async fn main() -> ExitCode {
     }
     if is_wanted("peer") {
         let Some(report) = beside_kube_scheduler(rounds).await else { return ExitCode::SUCCESS };
+        all_met &= report.print();
+    }
+    let shapes = wanted.as_deref().map_or_else(Vec::new, Shape::wanted);
+    if !shapes.is_empty() {
+        let Some(report) = in_shapes(&shapes, rounds).await else { return ExitCode::SUCCESS };
         all_met &= report.print();
     }
     if wanted.as_deref() == Some("takeover") {
@@ -130,11 +138,7 @@ async fn beside_kube_scheduler(rounds: usize) -> Option<Report> {
         for (load, name, least) in
             [(Load::Gangs, "30 gangs of 100", 600), (Load::Singles, "5000 single pods", 400)]
         {
-            let ours = runs::muster(&ground, load, runs::Events::Written).await;
-            let Some(theirs) = runs::kube_scheduler(&ground, load).await else {
-                println!("skipped: no kube-scheduler beside the API server");
-                return None;
-            };
+            let (ours, theirs) = both(&ground, load).await?;
             report.note(&format!("{name}, muster: start to last bind"), ours.since_start());
             report
                 .note(&format!("{name}, kube-scheduler: start to last bind"), theirs.since_start());
@@ -142,6 +146,52 @@ async fn beside_kube_scheduler(rounds: usize) -> Option<Report> {
                 &format!("{name}: rate, of kube-scheduler's"),
                 (theirs.since_start(), ours.since_start()),
                 Target::AtLeast(least),
+            );
+        }
+    }
+    Some(report)
+}
+
+/// `muster run` and then kube-scheduler, both with events; `None`, having said so, where there is no kube-scheduler.
+async fn both(ground: &Ground, load: Load) -> Option<(Lap, Lap)> {
+    let ours = runs::muster(ground, load, runs::Events::Written).await;
+    let theirs = runs::kube_scheduler(ground, load).await;
+    if theirs.is_none() {
+        println!("skipped: no kube-scheduler beside the API server");
+    }
+    Some((ours, theirs?))
+}
+
+/// Pods that ask something of each other, on 5,000 nodes: `muster run` and kube-scheduler by turns.
+async fn in_shapes(shapes: &[Shape], rounds: usize) -> Option<Report> {
+    let loads: Vec<Load> = shapes.iter().copied().map(Load::Shape).collect();
+    let ground = Ground::prepare(&loads).await?;
+    let mut report = Report::new("3,000 pods of a shape on 5,000 nodes, beside kube-scheduler");
+    let pods = u32::try_from(shapes::WAITING).expect("it is small");
+    for _ in 0..rounds {
+        for shape in shapes {
+            let (ours, theirs) = both(&ground, Load::Shape(*shape)).await?;
+            let name = shape.name();
+            for (who, lap) in [("muster", &ours), ("kube-scheduler", &theirs)] {
+                report.note(&format!("{name}, {who}: start to last bind"), lap.since_start());
+                report.note(
+                    &format!("{name}, {who}: start to last event"),
+                    lap.since_start_with_events(),
+                );
+            }
+            report.note(
+                &format!("{name}, muster: CPU per pod, its start included"),
+                ours.processor / pods,
+            );
+            report.ratio(
+                &format!("{name}: rate to the last bind, of kube-scheduler's"),
+                (theirs.since_start(), ours.since_start()),
+                Target::AtLeast(500),
+            );
+            report.ratio(
+                &format!("{name}: rate to the last event, of kube-scheduler's"),
+                (theirs.since_start_with_events(), ours.since_start_with_events()),
+                Target::AtLeast(200),
             );
         }
     }

@@ -78,6 +78,11 @@ impl Lap {
         self.span(self.started, Entry::is_bind)
     }
 
+    /// From the start of the process to the answer of the last event.
+    pub(crate) fn since_start_with_events(&self) -> Duration {
+        self.span(self.started, Entry::is_event)
+    }
+
     /// How many writes there were of each kind.
     pub(crate) fn writes(&self) -> String {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -114,8 +119,7 @@ pub(crate) async fn muster(ground: &Ground, load: Load, events: Events) -> Lap {
     let instance = Instance::start_with(&cluster, "muster", configuration);
     let is_over = |log: &AuditLog| {
         let events = events == Events::Off || log.count(Entry::is_event) >= load.pods();
-        let seals =
-            load == Load::Singles || log.count(|entry| entry.kind() == "patch gangplans") > 0;
+        let seals = load.groups() == 0 || log.count(|entry| entry.kind() == "patch gangplans") > 0;
         log.count(Entry::is_bind) == load.pods() && events && seals
     };
     until(&mut log, "every pod is bound", is_over).await;
@@ -124,6 +128,7 @@ pub(crate) async fn muster(ground: &Ground, load: Load, events: Events) -> Lap {
 }
 
 /// kube-scheduler without an election and with a client that does not throttle itself; `None` where there is none.
+/// Pods of a shape are measured until the last event as well.
 pub(crate) async fn kube_scheduler(ground: &Ground, load: Load) -> Option<Lap> {
     let mut cluster = ready(ground, load).await;
     let config = cluster.file("kube-scheduler.yaml");
@@ -145,8 +150,14 @@ pub(crate) async fn kube_scheduler(ground: &Ground, load: Load) -> Option<Lap> {
     if !cluster.start_beside("kube-scheduler", &arguments) {
         return None;
     }
-    let is_over = |log: &AuditLog| log.count(Entry::is_bind) == load.pods();
-    until(&mut log, "kube-scheduler has bound every pod", is_over).await;
+    let is_over = |log: &AuditLog| {
+        let events = match load {
+            Load::Shape(_) => load.pods(),
+            Load::Gang | Load::Gangs | Load::Singles | Load::Bound => 0,
+        };
+        log.count(Entry::is_bind) == load.pods() && log.count(Entry::is_event) >= events
+    };
+    until(&mut log, "kube-scheduler has bound every pod, and said so", is_over).await;
     Some(Lap { started, entries: log.entries, processor: Duration::ZERO })
 }
 

@@ -74,6 +74,7 @@ impl Pods {
             group: self.group.clone(),
             priority: 0,
             node: None,
+            nominated: None,
             phase: PodPhase::Pending,
             reason: None,
             deleting: false,
@@ -82,6 +83,7 @@ impl Pods {
             held: None,
             held_counted: Counted::NONE,
             controller: None,
+            selected_by: None,
             pinned_to_node: false,
             malformed: None,
         })

@@ -191,8 +191,11 @@ fn singles(want: Want) {
         let labels = &own[number % APPS];
         cluster.describe(pod, &PodTraits { ask, labels, life: Life::Staying });
         let signature = cluster.signature_of(pod);
-        let demand =
-            Demand { roles: vec![Role { ask, signature, members: vec![pod] }], minimum: 1 };
+        let demand = Demand {
+            roles: vec![Role { ask, signature, members: vec![pod] }],
+            minimum: 1,
+            expected: Vec::new(),
+        };
         if let Ok(plan) = planner.plan(cluster, &demand, &nothing) {
             referee::judge(cluster, &demand, &plan).expect("the planner keeps the rules");
             cluster.assume(pod, ask, plan.seats[0].node);
@@ -281,6 +284,7 @@ fn ranked() {
     let demand = Demand {
         roles: vec![Role { ask, signature: SignatureId::NONE, members }],
         minimum: MEMBERS,
+        expected: Vec::new(),
     };
     let mut planner = Planner::default();
     let nothing = NodeSet::new();
@@ -310,7 +314,11 @@ fn gang() {
     }
     let signature = cluster.signature_of(members[0]);
     assert_ne!(signature, SignatureId::NONE, "the term matches the gang itself");
-    let demand = Demand { roles: vec![Role { ask, signature, members }], minimum: MEMBERS };
+    let demand = Demand {
+        roles: vec![Role { ask, signature, members }],
+        minimum: MEMBERS,
+        expected: Vec::new(),
+    };
     let mut planner = Planner::default();
     let nothing = NodeSet::new();
     let plan = planner.plan(cluster, &demand, &nothing).expect("there are more nodes than members");

@@ -84,6 +84,7 @@ fn measure(novelty: Novelty, nodes: usize) {
         let demand = Demand {
             roles: vec![Role { ask, signature: SignatureId::NONE, members: vec![pod] }],
             minimum: 1,
+            expected: Vec::new(),
         };
         if let Ok(plan) = bench.planner.plan(&mut bench.cluster, &demand, &nothing) {
             bench.cluster.assume(pod, ask, plan.seats[0].node);

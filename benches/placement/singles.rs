@@ -69,6 +69,7 @@ impl Bench {
         let demand = Demand {
             roles: vec![Role { ask, signature: SignatureId::NONE, members: vec![next] }],
             minimum: 1,
+            expected: Vec::new(),
         };
         let no_nodes = NodeSet::new();
         Self {

@@ -104,7 +104,7 @@ impl Stream {
         let next = PodId(3 * NODES as u32);
         cluster.describe(next, &PodTraits { ask, labels: &labels, life: Life::Staying });
         let role = Role { ask, signature: cluster.signature_of(next), members: vec![next] };
-        let demand = Demand { roles: vec![role], minimum: 1 };
+        let demand = Demand { roles: vec![role], minimum: 1, expected: Vec::new() };
         Self { cluster, planner: Planner::default(), nothing: NodeSet::new(), demand, running }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn run() {
     let demand = Demand {
         roles: vec![Role { ask, signature: SignatureId::NONE, members: members.clone() }],
         minimum: MEMBERS,
+        expected: Vec::new(),
     };
     let mut planner = Planner::default();
     let nothing = NodeSet::new();

@@ -29,9 +29,11 @@ pub struct InternedAsk {
     pub ask: SharedAsk,
     /// What one pod takes from a node, one of `pods` included.
     pub requests: Requests,
+    /// What of it a node must have left: all of it, but for what its profile does not look for.
+    pub looked_for: Requests,
     /// The kinds in `requests`.
     pub requested: ResourceSet,
-    /// The resource by whose free amount nodes are packed: the scarcest kind that is asked for.
+    /// The resource by whose free amount nodes are packed: the scarcest kind that is looked for.
     pub packed_by: ResourceId,
     /// Whether it wants anything of other pods.
     pub relation: Relation,
@@ -65,8 +67,19 @@ impl InternedAsk {
     /// How much of `resource` one pod takes; 0 where it asks for none.
     #[inline]
     pub fn request(&self, resource: ResourceId) -> i64 {
-        self.requests.iter().find(|(id, _)| *id == resource).map_or(0, |(_, amount)| *amount)
+        amount(&self.requests, resource)
     }
+
+    /// How much of `resource` a node must have left for one pod; 0 where any node will do.
+    #[inline]
+    pub fn need(&self, resource: ResourceId) -> i64 {
+        amount(&self.looked_for, resource)
+    }
+}
+
+#[inline]
+fn amount(requests: &Requests, resource: ResourceId) -> i64 {
+    requests.iter().find(|(id, _)| *id == resource).map_or(0, |(_, amount)| *amount)
 }
 
 /// All asks in use.
@@ -104,6 +117,14 @@ struct ByConstraints(SharedAsk);
 /// True if the ask asks for a card or a MIG slice.
 pub fn wants_accelerator(ask: &Ask) -> bool {
     ask.requests.iter().any(|(name, _)| ResourceClass::of(name) == ResourceClass::Accelerator)
+}
+
+/// True if a node must have left what the ask asks for of this resource: its profile neither ignores the resource nor
+/// turns the filter off. Cards are never ignored: a node that was promised more of them than it has turns pods away.
+pub fn looks_for(ask: &Ask, resource: &str) -> bool {
+    let Some(profile) = &ask.profile else { return true };
+    let is_card = || ResourceClass::of(resource) == ResourceClass::Accelerator;
+    !profile.turns_off("NodeResourcesFit") && (!profile.ignored.holds(resource) || is_card())
 }
 
 impl PartialEq for ByConstraints {
@@ -166,7 +187,9 @@ impl AskTable {
     fn compile(&mut self, ask: &SharedAsk, resources: &mut Resources) -> InternedAsk {
         let requests = compile_amounts(&ask.requests, resources);
         let requested = ResourceSet::of(&requests);
-        let packed_by = packed_by(&requests, resources);
+        let mut looked_for = requests.clone();
+        looked_for.retain(|(id, _)| looks_for(ask, resources.name(*id)));
+        let packed_by = packed_by(&looked_for, resources);
         let constraint = self.intern_constraint(ask);
         let related = ask.relations.is_some() || !ask.volumes.is_empty();
         let relation = match (related, ask.weighing()) {
@@ -178,6 +201,7 @@ impl AskTable {
         InternedAsk {
             ask: ask.clone(),
             requests,
+            looked_for,
             requested,
             packed_by,
             relation,

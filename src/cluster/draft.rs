@@ -34,6 +34,10 @@ pub enum Edit {
     Place(Step),
     /// A pod was taken off its node.
     Remove(PodId),
+    /// Room was kept for pods: what they ask for, and nothing of what they mean to others.
+    Hold(Step),
+    /// Pods were met: what they mean to others, and nothing of what they ask for.
+    Meet(Step),
 }
 
 /// A point to roll back to.
@@ -61,6 +65,19 @@ impl<'a> Draft<'a> {
     pub fn place(&mut self, step: Step) {
         apply(self.cluster, Edit::Place(step), Direction::Do);
         self.log.push(Edit::Place(step));
+    }
+
+    /// Keeps room for pods that may come, whether there is any or not.
+    pub fn hold(&mut self, step: Step) {
+        apply(self.cluster, Edit::Hold(step), Direction::Do);
+        self.log.push(Edit::Hold(step));
+    }
+
+    /// Counts pods that may come for what they mean to others: ports, labels, terms, and volumes that they use; what
+    /// their claims would get is not promised.
+    pub fn meet(&mut self, step: Step) {
+        apply(self.cluster, Edit::Meet(step), Direction::Do);
+        self.log.push(Edit::Meet(step));
     }
 
     /// Takes a pod off its node. The caller takes each pod off once.
@@ -116,6 +133,14 @@ fn apply(cluster: &mut Cluster, edit: Edit, direction: Direction) {
             cluster.counts.shift(step.node, counted, count);
             cluster.relations.shift(&cluster.asks, step, count);
             cluster.shift_volumes(step, count);
+        }
+        Edit::Hold(step) => {
+            let requests: Requests = cluster.asks.get(step.ask).requests.clone();
+            cluster.shift_free(step.node, &requests, -sign * i64::from(step.count));
+        }
+        Edit::Meet(step) => {
+            cluster.relations.shift(&cluster.asks, step, sign * i64::from(step.count));
+            cluster.shift_mounts(step, sign * i64::from(step.count));
         }
         Edit::Remove(pod) => {
             let node = cluster.node_of(pod).expect("only placed pods are taken off");

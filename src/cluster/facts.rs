@@ -6,6 +6,7 @@ use std::fmt;
 use std::num::ParseIntError;
 use std::str::FromStr;
 
+use crate::base::labels::LabelSelector;
 use crate::base::names::{Name, ObjectName};
 use crate::base::time::{Span, Time};
 use crate::workload::ask::{Amounts, SharedAsk};
@@ -43,6 +44,74 @@ pub struct NamespaceFact {
     pub uid: Name,
     /// Labels sorted by key.
     pub labels: Vec<(Name, Name)>,
+}
+
+/// Kinds of object that select pods: pods that one of them selects belong together, and are spread by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SelectingKind {
+    /// `v1` Service.
+    Service,
+    /// `v1` ReplicationController.
+    ReplicationController,
+    /// `apps/v1` ReplicaSet.
+    ReplicaSet,
+    /// `apps/v1` StatefulSet.
+    StatefulSet,
+}
+
+impl SelectingKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::Service, Self::ReplicationController, Self::ReplicaSet, Self::StatefulSet];
+
+    /// The plural name of its resource.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Service => "services",
+            Self::ReplicationController => "replicationcontrollers",
+            Self::ReplicaSet => "replicasets",
+            Self::StatefulSet => "statefulsets",
+        }
+    }
+
+    /// Its API group; its version is `v1`.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Service | Self::ReplicationController => "",
+            Self::ReplicaSet | Self::StatefulSet => "apps",
+        }
+    }
+
+    /// Its `apiVersion`.
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::Service | Self::ReplicationController => "v1",
+            Self::ReplicaSet | Self::StatefulSet => "apps/v1",
+        }
+    }
+
+    /// Its `kind`.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::ReplicationController => "ReplicationController",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+        }
+    }
+}
+
+/// An object that selects pods, as far as spreading by default reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectingFact {
+    /// Of which kind.
+    pub kind: SelectingKind,
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// `spec.selector`; one that selects everything stands for one that is absent too: neither says anything.
+    pub selector: LabelSelector,
 }
 
 /// Where a PodGroup comes from; two groups of one name from different sources are two gangs.
@@ -97,6 +166,8 @@ pub struct PodFact {
     pub priority: i32,
     /// `spec.nodeName`, where assigned.
     pub node: Option<Name>,
+    /// `status.nominatedNodeName`: where it is expected, as somebody says who may know. Nothing is held for it.
+    pub nominated: Option<Name>,
     /// `status.phase`.
     pub phase: PodPhase,
     /// `status.reason`, where there is one: why a kubelet turned the pod away, or it was evicted.
@@ -114,6 +185,8 @@ pub struct PodFact {
     pub held_counted: Counted,
     /// The controller that owns it (`Kind/name`), for `occupiedBy` and for recreation.
     pub controller: Option<Name>,
+    /// What kind that controller is of, where it selects its pods in a way that spreads them by default.
+    pub selected_by: Option<SelectingKind>,
     /// Mirror and DaemonSet pods are never moved or evicted.
     pub pinned_to_node: bool,
     /// An error in the pod itself that keeps it from being scheduled (field, value, remedy).

@@ -182,11 +182,11 @@ impl Load {
         requests.iter().all(|(resource, asked)| amount(row, *resource) >= *asked)
     }
 
-    /// How many pods with `requests` fit on `node` one beside the other.
+    /// How many pods with `requests` fit on `node` one beside the other; without any, no number is too many.
     pub fn seats(&self, node: NodeId, requests: &[(ResourceId, i64)]) -> i64 {
         let row = row(&self.free, self.stride, node);
         let seats = requests.iter().map(|(resource, asked)| amount(row, *resource).max(0) / asked);
-        seats.min().unwrap_or(0)
+        seats.min().unwrap_or(i64::MAX)
     }
 
     /// Existing nodes by free amount of `resource`, which must be up to date: see [`Self::is_current`].

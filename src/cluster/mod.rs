@@ -14,9 +14,11 @@ pub mod labels;
 pub mod load;
 pub mod node_set;
 pub mod nodes;
+pub mod nominations;
 pub mod relations;
 pub mod renumbering;
 pub mod resources;
+pub mod selecting;
 pub mod state;
 pub mod storage;
 

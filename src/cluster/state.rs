@@ -11,8 +11,9 @@ use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
 use super::load::Load;
 use super::node_set::Membership;
 use super::nodes::Nodes;
+use super::nominations::Nominations;
 use super::pods::{Holding, Pods};
-use super::relations::moved::Moved;
+use super::relations::moved::{Moved, NodeChange, Tenants};
 use super::relations::{PodTraits, Relations};
 use super::renumbering::Renumbering;
 use super::resources::{ResourceClass, ResourceSet, Resources};
@@ -36,6 +37,7 @@ pub struct Cluster {
     /// Sum of free amounts over present nodes that are not cordoned, by resource.
     pub(super) schedulable_free: Vec<i128>,
     pub(super) storage: Storage,
+    pub(super) nominations: Nominations,
     pub(super) version: u64,
 }
 
@@ -187,10 +189,19 @@ impl Cluster {
         changes.grew = self.set_allocatable(id, &fact.allocatable);
         self.sum_free(id, Sign::Plus);
         if self.nodes.version() != objects {
-            self.relations.note_domains();
+            let change = NodeChange {
+                before: before.as_ref(),
+                after: Some(fact),
+                tenants: self.tenants(id),
+            };
+            self.relations.note_node(change);
         }
         self.version += 1;
         changes
+    }
+
+    fn tenants(&self, node: NodeId) -> Tenants {
+        if self.pods.on(node).is_empty() { Tenants::None } else { Tenants::Some }
     }
 
     /// Puts a node whose object exists into quarantine, or lets it out. Not a fact, and forgotten with the
@@ -211,8 +222,10 @@ impl Cluster {
     pub fn remove_node(&mut self, name: &str) -> Changes {
         let Some(id) = self.nodes.present_id(name) else { return Changes::NONE };
         self.sum_free(id, Sign::Minus);
-        self.nodes.take_fact(id);
-        self.relations.note_domains();
+        let tenants = self.tenants(id);
+        if let Some(before) = self.nodes.take_fact(id) {
+            self.relations.note_node(NodeChange { before: Some(&before), after: None, tenants });
+        }
         self.load.leave_index(id);
         self.set_allocatable(id, &[]);
         self.forget_if_unnamed(id);

@@ -71,7 +71,7 @@ impl Engine {
     fn propose(&mut self, id: GangId, before: Option<Box<Commitment>>, mut seats: Vec<PlanSeat>) {
         self.add_bound(id, &mut seats);
         let volumes = self.plan_has_volumes(id);
-        let more = if volumes { self.settings.volume_timeout } else { Span::ZERO };
+        let more = if volumes { self.volume_timeout_of_gang(id) } else { Span::ZERO };
         let timeout = self.settings.schedule_timeout;
         let gang = self.gangs.get(id);
         let fact = gang.fact.as_ref().expect("only gangs whose group exists are planned");
@@ -171,7 +171,7 @@ impl Engine {
             answer: Answer::Awaited,
         });
         pod.told = 0;
-        self.cluster.assume(id, pod.ask, node);
+        self.seat(id, node);
         self.count_in(id);
         self.promise_for_plan(id, node);
     }
@@ -232,7 +232,7 @@ impl Engine {
         let Some(seat) = pod.seat().filter(|_| pod.has_plan_seat()) else { return false };
         let overfull = |(resource, _): &(_, _)| self.cluster.load().free(seat.node, *resource) < 0;
         !self.cluster.is_schedulable(seat.node)
-            || self.cluster.interned(pod.ask).requests.iter().any(overfull)
+            || self.cluster.interned(pod.ask).looked_for.iter().any(overfull)
     }
 
     /// Gives out the calls that are due.

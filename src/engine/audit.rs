@@ -95,7 +95,14 @@ impl Engine {
             Event::Storage(fact) => (!self.cluster.storage().agrees_with(fact)).then(|| {
                 format!("{} {} is not believed as it is", fact.kind().kind(), fact.name())
             }),
-            Event::StorageGone { .. }
+            Event::Selecting(fact) => {
+                let agrees = self.settings.selecting_kinds().is_empty()
+                    || self.spreading.selecting.agrees_with(fact);
+                (!agrees)
+                    .then(|| format!("{} {} is not believed as it is", fact.kind.kind(), fact.name))
+            }
+            Event::SelectingGone { .. }
+            | Event::StorageGone { .. }
             | Event::StorageSight { .. }
             | Event::NodeGone(_)
             | Event::NamespaceGone(_)
@@ -115,6 +122,7 @@ impl Engine {
         let rest = |known: &PodFact| {
             let mut same = fact.clone();
             same.node.clone_from(&known.node);
+            self.complete(&mut same);
             same == *known
         };
         let agrees = known.is_some_and(|known| node(known) && rest(known));

@@ -34,6 +34,8 @@ pub(super) struct Shape {
     pub(super) needed: u32,
     /// What must be free before any search; empty where there is no floor.
     pub(super) floor: Amounts,
+    /// The gang itself where members are expected on nodes: what is kept for them is in the way of all others.
+    pub(super) nominated: Option<GangId>,
 }
 
 /// A gang's place in the backlog.
@@ -358,7 +360,7 @@ mod tests {
 
     fn shape(ask: u32) -> Shape {
         let role = ((AskId(ask), SignatureId::NONE), 1);
-        Shape { roles: [role].into_iter().collect(), needed: 1, floor: Vec::new() }
+        Shape { roles: [role].into_iter().collect(), needed: 1, floor: Vec::new(), nominated: None }
     }
 
     fn turn(since: i64) -> Turn {

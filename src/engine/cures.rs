@@ -5,17 +5,26 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rustc_hash::FxHashMap;
+
 use super::Engine;
 use super::backlog::{Line, LineId, Need};
 use crate::base::id::Id;
+use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
-use crate::cluster::ids::{AskId, ResourceId};
+use crate::cluster::ids::{AskId, ResourceId, SignatureId};
 use crate::planner::Company;
 use crate::planner::order::Turn;
+use crate::plugins::census::Census;
+use crate::plugins::relation::is_related;
 
 /// Where more changes than this are pending, a line of which one gang was placed is simply tried until it is
 /// refused: to look for the next with every change would take longer.
 const CHANGES_LOOKED_AT: usize = 4;
+
+/// So often one cycle looks whether other pods stand in the way of a line that a change could help; each look may take a
+/// pass over all nodes. After that lines are tried without it, of which a cycle tries a bounded number.
+const LOOKS_PER_CYCLE: usize = 256;
 
 /// A change that parked lines may profit from.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +43,27 @@ pub(super) struct Cures {
     looked_at: usize,
     /// How often a parked line had got an earlier head by then.
     earlier_heads: u64,
+    looks: Looks,
+}
+
+/// What was counted of other pods for lines of one pod, and how often more may be looked.
+#[derive(Clone, Debug, Default)]
+struct Looks {
+    left: usize,
+    /// The version of the cluster that was counted.
+    version: u64,
+    counted: FxHashMap<(AskId, SignatureId), Census>,
+}
+
+impl Looks {
+    /// The census of a kind of pod as the cluster is now: one serves all changes until somebody is placed.
+    fn census(&mut self, cluster: &Cluster, kind: (AskId, SignatureId)) -> &Census {
+        if self.version != cluster.version() {
+            self.version = cluster.version();
+            self.counted.clear();
+        }
+        self.counted.entry(kind).or_insert_with(|| Census::take(cluster, &[kind]))
+    }
 }
 
 /// A parked line that a pending change could help.
@@ -58,6 +88,7 @@ impl Engine {
     /// Looks for whom each pending change could help first.
     pub(super) fn look_for_cures(&mut self) {
         self.cures.first.clear();
+        self.cures.looks = Looks { left: LOOKS_PER_CYCLE, ..Looks::default() };
         if !self.backlog.is_anyone_parked() {
             self.changes.clear();
         }
@@ -84,7 +115,8 @@ impl Engine {
             let version = self.cluster.version();
             let refused = row.parked.as_ref().is_some_and(|no| no.version() < version);
             let helped = row.shape.roles.iter().any(|((ask, signature), _)| {
-                self.cluster.relations().could_help(&moved, *ask, *signature)
+                let own = (*ask, self.cluster.ask(*ask));
+                self.cluster.relations().could_help(&moved, own, *signature)
             });
             if refused && helped {
                 self.backlog.activate(line);
@@ -104,8 +136,11 @@ impl Engine {
 
     fn find_first_helped(&mut self) {
         self.cures.earlier_heads = self.backlog.earlier_heads();
-        let helped = (0..self.cures.looked_at).filter_map(|at| self.first_helped_by(at));
+        let mut looks = std::mem::take(&mut self.cures.looks);
+        let changes = 0..self.cures.looked_at;
+        let helped = changes.filter_map(|at| self.first_helped_by(at, &mut looks));
         self.cures.first = helped.map(Reverse).collect();
+        self.cures.looks = looks;
     }
 
     /// The line to be tried next: the first in turn of those that are active or could be helped.
@@ -134,28 +169,32 @@ impl Engine {
         if self.cures.earlier_heads != self.backlog.earlier_heads() {
             self.find_first_helped();
         }
+        let mut looks = std::mem::take(&mut self.cures.looks);
+        let mut first = None;
         while let Some(Reverse(helped)) = self.cures.first.peek() {
-            if self.is_still_helped(helped) {
-                return Some(helped.line);
+            if self.is_still_helped(helped, &mut looks) {
+                first = Some(helped.line);
+                break;
             }
             let change = helped.change;
             self.cures.first.pop();
-            if let Some(next) = self.first_helped_by(change) {
+            if let Some(next) = self.first_helped_by(change, &mut looks) {
                 self.cures.first.push(Reverse(next));
             }
         }
-        None
+        self.cures.looks = looks;
+        first
     }
 
-    fn is_still_helped(&self, helped: &Helped) -> bool {
+    fn is_still_helped(&self, helped: &Helped, looks: &mut Looks) -> bool {
         let Some(line) = self.backlog.known(helped.line) else { return false };
         let asks = line.shape.roles.iter().map(|((ask, _), _)| *ask);
         *line.head().0 == helped.turn
-            && asks.into_iter().any(|ask| self.helps(helped.change, ask, helped.line))
+            && asks.into_iter().any(|ask| self.helps(helped.change, (ask, helped.line), looks))
     }
 
     /// True if a change could help a line that was refused before it to a place for one member.
-    fn helps(&self, change: usize, ask: AskId, line: LineId) -> bool {
+    fn helps(&self, change: usize, (ask, line): (AskId, LineId), looks: &mut Looks) -> bool {
         let Pending { changes, version } = &self.changes[change];
         let Line { parked, shape, .. } = self.backlog.line(line);
         if parked.as_ref().is_none_or(|no| no.version() >= *version)
@@ -164,17 +203,25 @@ impl Engine {
             return false;
         }
         let Some(node) = changes.node else { return false };
-        let company = match &shape.roles[..] {
-            [(_, 1)] => Company::Alone,
-            _ => Company::Gang,
-        };
+        let company: Vec<(AskId, SignatureId)> =
+            shape.roles.iter().map(|(role, _)| *role).collect();
+        let is_alone = matches!(&shape.roles[..], [(_, 1)]);
         // Other pods may stand in the way, of which the change tells nothing.
-        let mut roles = shape.roles.iter().map(|(role, _)| *role).filter(|role| role.0 == ask);
-        roles.any(|role| !self.planner.is_ruled_out(&self.cluster, role, node, company))
+        company.iter().filter(|role| role.0 == ask).any(|role| {
+            if looks.left == 0 || !is_related(&self.cluster, role.0, role.1) {
+                return true;
+            }
+            looks.left -= 1;
+            let company = match is_alone {
+                true => Company::Alone(looks.census(&self.cluster, *role)),
+                false => Company::Gang(&company),
+            };
+            !self.planner.is_ruled_out(&self.cluster, *role, node, company)
+        })
     }
 
     /// The parked line, first in turn, that a change could help.
-    fn first_helped_by(&self, change: usize) -> Option<Helped> {
+    fn first_helped_by(&self, change: usize, looks: &mut Looks) -> Option<Helped> {
         let node = self.changes[change].changes.node?;
         if !self.cluster.node_exists(node) {
             return None;
@@ -191,7 +238,7 @@ impl Engine {
                     if first.is_some_and(|(before, _)| before <= turn) {
                         break;
                     }
-                    if self.helps(change, *ask, *line) {
+                    if self.helps(change, (*ask, *line), looks) {
                         first = Some((turn, *line));
                     }
                 }
@@ -206,7 +253,7 @@ impl Engine {
             let interned = self.cluster.interned(ask);
             Need {
                 kind: interned.packed_by,
-                amount: interned.request(interned.packed_by),
+                amount: interned.need(interned.packed_by),
                 constraint: interned.constraint,
             }
         };

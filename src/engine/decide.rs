@@ -179,10 +179,11 @@ impl Engine {
             Some(fact) if !gang.has_started() => fact.min_resources.clone(),
             Some(_) | None => Amounts::new(),
         };
+        let nominated = self.has_nominated(id).then_some(id);
         if !self.cluster.relations().is_awake() {
             let roles = gang.tally.roles.iter();
             let roles = roles.map(|(ask, count)| ((*ask, SignatureId::NONE), *count)).collect();
-            return Shape { roles, needed, floor };
+            return Shape { roles, needed, floor, nominated };
         }
         let mut roles = SmallVec::new();
         for id in &gang.members {
@@ -191,7 +192,7 @@ impl Engine {
                 count_in(&mut roles, (pod.ask, self.cluster.signature_of(*id)));
             }
         }
-        Shape { roles, needed, floor }
+        Shape { roles, needed, floor, nominated }
     }
 
     /// Lets a gang stand in the line of its shape, at its turn.
@@ -290,13 +291,13 @@ impl Engine {
                 .map_err(|short| No::BelowFloor { short, version })?;
         }
         let demand = self.demand_of(id);
-        let near = self.near(id).and_then(|near| {
+        let near = self.near(id).or_else(|| self.nominated_for(&demand)).and_then(|near| {
             let mut far = self.cluster.nodes().present().clone();
             far.subtract(&near);
             far.unite_with(keep_off);
             self.planner.plan(&mut self.cluster, &demand, &far).ok()
         });
-        let plan = match near {
+        let mut plan = match near {
             Some(plan) => plan,
             None => self
                 .planner
@@ -307,6 +308,7 @@ impl Engine {
             let name = self.gangs.get(id).identity.name();
             panic!("the planner broke a rule for gang {name}: {violation}");
         }
+        self.seat_where_nominated(&demand, &mut plan);
         Ok(plan)
     }
 
@@ -338,7 +340,7 @@ impl Engine {
                 }
             }
         }
-        Demand { roles, minimum }
+        Demand { roles, minimum, expected: self.expected_beside(id) }
     }
 
     /// Holds the plan's seats. Several members of a gang's minimum are bound by a commitment; all else at once.
@@ -396,7 +398,7 @@ impl Engine {
             uid: pod.fact.uid.clone(),
             resource_version: version,
         };
-        self.cluster.assume(id, pod.ask, node);
+        self.seat(id, node);
         self.count_in(id);
         (reference, order)
     }

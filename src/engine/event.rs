@@ -5,7 +5,9 @@
 use super::order::OrderId;
 use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
-use crate::cluster::facts::{GroupFact, GroupName, NamespaceFact, NodeFact, PodFact};
+use crate::cluster::facts::{
+    GroupFact, GroupName, NamespaceFact, NodeFact, PodFact, SelectingFact, SelectingKind,
+};
 use crate::cluster::storage::Sight;
 use crate::cluster::storage::facts::{StorageFact, StorageKind};
 
@@ -54,6 +56,17 @@ pub enum Event {
         /// Of which kind.
         kind: StorageKind,
         /// Namespace (empty where the kind has none) and name.
+        name: ObjectName,
+        /// Its uid.
+        uid: Name,
+    },
+    /// An object that selects pods was added or changed. Told only where a profile spreads pods by default.
+    Selecting(Box<SelectingFact>),
+    /// An object that selects pods is gone.
+    SelectingGone {
+        /// Of which kind.
+        kind: SelectingKind,
+        /// Namespace and name.
         name: ObjectName,
         /// Its uid.
         uid: Name,

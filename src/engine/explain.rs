@@ -173,9 +173,11 @@ impl Engine {
     /// rule that does and its reasons. `None` if there is no such pod.
     pub fn rejections(&mut self, pod: &ObjectName) -> Option<Vec<Rejection>> {
         let id = self.pods.find(pod)?;
-        self.cluster.refresh_domains();
-        let ask = self.pods.get(id).ask;
-        Some(survey::rejections(&self.cluster, ask, self.cluster.signature_of(id)))
+        let pod = self.pods.get(id);
+        let expected: Vec<_> =
+            self.cluster.expected(pod.fact.priority).filter(|one| one.pod != id).collect();
+        let kind = (pod.ask, self.cluster.signature_of(id));
+        Some(survey::rejections(&mut self.cluster, kind, &expected))
     }
 
     /// The sum of kube-scheduler's scores for each node that takes the pod, as if it were placed alone and now;

@@ -19,9 +19,11 @@ pub mod commitment;
 mod contact;
 mod cures;
 mod decide;
+mod default_spread;
 mod gangs;
 mod kept_place;
 mod node_order;
+mod nominated;
 mod notices;
 mod observe;
 mod pods;
@@ -51,6 +53,7 @@ use self::contact::Contact;
 use self::counters::Counters;
 use self::cures::{Cures, Pending};
 use self::decide::No;
+use self::default_spread::DefaultSpreading;
 use self::gangs::{GangId, Gangs};
 use self::kept_place::KeptPlaces;
 use self::notices::Pump;
@@ -74,6 +77,7 @@ pub struct Engine {
     cluster: Cluster,
     planner: Planner,
     pods: Pods,
+    spreading: DefaultSpreading,
     gangs: Gangs,
     backlog: Backlog<No>,
     /// Gangs whose binding failed, by the time of their next attempt.
@@ -154,6 +158,7 @@ impl Engine {
             settings,
             cluster: Cluster::new(),
             pods: Pods::default(),
+            spreading: DefaultSpreading::default(),
             gangs: Gangs::default(),
             backlog: Backlog::default(),
             backing_off: BTreeSet::new(),

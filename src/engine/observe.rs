@@ -48,9 +48,14 @@ impl Engine {
             Event::Storage(fact) => self.observe_storage(*fact),
             Event::StorageGone { kind, name, uid } => self.observe_storage_gone(kind, &name, &uid),
             Event::StorageSight { kind, sight } => self.observe_storage_sight(kind, sight),
+            Event::Selecting(fact) => self.observe_selecting(&fact),
+            Event::SelectingGone { kind, name, uid } => {
+                self.observe_selecting_gone(kind, &name, &uid);
+            }
             Event::Settled { order, outcome } => self.settle(order, outcome),
             Event::Synced => {
                 self.synced = true;
+                self.spread_all_anew();
                 self.resume_all();
             }
         }
@@ -64,7 +69,7 @@ impl Engine {
     }
 
     fn observe_pod(&mut self, mut fact: Box<PodFact>) {
-        self.settings.apply_profile(&mut fact);
+        self.complete(&mut fact);
         let Some(id) = self.pods.find(&fact.name) else { return self.admit_pod(fact) };
         let known = &self.pods.get(id).fact;
         if is_older(fact.resource_version, known.resource_version) {
@@ -90,10 +95,12 @@ impl Engine {
         fact.ask = self.cluster.interned(ask).ask.clone();
         let pod = Pod { fact, ask, gang: None, place: Place::Nowhere, told: 0 };
         let id = self.pods.insert(pod);
+        self.follow_selection(id);
         self.describe(id);
         self.declare_volumes(id);
         self.settle_place(id);
         self.settle_gang(id);
+        self.settle_nomination(id);
     }
 
     fn forget_pod(&mut self, id: PodId) {
@@ -106,6 +113,7 @@ impl Engine {
             self.orders.forget(seat.order);
         }
         self.drop_provision(id);
+        self.forget_nomination(id);
         let changes = self.cluster.release(id);
         self.note(changes);
         self.volumes_freed(id);
@@ -115,7 +123,7 @@ impl Engine {
         self.cluster.forget_ask(pod.ask);
     }
 
-    fn update_pod(&mut self, id: PodId, mut fact: Box<PodFact>) {
+    pub(super) fn update_pod(&mut self, id: PodId, mut fact: Box<PodFact>) {
         if let Some((node, reason)) = self.rejection(self.pods.get(id), &fact) {
             self.node_rejected(node, reason);
         }
@@ -146,6 +154,7 @@ impl Engine {
             self.describe(id);
             self.declare_volumes(id);
         }
+        self.settle_nomination(id);
         if let Some(before) = replaced {
             self.cluster.forget_ask(before);
         }

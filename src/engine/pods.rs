@@ -253,6 +253,7 @@ mod tests {
             group: None,
             priority: 0,
             node: None,
+            nominated: None,
             phase: PodPhase::Pending,
             reason: None,
             deleting: false,
@@ -261,6 +262,7 @@ mod tests {
             held: None,
             held_counted: Counted::NONE,
             controller: None,
+            selected_by: None,
             pinned_to_node: false,
             malformed: None,
         });

@@ -14,6 +14,9 @@ use crate::base::time::{Span, Time};
 use crate::cluster::facts::{NodeFact, PodFact, PodPhase};
 use crate::cluster::node_set::Membership;
 
+/// How the kubelet's words begin for a pod that it has no room for.
+const OUT_OF: &str = "OutOf";
+
 /// Nodes that turned pods away.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quarantine {
@@ -59,7 +62,7 @@ impl fmt::Display for Quarantined {
 /// True if this is why a kubelet turns away a pod that was bound to it, before any container starts.
 /// The words are the kubelet's (1.37); a pod that ran and failed, or was evicted, has others or none.
 fn is_rejection(reason: &str) -> bool {
-    reason.starts_with("OutOf")
+    reason.starts_with(OUT_OF)
         || matches!(
             reason,
             "UnexpectedAdmissionError"
@@ -122,6 +125,10 @@ impl Engine {
             return None;
         }
         let reason = fact.reason.as_ref().filter(|reason| is_rejection(reason))?;
+        // Nobody looked for room there, so that there was none says nothing about the node either.
+        if reason.starts_with(OUT_OF) && fact.ask.turns_off("NodeResourcesFit") {
+            return None;
+        }
         let node = fact.node.as_ref().or(pod.fact.node.as_ref())?;
         Some((node.clone(), reason.clone()))
     }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use crate::base::names::Name;
 use crate::base::time::Span;
-use crate::cluster::facts::PodFact;
-use crate::cluster::resources::ResourceClass;
+use crate::cluster::facts::{PodFact, SelectingKind};
 use crate::planner;
+use crate::workload::ask::Ask;
 use crate::workload::profile::Profile;
-use crate::workload::scored::Counted;
 
 /// The engine's settings. `Settings::default()` is what the documentation calls the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,12 +146,6 @@ impl Default for Settings {
     }
 }
 
-/// True if pods of the profile may go where there is none of the resource. Cards never are: a node that was promised
-/// more of them than it has turns pods away.
-fn is_ignored(profile: &Profile, name: &str) -> bool {
-    profile.ignored.holds(name) && ResourceClass::of(name) != ResourceClass::Accelerator
-}
-
 impl Settings {
     /// Gives the pod's ask the profile of its scheduler, if that is not the default one.
     pub(super) fn apply_profile(&self, fact: &mut PodFact) {
@@ -162,16 +155,22 @@ impl Settings {
         };
         let ask = Arc::make_mut(&mut fact.ask);
         ask.profile = Some(profile.clone());
-        let is_ignored = |(name, _): &(Name, i64)| is_ignored(profile, name);
-        if ask.requests.iter().any(is_ignored) {
-            // Once it is on a node, it holds them all the same, for those who do look for them.
-            if fact.held.is_none() {
-                fact.held = Some(ask.requests.clone());
-                let scored = ask.scored.as_ref();
-                fact.held_counted = scored.map_or(Counted::NONE, |scored| scored.holding);
-            }
-            ask.requests.retain(|request| !is_ignored(request));
+        if profile.turns_off("DynamicResources") {
+            ask.unsupported.retain(|field| !field.starts_with("spec.resourceClaims"));
         }
+    }
+
+    /// The kinds of object of which it has to know whom they select: all, where a profile spreads pods that say nothing of
+    /// it, and else none.
+    pub fn selecting_kinds(&self) -> &'static [SelectingKind] {
+        let spreads = |(_, profile): &(Name, Arc<Profile>)| profile.default_spread.is_some();
+        if self.profiles.iter().any(spreads) { &SelectingKind::ALL } else { &[] }
+    }
+
+    /// How long the claims of a pod may take to be bound once it has a seat.
+    pub(super) fn volume_timeout_of(&self, ask: &Ask) -> Span {
+        let own = ask.profile.as_ref().and_then(|profile| profile.bind_timeout);
+        own.unwrap_or(self.volume_timeout)
     }
 
     /// True if some profile ranks nodes by kube-scheduler's scores.

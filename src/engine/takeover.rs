@@ -203,7 +203,7 @@ impl Engine {
         let timeout = fact.schedule_timeout.unwrap_or(self.settings.schedule_timeout);
         let (pods, namespace) = (&self.pods, record.name.namespace.clone());
         let steps = self.steps_of(&record);
-        let more = if steps.is_empty() { Span::ZERO } else { self.settings.volume_timeout };
+        let more = if steps.is_empty() { Span::ZERO } else { self.volume_timeout_of_gang(id) };
         let commitment = Commitment::resume(&record, reference, steps, Rules::ALL, |entry| {
             let name = ObjectName { namespace: namespace.clone(), name: entry.pod.clone() };
             let pod = pods.find(&name).map(|pod| pods.get(pod));
@@ -239,7 +239,7 @@ impl Engine {
         let has_volumes = |entry: &RecordMember| {
             let name = ObjectName { namespace: namespace.clone(), name: entry.pod.clone() };
             let pod = self.pods.find(&name).map(|pod| self.pods.get(pod));
-            pod.is_some_and(|pod| !pod.fact.ask.volumes.is_empty() && pod.fact.node.is_none())
+            pod.is_some_and(|pod| pod.fact.ask.has_claims_bound() && pod.fact.node.is_none())
         };
         let any = record.members.iter().any(has_volumes);
         if any { vec![PrepareStep::Volumes] } else { Vec::new() }
@@ -285,7 +285,7 @@ impl Engine {
     fn could_be_placed(&self, pod: PodId, node: NodeId) -> bool {
         let signature = self.cluster.signature_of(pod);
         let role = Role { ask: self.pods.get(pod).ask, signature, members: vec![pod] };
-        let demand = Demand { roles: vec![role], minimum: 1 };
+        let demand = Demand { roles: vec![role], minimum: 1, expected: Vec::new() };
         let seat = plan::Seat { pod, node };
         let plan = Plan { seats: SmallVec::from_slice(&[seat]) };
         referee::judge(&self.cluster, &demand, &plan).is_ok()

@@ -101,6 +101,7 @@ pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
         }
         Kind::Record => resource("muster.dev", "v1alpha1", "GangPlan", "gangplans"),
         Kind::Storage(kind) => resource(kind.group(), "v1", kind.kind(), kind.plural()),
+        Kind::Selecting(kind) => resource(kind.group(), "v1", kind.kind(), kind.plural()),
     }
 }
 

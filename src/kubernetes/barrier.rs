@@ -69,6 +69,7 @@ impl Recount {
         // What every server has is not kept waiting for the question what else this one has.
         let always = [Kind::Node, Kind::Namespace, Kind::Pod].into_iter();
         let always = always.chain(StorageKind::ALL.map(Kind::Storage));
+        let always = always.chain(self.selecting.iter().copied().map(Kind::Selecting));
         let always = self.all_versions(always.collect(), GroupApis::default());
         let (mut doubts, of_gangs) = tokio::try_join!(always, self.versions_of_gangs())?;
         doubts.extend(of_gangs);

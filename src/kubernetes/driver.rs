@@ -5,6 +5,7 @@
 
 mod checks;
 mod fault;
+mod kinds;
 mod report;
 mod surroundings;
 
@@ -25,6 +26,10 @@ pub use self::report::Question;
 pub use self::report::Report;
 pub use self::surroundings::Surroundings;
 
+use self::kinds::all_kinds;
+use self::kinds::first_kinds;
+use self::kinds::identity;
+
 use super::apis::GroupApis;
 use super::clock::Clock;
 use super::durations::Durations;
@@ -41,7 +46,6 @@ use super::translate::Kind;
 use super::translate::Translated;
 use super::translate::Translator;
 use super::translate::objects::Condition;
-use super::translate::objects::Metadata;
 use super::views::Freshness;
 use super::views::Origin;
 use super::views::View;
@@ -140,24 +144,12 @@ impl Driver {
         traffic: Arc<Traffic>,
     ) -> Self {
         let lease = channels.lease.clone();
-        let kinds = [
-            Kind::Pod,
-            Kind::Node,
-            Kind::Namespace,
-            Kind::Group(GroupSource::Coscheduling),
-            Kind::Group(GroupSource::Native),
-            Kind::Record,
-        ];
         let translator = Translator::for_engine(engine.settings());
         Self {
             engine,
             translator,
             clock,
-            views: kinds
-                .into_iter()
-                .chain(StorageKind::ALL.map(Kind::Storage))
-                .map(|kind| (kind, View::default()))
-                .collect(),
+            views: all_kinds().map(|kind| (kind, View::default())).collect(),
             unlisted: None,
             leads: false,
             lease,
@@ -373,7 +365,8 @@ impl Driver {
             let gone = self.view(*kind).clear();
             self.tell_gone(*kind, gone);
         }
-        let mut unlisted = self.unlisted.take().unwrap_or_else(first_kinds);
+        let mut unlisted =
+            self.unlisted.take().unwrap_or_else(|| first_kinds(self.engine.settings()));
         if !self.synced {
             for (kind, served) in served {
                 if served && self.view(kind).is_empty() {
@@ -415,6 +408,7 @@ impl Driver {
             Object::Record(read) => self.translator.record(read),
             Object::Namespace(read) => self.translator.namespace(read),
             Object::Storage(kind, read) => self.translator.storage(read, *kind),
+            Object::Selecting(kind, read) => self.translator.selecting(read, *kind),
         }
     }
 
@@ -431,6 +425,7 @@ impl Driver {
             Some(Event::Group(fact)) => (fact.name.name.clone(), fact.uid.clone()),
             Some(Event::Record(fact)) => (fact.name.clone(), fact.uid.clone()),
             Some(Event::Storage(fact)) => (fact.name(), fact.uid().clone()),
+            Some(Event::Selecting(fact)) => (fact.name.clone(), fact.uid.clone()),
             Some(Event::Node(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
@@ -443,6 +438,7 @@ impl Driver {
                 | Event::RecordGone { .. }
                 | Event::StorageGone { .. }
                 | Event::StorageSight { .. }
+                | Event::SelectingGone { .. }
                 | Event::NodeGone(_)
                 | Event::NamespaceGone(_)
                 | Event::Settled { .. }
@@ -450,7 +446,7 @@ impl Driver {
             )
             | None => return,
         };
-        if matches!(kind, Kind::Node | Kind::Storage(_)) {
+        if matches!(kind, Kind::Node | Kind::Storage(_) | Kind::Selecting(_)) {
             self.complain(&name, translated.complaint.as_deref());
         }
         let known = self.view(kind).remember(&uid, &name, version, now);
@@ -561,14 +557,6 @@ impl Driver {
     }
 }
 
-/// The kinds that are listed first, whatever the server serves besides.
-fn first_kinds() -> BTreeSet<Kind> {
-    [Kind::Pod, Kind::Node, Kind::Namespace]
-        .into_iter()
-        .chain(StorageKind::ALL.map(Kind::Storage))
-        .collect()
-}
-
 /// Ends once this process leads, and only then.
 async fn elected(leads: &mut Option<oneshot::Receiver<()>>) {
     let word = match leads {
@@ -578,18 +566,6 @@ async fn elected(leads: &mut Option<oneshot::Receiver<()>>) {
     *leads = None;
     if word.is_err() {
         std::future::pending().await
-    }
-}
-
-/// Whose object it is.
-fn identity(object: &Object) -> (Kind, &Metadata) {
-    match object {
-        Object::Pod(read) => (Kind::Pod, &read.object.metadata),
-        Object::Node(read) => (Kind::Node, &read.object.metadata),
-        Object::Group(source, read) => (Kind::Group(*source), &read.object.metadata),
-        Object::Record(read) => (Kind::Record, &read.object.metadata),
-        Object::Namespace(read) => (Kind::Namespace, &read.object.metadata),
-        Object::Storage(kind, read) => (Kind::Storage(*kind), &read.object.metadata),
     }
 }
 

@@ -32,11 +32,13 @@ use super::translate::objects::PodObject;
 use super::watch::Object;
 use super::watch::Watched;
 use super::watch::is_denied;
+use super::watch::selecting_object;
 use super::watch::storage_object;
 use super::watch_line;
 use crate::base::names::Name;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::SelectingKind;
 use crate::cluster::storage::facts::StorageKind;
 
 /// Objects of one page.
@@ -133,6 +135,8 @@ pub struct Recount {
     pub grace: Duration,
     /// Of one page.
     pub page_limit: Duration,
+    /// The kinds that select pods of which the engine has to know.
+    pub selecting: &'static [SelectingKind],
     /// Counters.
     pub traffic: std::sync::Arc<Traffic>,
 }
@@ -197,6 +201,9 @@ impl Recount {
                 Err(Unfinished::Denied) => {}
                 listed => doubts.extend(listed?),
             }
+        }
+        for kind in self.selecting {
+            doubts.extend(self.list(Kind::Selecting(*kind), apis, selecting_object(*kind)).await?);
         }
         self.tell(Check::Sums).await?;
         if doubts.is_empty() {

@@ -60,11 +60,13 @@ use super::watch::Message;
 use super::watch::Object;
 use super::watch::Watch;
 use super::watch::Watched;
+use super::watch::selecting_object;
 use super::watch::storage_object;
 use super::watch_line;
 use crate::base::names::Name;
 use crate::base::time::Span;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::SelectingKind;
 use crate::cluster::storage::facts::StorageKind;
 use crate::config::rim::ElectionSettings;
 use crate::config::rim::KubernetesSettings;
@@ -226,6 +228,7 @@ impl Rim {
             // By then a watch on a dead link has been renewed.
             grace: duration(self.traffic.watch_timeout) + 2 * page_limit,
             page_limit,
+            selecting: self.engine.selecting_kinds(),
             traffic: Arc::clone(traffic),
         }
     }
@@ -243,6 +246,7 @@ impl Rim {
             timeout: duration(self.traffic.watch_timeout),
             page_limit,
             messages,
+            selecting: self.engine.selecting_kinds(),
             native: watch::Sender::new(NativeVersion::V1Beta1),
             traffic: Arc::clone(traffic),
         }
@@ -382,6 +386,8 @@ struct Watches {
     /// Of one page of a list, and of the start of a watch.
     page_limit: Duration,
     messages: mpsc::Sender<Message>,
+    /// The kinds that select pods of which the engine has to know.
+    selecting: &'static [SelectingKind],
     /// Told to whoever writes to native PodGroups.
     native: watch::Sender<NativeVersion>,
     traffic: Arc<Traffic>,
@@ -402,6 +408,11 @@ impl Watches {
         tasks.spawn(self.watch(Kind::Pod).run(pods, Object::Pod));
         for kind in StorageKind::ALL {
             let (object, kind) = (storage_object(kind), Kind::Storage(kind));
+            let api = Api::all_with(self.line(kind), &of_kind(kind, apis));
+            tasks.spawn(self.watch(kind).run(api, object));
+        }
+        for kind in self.selecting {
+            let (object, kind) = (selecting_object(*kind), Kind::Selecting(*kind));
             let api = Api::all_with(self.line(kind), &of_kind(kind, apis));
             tasks.spawn(self.watch(kind).run(api, object));
         }

@@ -35,9 +35,11 @@ use super::translate::objects::NamespaceObject;
 use super::translate::objects::NodeObject;
 use super::translate::objects::PodObject;
 use super::translate::read_text;
+use super::translate::selecting::SelectingObject;
 use super::translate::storage::objects::StorageObject;
 use crate::base::random::Random;
 use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::SelectingKind;
 use crate::cluster::storage::facts::StorageKind;
 
 /// Pause after the first error; it doubles with each further one.
@@ -90,6 +92,8 @@ pub enum Object {
     Record(Box<Read<RecordObject>>),
     /// An object of storage.
     Storage(StorageKind, Box<Read<StorageObject>>),
+    /// An object that selects pods.
+    Selecting(SelectingKind, Box<Read<SelectingObject>>),
 }
 
 /// An object as kube's watcher wants it: it looks at `metadata.resourceVersion` and nothing else.
@@ -116,6 +120,18 @@ pub(super) fn storage_object(kind: StorageKind) -> fn(Box<Read<StorageObject>>) 
         StorageKind::Driver => |read| Object::Storage(StorageKind::Driver, read),
         StorageKind::Capacity => |read| Object::Storage(StorageKind::Capacity, read),
         StorageKind::Attachment => |read| Object::Storage(StorageKind::Attachment, read),
+    }
+}
+
+/// What makes an object of what was read of a kind that selects pods.
+pub(super) fn selecting_object(kind: SelectingKind) -> fn(Box<Read<SelectingObject>>) -> Object {
+    match kind {
+        SelectingKind::Service => |read| Object::Selecting(SelectingKind::Service, read),
+        SelectingKind::ReplicationController => {
+            |read| Object::Selecting(SelectingKind::ReplicationController, read)
+        }
+        SelectingKind::ReplicaSet => |read| Object::Selecting(SelectingKind::ReplicaSet, read),
+        SelectingKind::StatefulSet => |read| Object::Selecting(SelectingKind::StatefulSet, read),
     }
 }
 
@@ -303,6 +319,7 @@ impl Pause {
             Kind::Record => 5,
             Kind::Namespace => 6,
             Kind::Storage(kind) => 7 + kind as u64,
+            Kind::Selecting(kind) => 20 + kind as u64,
         };
         Self::seeded(seed)
     }

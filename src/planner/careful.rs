@@ -9,13 +9,16 @@ use std::cmp::Reverse;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::demand::Role;
+use super::beside;
+use super::demand::{Demand, Role};
 use crate::base::names::ObjectName;
 use crate::base::random::Random;
 use crate::cluster::Cluster;
 use crate::cluster::draft::{Draft, Edit, Mark, Step};
 use crate::cluster::ids::NodeId;
+use crate::cluster::nominations::Expected;
 use crate::cluster::relations::domains::Domain;
+use crate::cluster::resources::PODS;
 use crate::cluster::storage::promises::Promise;
 use crate::plugins::census::Census;
 use crate::plugins::gpu_packing::rank;
@@ -37,6 +40,8 @@ pub(super) struct Trial<'a> {
     draft: Draft<'a>,
     census: Census,
     roles: &'a [Role],
+    /// Those who are expected on nodes; their kinds stand behind the roles in the census.
+    expected: &'a [Expected],
     verdicts: &'a Verdicts,
     /// Candidates of each role, best first; none that could not take one member at the start.
     candidates: Vec<Vec<NodeId>>,
@@ -73,21 +78,25 @@ impl<'a> Trial<'a> {
     pub(super) fn open(
         cluster: &'a mut Cluster,
         log: &'a mut Vec<Edit>,
-        (roles, verdicts): (&'a [Role], &'a Verdicts),
+        (demand, verdicts): (&'a Demand, &'a Verdicts),
         candidates: Vec<Vec<NodeId>>,
     ) -> Self {
+        let Demand { roles, expected, .. } = demand;
         let left = roles.iter().map(|role| role.members.len()).collect();
         let storage = cluster.storage();
         let shares = |Role { ask, members, .. }: &Role| {
             members.len() > 1 && storage.has_open_claims(cluster.ask(*ask))
         };
         let shares_claim = roles.iter().map(shares).collect();
-        let census = take_census(cluster, roles);
+        let mut kinds: Vec<_> = roles.iter().map(|role| (role.ask, role.signature)).collect();
+        kinds.extend(beside::kinds(expected));
+        let census = Census::take(cluster, &kinds);
         let draft = Draft::open(cluster, log);
         Self {
             draft,
             census,
             roles,
+            expected,
             verdicts,
             candidates,
             left,
@@ -156,17 +165,18 @@ impl<'a> Trial<'a> {
             let nodes = self.admitting(role);
             let (steady, mut by_load) =
                 (self.scores(role, &nodes, STEADY), self.scores(role, &nodes, &[Follows::Load]));
-            let best = |by_load: &[i64]| {
+            let best = |trial: &Self, by_load: &[i64]| {
                 let sums = steady.iter().zip(by_load).map(|(steady, load)| steady + load);
-                let ranked =
-                    sums.zip(&nodes).zip(0..).map(|((sum, node), at)| (sum, Reverse(*node), at));
-                ranked.max().map(|(_, Reverse(node), at): (i64, _, usize)| (node, at))
+                let ranked = sums.zip(&nodes).zip(0..).map(|((sum, node), at)| {
+                    (sum, trial.emptiness(role, *node), Reverse(*node), at)
+                });
+                ranked.max().map(|(.., Reverse(node), at): (i64, _, _, usize)| (node, at))
             };
             if nodes.is_empty() {
                 return;
             }
             while self.left[role] > 0
-                && let Some((node, at)) = best(&by_load)
+                && let Some((node, at)) = best(self, &by_load)
             {
                 self.place(role, node);
                 if !self.admits(role, node) {
@@ -178,9 +188,12 @@ impl<'a> Trial<'a> {
     }
 
     /// The candidates that admit one more member.
-    fn admitting(&self, role: usize) -> Vec<NodeId> {
-        let candidates = self.candidates[role].iter().copied();
-        candidates.filter(|node| self.admits(role, *node)).collect()
+    fn admitting(&mut self, role: usize) -> Vec<NodeId> {
+        let candidates = std::mem::take(&mut self.candidates[role]);
+        let admits = |node: &NodeId| self.admits(role, *node);
+        let admitting = candidates.iter().copied().filter(admits).collect();
+        self.candidates[role] = candidates;
+        admitting
     }
 
     /// Sums of kube-scheduler's scores for one more member of the role, whose profile asks for them.
@@ -192,16 +205,27 @@ impl<'a> Trial<'a> {
         weighing::totals_of(&newcomer, weighing, nodes, of)
     }
 
+    /// What ranks nodes of one score for members who look for no room, so that not all go to the first: for how many more
+    /// pods there is room. The same for all nodes where the members look for it themselves.
+    fn emptiness(&self, role: usize, node: NodeId) -> i64 {
+        let cluster = self.draft.cluster();
+        let looks = !cluster.interned(self.roles[role].ask).looked_for.is_empty();
+        if looks { 0 } else { cluster.load().free(node, PODS) }
+    }
+
     /// The node that admits one more member and is best for it as things stand, whom it wishes for included.
-    fn best(&self, role: usize) -> Option<NodeId> {
+    fn best(&mut self, role: usize) -> Option<NodeId> {
         let nodes = self.admitting(role);
         let cluster = self.draft.cluster();
         let ask = cluster.interned(self.roles[role].ask);
         let newcomer = Newcomer { cluster, ask, census: &self.census, role };
         if let Some(weighing) = ask.ask.weighing() {
             let totals = weighing::totals(&newcomer, weighing, &nodes);
-            let ranked = totals.into_iter().zip(nodes).map(|(total, node)| (total, Reverse(node)));
-            return ranked.max().map(|(_, Reverse(node))| node);
+            let ranked = totals
+                .into_iter()
+                .zip(nodes)
+                .map(|(total, node)| (total, self.emptiness(role, node), Reverse(node)));
+            return ranked.max().map(|(.., Reverse(node))| node);
         }
         let points = plugins::points_beside(&newcomer, &nodes);
         let verdict = self.verdicts.get(ask.constraint);
@@ -245,6 +269,8 @@ impl<'a> Trial<'a> {
         // limit it changes nothing, but beside spreading it does. Volumes that are bound admit the same nodes whoever
         // came before, and count once on each.
         match self.roles {
+            // Those who are expected on a node mean something there and nowhere else.
+            [_] if !self.expected.is_empty() => false,
             [only] => {
                 let ask = &self.draft.cluster().interned(only.ask).ask;
                 let wants = ask.relations.as_ref();
@@ -373,16 +399,16 @@ impl<'a> Trial<'a> {
     }
 
     /// The next seat that could be taken, from `cursor` on, which moves behind it.
-    fn next(&self, cursor: &mut Cursor, looks: &mut u64) -> Option<RoleSeat> {
+    fn next(&mut self, cursor: &mut Cursor, looks: &mut u64) -> Option<RoleSeat> {
         while cursor.role < self.roles.len() {
             let role = cursor.role;
             if self.left[role] > 0
-                && let Some(node) = self.candidates[role].get(cursor.candidate)
+                && let Some(node) = self.candidates[role].get(cursor.candidate).copied()
             {
                 cursor.candidate += 1;
                 *looks += 1;
-                if self.admits(role, *node) {
-                    return Some((role, *node));
+                if self.admits(role, node) {
+                    return Some((role, node));
                 }
             } else {
                 *cursor = Cursor { role: role + 1, candidate: 0 };
@@ -391,12 +417,25 @@ impl<'a> Trial<'a> {
         None
     }
 
-    /// True if one more member of the role may go to the node, a candidate.
-    fn admits(&self, role: usize, node: NodeId) -> bool {
-        let cluster = self.draft.cluster();
-        let ask = cluster.interned(self.roles[role].ask);
-        let newcomer = Newcomer { cluster, ask, census: &self.census, role };
-        node_resources_fit::fits(ask, cluster, node) && plugins::admits_beside(&newcomer, node)
+    /// True if one more member of the role may go to the node, a candidate: with those who are expected there, and
+    /// without them.
+    fn admits(&mut self, role: usize, node: NodeId) -> bool {
+        let ask = self.roles[role].ask;
+        let admits = |draft: &Draft<'_>, census: &Census| {
+            let cluster = draft.cluster();
+            let ask = cluster.interned(ask);
+            let newcomer = Newcomer { cluster, ask, census, role };
+            node_resources_fit::fits(ask, cluster, node) && plugins::admits_beside(&newcomer, node)
+        };
+        if !admits(&self.draft, &self.census) {
+            return false;
+        }
+        let is_met = self.expected.iter().any(|one| one.node == node);
+        !is_met || {
+            let (first, expected) = (self.roles.len(), self.expected);
+            let state = (&mut self.draft, &mut self.census);
+            beside::with_expected(state, first, (node, expected), admits)
+        }
     }
 
     fn place(&mut self, role: usize, node: NodeId) {

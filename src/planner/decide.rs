@@ -12,6 +12,7 @@ use crate::cluster::change::Changes;
 use crate::cluster::draft::{Draft, Edit, Step};
 use crate::cluster::ids::{AskId, NodeId, PodId, SignatureId};
 use crate::cluster::node_set::NodeSet;
+use crate::planner::beside;
 use crate::planner::careful::{self, RoleSeat, Trial};
 use crate::planner::demand::{Demand, Role};
 use crate::planner::diagnose;
@@ -39,12 +40,12 @@ impl Default for Settings {
 }
 
 /// Whether a pod is placed with others that may make room for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    /// It is placed alone.
-    Alone,
-    /// It is placed in a gang.
-    Gang,
+#[derive(Clone, Copy, Debug)]
+pub enum Company<'a> {
+    /// It is placed alone, beside what the census of it counts.
+    Alone(&'a Census),
+    /// It is placed in a gang of these kinds, its own among them.
+    Gang(&'a [(AskId, SignatureId)]),
 }
 
 /// The minimum may cost a whole search; members beyond it, which can come later, so much less.
@@ -103,6 +104,22 @@ impl Planner {
             return Err(refusal);
         }
         let demand = &*demand.without_signatures_if_alone(cluster);
+        if demand.expected.is_empty() {
+            return self.plan_here(cluster, demand, keep_off);
+        }
+        let mut log = Vec::new();
+        let mut draft = Draft::open(cluster, &mut log);
+        demand.expected.iter().for_each(|expected| draft.hold(expected.step()));
+        self.plan_here(draft.cluster_mut(), demand, keep_off)
+    }
+
+    /// The same where room is kept for those who are expected.
+    fn plan_here(
+        &mut self,
+        cluster: &mut Cluster,
+        demand: &Demand,
+        keep_off: &NodeSet,
+    ) -> Result<Plan, Refusal> {
         self.refresh(cluster, demand);
         match self.find_room(cluster, demand, keep_off) {
             Room::Enough if self.in_order.is_empty() => Ok(plan_of(demand, &mut self.steps)),
@@ -118,7 +135,7 @@ impl Planner {
         let interned = cluster.interned(ask);
         let objects = changes.added || changes.labels || changes.taints || changes.uncordoned;
         let touched =
-            || interned.requests.iter().any(|(resource, _)| changes.grew.may_contain(*resource));
+            || interned.looked_for.iter().any(|(resource, _)| changes.grew.may_contain(*resource));
         (objects || touched())
             && cluster.node_exists(node)
             && node_resources_fit::fits(interned, cluster, node)
@@ -132,17 +149,18 @@ impl Planner {
         cluster: &Cluster,
         (ask, signature): (AskId, SignatureId),
         node: NodeId,
-        company: Company,
+        company: Company<'_>,
     ) -> bool {
         if !is_related(cluster, ask, signature) {
             return false;
         }
         match company {
-            Company::Gang => plugins::ruled_out(&Stranger { cluster, ask, signature }, node),
-            Company::Alone => {
-                let census = Census::take(cluster, &[(ask, signature)]);
+            Company::Gang(company) => {
+                plugins::ruled_out(&Stranger { cluster, ask, signature, company }, node)
+            }
+            Company::Alone(census) => {
                 let ask = cluster.interned(ask);
-                !plugins::admits_beside(&Newcomer { cluster, ask, census: &census, role: 0 }, node)
+                !plugins::admits_beside(&Newcomer { cluster, ask, census, role: 0 }, node)
             }
         }
     }
@@ -198,13 +216,14 @@ impl Planner {
         self.steps.clear();
         self.in_order.clear();
         let is_careful = |role: &Role| is_placed_carefully(cluster, role.ask, role.signature);
-        if demand.roles.iter().any(is_careful) {
+        let meets = demand.meets_anybody(cluster);
+        if meets || demand.roles.iter().any(is_careful) {
             cluster.refresh_domains();
             let room = self.find_room_carefully(cluster, demand, keep_off);
             let is_related = |role: &Role| is_related(cluster, role.ask, role.signature);
             match &room {
                 // To be placed well goes behind being placed: the search that follows is complete for such members.
-                Room::Short(_) if !demand.roles.iter().any(is_related) => {
+                Room::Short(_) if !meets && !demand.roles.iter().any(is_related) => {
                     self.steps.clear();
                     self.in_order.clear();
                 }
@@ -227,6 +246,7 @@ impl Planner {
     ) -> Room {
         if let [role] = &demand.roles[..]
             && role.members.len() == 1
+            && demand.expected.is_empty()
             && !is_wishing(cluster, role.ask, role.signature)
         {
             return self.find_room_for_one(cluster, role, keep_off);
@@ -236,15 +256,16 @@ impl Planner {
         let mut order: Vec<usize> = (0..demand.roles.len()).collect();
         order.sort_by_cached_key(|role| hardness(cluster, demand.roles[*role].ask));
         let mut log = std::mem::take(&mut self.log);
-        let mut trial = Trial::open(cluster, &mut log, (&demand.roles, &self.verdicts), candidates);
+        let meets = demand.meets_anybody(cluster);
+        let mut trial = Trial::open(cluster, &mut log, (demand, &self.verdicts), candidates);
         trial.fill(&order);
         let (least, most) = (demand.minimum, demand.members());
         let greedy = trial.seats().len();
         let bound = self.settings.search_steps_max;
         let mut end = careful::End::Proved;
         // Where nodes are only ranked, another search follows, which is complete for such members.
-        let searches =
-            demand.roles.iter().any(|role| is_related(trial.cluster(), role.ask, role.signature));
+        let related = |role: &Role| is_related(trial.cluster(), role.ask, role.signature);
+        let searches = meets || demand.roles.iter().any(related);
         if greedy < most && searches {
             let mut steps = if greedy >= least { bound / EXTRAS_SHARE } else { bound };
             let goal = if greedy >= least { most } else { least };
@@ -503,11 +524,12 @@ impl Planner {
         let unplaced = demand.roles.iter().filter(is_unplaced);
         let hardest = unplaced.min_by_key(|role| hardness(draft.cluster(), role.ask));
         let role = hardest.expect("the demand is larger than what fits");
+        let verdict = self.verdicts.get(draft.cluster().interned(role.ask).constraint);
+        let met = beside::rejections(&mut draft, role, &demand.expected);
         let cluster = draft.cluster();
         let ask = cluster.interned(role.ask);
-        let verdict = self.verdicts.get(ask.constraint);
         let wanted = Wanted { cluster, ask, verdict, keep_off };
-        let related = is_related(cluster, role.ask, role.signature);
+        let related = !met.is_empty() || is_related(cluster, role.ask, role.signature);
         let census = related.then(|| careful::take_census(cluster, std::slice::from_ref(role)));
         let newcomer = census.as_ref().map(|census| Newcomer { cluster, ask, census, role: 0 });
         let gang = (demand.members() > 1).then_some(GangShortfall {
@@ -515,7 +537,8 @@ impl Planner {
             fitting: shortage.fitting,
             certainty: shortage.certainty,
         });
-        let refusal = diagnose::unschedulable(&wanted, newcomer.as_ref(), gang, shortage.search);
+        let refusal =
+            diagnose::unschedulable(&wanted, (newcomer.as_ref(), &met), gang, shortage.search);
         drop(draft);
         self.log = log;
         refusal
@@ -535,9 +558,9 @@ fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
 fn hardness(cluster: &Cluster, ask: AskId) -> impl Ord + use<> {
     let interned = cluster.interned(ask);
     let class = cluster.resources().class(interned.packed_by);
-    let rest: i128 = interned.requests.iter().map(|(_, amount)| i128::from(*amount)).sum();
+    let rest: i128 = interned.looked_for.iter().map(|(_, amount)| i128::from(*amount)).sum();
     let is_free = interned.ask.relations.is_none();
-    (class, -interned.request(interned.packed_by), -rest, is_free, interned.ask.clone())
+    (class, -interned.need(interned.packed_by), -rest, is_free, interned.ask.clone())
 }
 
 fn free_without(cluster: &Cluster, name: &str, own: &[PodId]) -> i128 {

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::cluster::Cluster;
 use crate::cluster::ids::{AskId, PodId, SignatureId};
+use crate::cluster::nominations::Expected;
+use crate::planner::beside;
 use crate::plugins::relation::is_related;
 
 /// Members with equal asks that the same selectors match, in the order in which they should be placed.
@@ -28,6 +30,8 @@ pub struct Demand {
     /// How many of these members must be placed together, at least 1.
     /// Members beyond it are placed in the same plan where they fit.
     pub minimum: usize,
+    /// Others who wait, are expected on nodes, and are left their place there.
+    pub expected: Vec<Expected>,
 }
 
 impl Demand {
@@ -36,7 +40,7 @@ impl Demand {
     pub(super) fn without_signatures_if_alone(&self, cluster: &Cluster) -> Cow<'_, Self> {
         let is_related = |role: &Role| is_related(cluster, role.ask, role.signature);
         let is_split = self.roles.iter().any(|role| role.signature != SignatureId::NONE);
-        if !is_split || self.roles.iter().any(is_related) {
+        if !is_split || self.roles.iter().any(is_related) || self.meets_anybody(cluster) {
             return Cow::Borrowed(self);
         }
         let mut roles: Vec<Role> = Vec::with_capacity(self.roles.len());
@@ -50,7 +54,12 @@ impl Demand {
                 }
             }
         }
-        Cow::Owned(Self { roles, minimum: self.minimum })
+        Cow::Owned(Self { roles, expected: self.expected.clone(), ..*self })
+    }
+
+    /// True if somebody who is expected may mean something to members, whatever they mean themselves.
+    pub(super) fn meets_anybody(&self, cluster: &Cluster) -> bool {
+        beside::means_anything(cluster, &self.expected)
     }
 
     /// Number of unplaced members.

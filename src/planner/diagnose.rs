@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::beside::Met;
 use super::refusal::{Cause, GangShortfall, NearestMiss, Reason, Refusal, SearchEnd};
 use crate::base::names::Name;
 use crate::cluster::Cluster;
@@ -14,11 +15,12 @@ use crate::cluster::load::Band;
 use crate::cluster::node_set::NodeSet;
 use crate::planner::walk::Wanted;
 use crate::plugins::cures::Cures;
-use crate::plugins::node_resources_fit;
 use crate::plugins::relation::{Newcomer, Reasons};
 use crate::plugins::verdict::Verdict;
 use crate::plugins::{self, Filter, REGISTRY, Rule, rules};
+use crate::plugins::{node_resources_fit, pod_topology_spread};
 use crate::workload::ask::Ask;
+use crate::workload::relations::SpreadBy;
 
 /// Why nodes of a kept place are not available.
 const KEPT: &str = "node(s) were kept for a gang that stands before it";
@@ -62,10 +64,10 @@ pub(super) fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
 }
 
 /// The refusal for the member that is `wanted` and found no room. `newcomer` is the same member where rules
-/// about other pods have a say.
+/// about other pods have a say; `met` says where those who are expected keep it away.
 pub(super) fn unschedulable(
     wanted: &Wanted<'_>,
-    newcomer: Option<&Newcomer<'_>>,
+    (newcomer, met): (Option<&Newcomer<'_>>, &BTreeMap<NodeId, Met>),
     gang: Option<GangShortfall>,
     search: SearchEnd,
 ) -> Refusal {
@@ -91,7 +93,7 @@ pub(super) fn unschedulable(
         add(verdict.allowed.len() - open.len(), KEPT.into(), Cures::PLACE_FREED);
     }
     if let Some(newcomer) = newcomer {
-        for (text, (count, cures)) in count_one_by_one(newcomer, &open) {
+        for (text, (count, cures)) in count_one_by_one(newcomer, &open, met) {
             add(count, (*text).into(), cures);
         }
     } else {
@@ -111,16 +113,28 @@ pub(super) fn unschedulable(
 fn count_one_by_one(
     newcomer: &Newcomer<'_>,
     open: &NodeSet,
+    met: &BTreeMap<NodeId, Met>,
 ) -> BTreeMap<Cow<'static, str>, (usize, Cures)> {
     let mut counts = BTreeMap::new();
+    let mut add = |reason: Cow<'static, str>, cured_by: Cures| {
+        let (count, cures) = counts.entry(reason).or_insert((0, Cures::NONE));
+        *count += 1;
+        *cures = *cures | cured_by;
+    };
     for node in open {
+        // As upstream, with those who are expected there first.
+        if let Some(met) = met.get(&node) {
+            met.reasons.iter().for_each(|reason| add(reason.clone(), met.cured_by));
+            continue;
+        }
         for rule in rules(&newcomer.ask.ask) {
             let reasons = first_reasons(rule, newcomer, node);
             let rejects = !reasons.is_empty();
             for reason in reasons {
-                let (count, cures) = counts.entry(reason).or_insert((0, Cures::NONE));
-                *count += 1;
-                *cures = *cures | rule.cured_by;
+                let by_profile =
+                    rule.name == pod_topology_spread::RULE.name && is_spread_by_profile(newcomer);
+                let selecting = if by_profile { Cures::SELECTING } else { Cures::NONE };
+                add(reason, rule.cured_by | selecting);
             }
             if rejects {
                 break;
@@ -130,14 +144,20 @@ fn count_one_by_one(
     counts
 }
 
+/// True if what the pod must meet follows from what selects it.
+fn is_spread_by_profile(newcomer: &Newcomer<'_>) -> bool {
+    let relations = newcomer.ask.ask.relations.as_ref();
+    relations.is_some_and(|relations| relations.spread_by == SpreadBy::Profile)
+}
+
 /// Why the rule rejects a node that rules on node objects allow; none if it does not.
-fn first_reasons(rule: &Rule, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {
+pub(super) fn first_reasons(rule: &Rule, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {
     let Newcomer { cluster, ask, .. } = *newcomer;
     match rule.filter {
         Filter::Nothing | Filter::Ask(_) | Filter::Objects { .. } => Reasons::new(),
         Filter::Load { .. } => {
             let lacks = |(kind, amount): &&(_, i64)| cluster.load().free(node, *kind) < *amount;
-            let lacking = ask.requests.iter().filter(lacks);
+            let lacking = ask.looked_for.iter().filter(lacks);
             lacking.map(|(kind, _)| node_resources_fit::reason(cluster, *kind).into()).collect()
         }
         Filter::Relation(judge) if judge.admits(newcomer, node) => Reasons::new(),
@@ -162,7 +182,7 @@ fn lacking(cluster: &Cluster, ask: &InternedAsk, node: NodeId) -> Vec<(Name, i64
         let short = amount.saturating_sub(cluster.load().free(node, *resource));
         (short > 0).then(|| (cluster.resources().name(*resource).clone(), short))
     };
-    ask.requests.iter().filter_map(short).collect()
+    ask.looked_for.iter().filter_map(short).collect()
 }
 
 /// True if rules on node objects allow the ask on `node`; `verdict` is used where it is current.

@@ -119,7 +119,7 @@ impl Problem {
     ) -> Self {
         let mut kinds: Vec<ResourceId> = needs
             .iter()
-            .flat_map(|need| &cluster.interned(need.ask).requests)
+            .flat_map(|need| &cluster.interned(need.ask).looked_for)
             .map(|(id, _)| *id)
             .collect();
         // Scarce kinds last; by name and not by id, which depends on what was seen first.
@@ -129,7 +129,7 @@ impl Problem {
         });
         kinds.dedup();
         let requests_of =
-            |ask| kinds.iter().map(|kind| cluster.interned(ask).request(*kind)).collect();
+            |ask| kinds.iter().map(|kind| cluster.interned(ask).need(*kind)).collect();
         // Members that need much of the scarce kinds first: they stand last.
         needs.sort_by_cached_key(|need| {
             let mut amounts: Vec<i64> = requests_of(need.ask);
@@ -180,7 +180,9 @@ impl Problem {
                 let asked =
                     self.requests[role].iter().enumerate().filter(|(_, amount)| **amount > 0);
                 let seats = asked.map(|(kind, amount)| free(kind).max(0) / amount).min();
-                seats.map_or(0, |seats| seats.min(i64::from(self.needs[role].count)) as u32)
+                // Who looks for nothing has room anywhere.
+                let count = i64::from(self.needs[role].count);
+                seats.map_or(count, |seats| seats.min(count)) as u32
             };
             let seats: Vec<u32> = (0..self.needs.len()).map(seats_of).collect();
             if seats.iter().any(|seats| *seats > 0) {

@@ -15,6 +15,7 @@ pub mod survey;
 
 pub use self::decide::{Company, Planner, Settings};
 
+mod beside;
 mod careful;
 mod diagnose;
 mod exact;

@@ -7,14 +7,17 @@ mod ledger;
 mod volumes;
 
 use std::fmt;
+use std::iter::once;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use self::beside::Seated;
 use crate::base::names::Name;
 use crate::cluster::Cluster;
+use crate::cluster::asks::looks_for;
 use crate::cluster::facts::NodeFact;
 use crate::cluster::ids::{AskId, NodeId, PodId, ResourceId};
+use crate::cluster::nominations::Expected;
 use crate::planner::demand::Demand;
 use crate::planner::plan::Plan;
 use crate::workload::ask::Ask;
@@ -88,20 +91,42 @@ pub fn judge(cluster: &Cluster, demand: &Demand, plan: &Plan) -> Result<(), Viol
     let mut seated = asks_of_seats(cluster, demand, plan)?;
     let seats = || plan.seats.iter().zip(&seated).map(|(seat, (_, ask))| (seat.pod, *ask));
     if seats().any(|(pod, ask)| beside::concerns(cluster, pod, ask)) {
-        let seats = plan.seats.iter().zip(&seated);
-        let seats =
-            seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask });
-        beside::judge(cluster, &seats.collect::<Vec<_>>())?;
+        beside::judge(cluster, &in_order(plan, &seated), 0)?;
     }
     if seated.iter().any(|(_, ask)| !cluster.ask(*ask).volumes.is_empty()) {
-        let seats = plan.seats.iter().zip(&seated);
-        let seats =
-            seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask });
-        volumes::judge(cluster, &seats.collect::<Vec<_>>())?;
+        volumes::judge(cluster, &in_order(plan, &seated), 0)?;
     }
+    judge_beside_expected(cluster, demand, &in_order(plan, &seated))?;
     seated.sort_unstable();
     for on_node in seated.chunk_by(|a, b| a.0 == b.0) {
-        judge_node(cluster, on_node)?;
+        judge_node(cluster, on_node, &demand.expected)?;
+    }
+    Ok(())
+}
+
+/// The seats in the plan's order.
+fn in_order(plan: &Plan, seated: &[(NodeId, AskId)]) -> Vec<Seated> {
+    let seats = plan.seats.iter().zip(seated);
+    seats.map(|(seat, (node, ask))| Seated { pod: seat.pod, node: *node, ask: *ask }).collect()
+}
+
+/// Judges each seat once more, as if those who are expected on its node were there already.
+fn judge_beside_expected(
+    cluster: &Cluster,
+    demand: &Demand,
+    seats: &[Seated],
+) -> Result<(), Violation> {
+    for (at, seat) in seats.iter().enumerate() {
+        let there = demand.expected.iter().filter(|one| one.node == seat.node);
+        let there = there.map(|one| Seated { pod: one.pod, node: one.node, ask: one.ask });
+        let mut replayed: Vec<Seated> = there.collect();
+        if replayed.is_empty() {
+            continue;
+        }
+        replayed.extend_from_slice(&seats[..=at]);
+        let last = replayed.len() - 1;
+        beside::judge(cluster, &replayed, last)?;
+        volumes::judge(cluster, &replayed, last)?;
     }
     Ok(())
 }
@@ -135,7 +160,11 @@ fn asks_of_seats(
 }
 
 /// Judges all seats on one node; equal asks stand side by side.
-fn judge_node(cluster: &Cluster, seats: &[(NodeId, AskId)]) -> Result<(), Violation> {
+fn judge_node(
+    cluster: &Cluster,
+    seats: &[(NodeId, AskId)],
+    expected: &[Expected],
+) -> Result<(), Violation> {
     let node = cluster.nodes().get(seats[0].0);
     let closed = |because| Violation::NodeClosed { node: node.name.clone(), because };
     let fact = node.fact.as_ref().ok_or_else(|| closed("its object does not exist"))?;
@@ -153,7 +182,7 @@ fn judge_node(cluster: &Cluster, seats: &[(NodeId, AskId)]) -> Result<(), Violat
             return Err(closed(because));
         }
     }
-    judge_amounts(cluster, fact, seats)
+    judge_amounts(cluster, fact, seats, expected)
 }
 
 /// Sums by kind, of the kinds that a plan asks for on one node.
@@ -164,12 +193,20 @@ fn judge_amounts(
     cluster: &Cluster,
     fact: &NodeFact,
     seats: &[(NodeId, AskId)],
+    expected: &[Expected],
 ) -> Result<(), Violation> {
     let kind = |name: &str| cluster.resources().known(name).expect("asks make their kinds known");
-    let mut needed: Sums = smallvec![(kind("pods"), seats.len() as i128)];
+    let mut needed = Sums::new();
     for equal in seats.chunk_by(|a, b| a.1 == b.1) {
-        for (name, amount) in &cluster.ask(equal[0].1).requests {
-            let (resource, sum) = (kind(name), i128::from(*amount) * equal.len() as i128);
+        let ask = cluster.ask(equal[0].1);
+        // Whose profile looks for no room is placed after those whose does, so what it takes is not taken from them.
+        if ask.turns_off("NodeResourcesFit") {
+            continue;
+        }
+        let pod = once(("pods", 1));
+        let amounts = ask.requests.iter().map(|(name, amount)| (&**name, *amount));
+        for (name, amount) in pod.chain(amounts).filter(|(name, _)| looks_for(ask, name)) {
+            let (resource, sum) = (kind(name), i128::from(amount) * equal.len() as i128);
             match needed.iter_mut().find(|(known, _)| *known == resource) {
                 Some((_, needed)) => *needed += sum,
                 None => needed.push((resource, sum)),
@@ -186,6 +223,13 @@ fn judge_amounts(
         length += 1;
     }
     add_held(&mut needed, run, length);
+    for one in expected.iter().filter(|one| one.node == seats[0].0) {
+        let amounts = cluster.ask(one.ask).requests.iter();
+        let mut held: SmallVec<[_; 4]> =
+            amounts.map(|(name, amount)| (kind(name), *amount)).collect();
+        held.push((kind("pods"), 1));
+        add_held(&mut needed, &held, 1);
+    }
     for (resource, sum) in needed {
         let name = cluster.resources().name(resource);
         let offered = fact.allocatable.iter().find(|(offered, _)| offered == name);
@@ -356,8 +400,11 @@ mod tests {
         seats: &[(u32, u32)],
     ) -> Result<(), Violation> {
         let members = (0..4).map(PodId).collect();
-        let demand =
-            Demand { roles: vec![Role { ask, signature: SignatureId::NONE, members }], minimum };
+        let demand = Demand {
+            roles: vec![Role { ask, signature: SignatureId::NONE, members }],
+            minimum,
+            expected: Vec::new(),
+        };
         let seat = |(pod, node): &(u32, u32)| Seat { pod: PodId(*pod), node: NodeId(*node) };
         judge(cluster, &demand, &Plan { seats: seats.iter().map(seat).collect() })
     }

@@ -4,10 +4,15 @@
 
 use crate::base::names::Name;
 use crate::cluster::Cluster;
+use crate::cluster::draft::Draft;
 use crate::cluster::ids::AskId;
 use crate::cluster::ids::NodeId;
 use crate::cluster::ids::SignatureId;
 use crate::cluster::node_set::NodeSet;
+use crate::cluster::nominations::Expected;
+use crate::planner::beside;
+use crate::planner::beside::Met;
+use crate::planner::demand::Role;
 use crate::plugins;
 use crate::plugins::Filter;
 use crate::plugins::Rule;
@@ -28,9 +33,19 @@ pub struct Rejection {
     pub reasons: Vec<Name>,
 }
 
-/// The nodes that the rules reject for one pod with `ask`, by name; the others have room for it. The cluster's
-/// domains must be fresh.
-pub fn rejections(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<Rejection> {
+/// The nodes that the rules reject for one pod with `ask`, by name; the others have room for it beside those who are
+/// `expected` there.
+pub fn rejections(
+    cluster: &mut Cluster,
+    (ask, signature): (AskId, SignatureId),
+    expected: &[Expected],
+) -> Vec<Rejection> {
+    cluster.refresh_domains();
+    let mut log = Vec::new();
+    let mut draft = Draft::open(cluster, &mut log);
+    expected.iter().for_each(|expected| draft.hold(expected.step()));
+    let met = beside::rejections(&mut draft, &Role { ask, signature, members: vec![] }, expected);
+    let cluster = draft.cluster();
     let census = Census::take(cluster, &[(ask, signature)]);
     let newcomer = &Newcomer { cluster, ask: cluster.interned(ask), census: &census, role: 0 };
     let nodes = newcomer.cluster.nodes().present().iter();
@@ -43,7 +58,7 @@ pub fn rejections(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<
             };
             nodes.map(everywhere).collect()
         }
-        None => nodes.filter_map(|node| rejection(newcomer, node)).collect(),
+        None => nodes.filter_map(|node| rejection(newcomer, node, met.get(&node))).collect(),
     };
     rejections.sort_by(|one, other| one.node.cmp(&other.node));
     rejections
@@ -55,7 +70,7 @@ pub fn scores(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<(Nam
     let census = Census::take(cluster, &[(ask, signature)]);
     let newcomer = &Newcomer { cluster, ask: cluster.interned(ask), census: &census, role: 0 };
     let Some(weighing) = newcomer.ask.ask.weighing() else { return Vec::new() };
-    let takes = |node: &NodeId| rejection(newcomer, *node).is_none();
+    let takes = |node: &NodeId| rejection(newcomer, *node, None).is_none();
     let nodes: Vec<NodeId> = cluster.nodes().present().iter().filter(takes).collect();
     let totals = weighing::totals(newcomer, weighing, &nodes);
     let named = nodes.iter().map(|node| cluster.node_name(*node).clone());
@@ -64,9 +79,23 @@ pub fn scores(cluster: &Cluster, ask: AskId, signature: SignatureId) -> Vec<(Nam
     scores
 }
 
-fn rejection(newcomer: &Newcomer<'_>, node: NodeId) -> Option<Rejection> {
+/// Why the node does not take the newcomer: `met` is what speaks against it beside those who are expected there.
+fn rejection(newcomer: &Newcomer<'_>, node: NodeId, met: Option<&Met>) -> Option<Rejection> {
     rules(&newcomer.ask.ask).find_map(|rule| {
-        let reasons = reasons(rule, newcomer, node);
+        let reasons = match (&rule.filter, met) {
+            (Filter::Relation(_) | Filter::Load { .. }, Some(met)) if met.rule == rule.name => {
+                met.reasons.iter().map(|reason| (**reason).into()).collect()
+            }
+            (Filter::Relation(_) | Filter::Load { .. }, Some(_)) => Vec::new(),
+            (
+                Filter::Nothing
+                | Filter::Ask(_)
+                | Filter::Objects { .. }
+                | Filter::Relation(_)
+                | Filter::Load { .. },
+                _,
+            ) => reasons(rule, newcomer, node),
+        };
         (!reasons.is_empty()).then(|| Rejection {
             node: newcomer.cluster.node_name(node).clone(),
             rule: rule.name,

@@ -65,7 +65,7 @@ fn demand(cluster: &mut Cluster, roles: &[(Ask, u32)], minimum: usize) -> Demand
         next += count;
         Role { ask: cluster.intern(&Arc::new(ask.clone())), signature: SignatureId::NONE, members }
     });
-    Demand { roles: roles.collect(), minimum }
+    Demand { roles: roles.collect(), minimum, expected: Vec::new() }
 }
 
 /// The node of each member, or the refusal's text.
@@ -313,7 +313,7 @@ fn labelled(cluster: &mut Cluster, roles: &[(Ask, &str, u32)], minimum: usize) -
         signature: cluster.signature_of(members[0]),
         members,
     };
-    Demand { roles: described.into_iter().map(role).collect(), minimum }
+    Demand { roles: described.into_iter().map(role).collect(), minimum, expected: Vec::new() }
 }
 
 fn racked(name: &str, cards: i64, rack: &str) -> NodeFact {
@@ -392,7 +392,7 @@ fn members_ranked_by_scores_go_where_each_would_go_alone_after_those_before_it()
         let mut alone = Vec::new();
         for pod in 0..7 {
             let role = Role { members: vec![PodId(pod)], ..gang.roles[0].clone() };
-            let single = Demand { roles: vec![role], minimum: 1 };
+            let single = Demand { roles: vec![role], minimum: 1, expected: Vec::new() };
             let Ok(seats) = outcome(&mut cluster, &single) else { break };
             cluster.assume(PodId(pod), gang.roles[0].ask, NodeId(seats[0].1));
             alone.push(seats[0].1);

@@ -108,7 +108,7 @@ impl Walk {
         if let Mode::Narrowed = mode {
             self.narrow_class(class);
         }
-        let least = Band::of(wanted.ask.request(wanted.ask.packed_by));
+        let least = Band::of(wanted.ask.need(wanted.ask.packed_by));
         let index = wanted.cluster.load().bands(wanted.ask.packed_by);
         for (_, band) in index.bands_from(least) {
             let mut last_tried = None;
@@ -134,7 +134,7 @@ impl Walk {
         self.has_narrowed = true;
         self.roomy.copy_from(&wanted.verdict.allowed);
         self.roomy.subtract(wanted.keep_off);
-        for (resource, amount) in &wanted.ask.requests {
+        for (resource, amount) in &wanted.ask.looked_for {
             self.enough.clear();
             wanted.cluster.load().nodes_with(*resource, *amount, &mut self.enough);
             self.roomy.intersect_with(&self.enough);

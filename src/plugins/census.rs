@@ -14,7 +14,7 @@ use crate::cluster::relations::selectors::Effect;
 use crate::cluster::relations::wants::{Counted, SpreadWant};
 use crate::workload::ask::Ask;
 use crate::workload::profile::WishesOfOthers;
-use crate::workload::relations::InclusionPolicy;
+use crate::workload::relations::{InclusionPolicy, SpreadBy};
 
 /// Which counts a sum is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,8 +232,10 @@ impl Census {
             return tallies;
         }
         let mut with_keys = cluster.nodes().present().clone();
-        for spread in constraints {
-            with_keys.intersect_with(cluster.relations().key(spread.key).nodes());
+        if !is_spread_by_system(cluster.ask(ask)) {
+            for spread in constraints {
+                with_keys.intersect_with(cluster.relations().key(spread.key).nodes());
+            }
         }
         for spread in constraints {
             let (source, itself) = match spread.counted {
@@ -265,6 +267,16 @@ impl Census {
             self.tallies.len() - 1
         })
     }
+}
+
+/// True if the ask is spread by kube-scheduler's own defaults: a node that lacks the key of one of them is spread by
+/// the others.
+pub fn is_spread_by_system(ask: &Ask) -> bool {
+    let relations = ask.relations.as_ref();
+    relations.is_some_and(|relations| match relations.spread_by {
+        SpreadBy::System => true,
+        SpreadBy::Pod | SpreadBy::Profile => false,
+    })
 }
 
 /// The nodes that a spread constraint counts, of those that carry all keys.

@@ -30,6 +30,9 @@ impl Cures {
     /// What is said of claims, volumes, classes, drivers, capacities, or attachments.
     pub const STORAGE: Self = Self(256);
 
+    /// Services and controllers, and whom they select.
+    pub const SELECTING: Self = Self(512);
+
     /// True if all of `kinds` are in the set.
     pub const fn contains(self, kinds: Self) -> bool {
         self.0 & kinds.0 == kinds.0
@@ -42,13 +45,14 @@ impl Cures {
 
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Cures, &str); 9] = [
+        const WORDS: [(Cures, &str); 10] = [
             (Cures::NODE_ADDED, "a node that is added"),
             (Cures::UNCORDONED, "a node that is uncordoned"),
             (Cures::TAINTS, "a taint that goes"),
             (Cures::LABELS, "a node label that changes"),
             (Cures::CAPACITY, "pods that leave, or nodes that offer more"),
             (Cures::PODS, "other pods that come, leave, or change their labels"),
+            (Cures::SELECTING, "a Service or controller that selects other pods than before"),
             (Cures::STORAGE, "a claim, volume, or storage class that is added or changes"),
             (Cures::QUARANTINE, "a quarantine that ends"),
             (Cures::PLACE_FREED, "the kept place when it is used or given up"),

@@ -11,7 +11,7 @@ use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::base::binary64::Binary64;
 use crate::cluster::Cluster;
-use crate::cluster::ids::{KeyId, NodeId};
+use crate::cluster::ids::{KeyId, NodeId, SelectorId};
 use crate::cluster::relations::column::Column;
 
 /// The row.
@@ -45,6 +45,17 @@ impl Judge for InterPodAffinity {
             })
         };
         let wants = relations.wants(stranger.ask);
+        if let Some(near) = wants.and_then(|wants| wants.affinity.as_ref()) {
+            let could_be_met = |selector: &SelectorId| {
+                let is_company = |kind: &(_, _)| relations.matched(kind.1).contains(selector);
+                // Whoever the whole gang wants to be near may be one of it, also of its first pods.
+                stranger.company.iter().any(is_company)
+                    || near.keys.iter().all(|key| is_near(relations.pods(*selector), *key))
+            };
+            if !near.selector.as_ref().is_some_and(could_be_met) {
+                return true;
+            }
+        }
         let own = wants.map_or(&[][..], |wants| &wants.repulsion);
         let theirs = relations.matched(stranger.signature).iter();
         own.iter().any(|term| is_near(relations.pods(term.selector), term.key))

@@ -25,18 +25,18 @@ pub const RULE: Rule = Rule {
 /// True if `node` has room for one pod.
 #[inline]
 pub fn fits(ask: &InternedAsk, cluster: &Cluster, node: NodeId) -> bool {
-    cluster.load().fits(node, &ask.requests)
+    cluster.load().fits(node, &ask.looked_for)
 }
 
 /// How many such pods `node` has room for.
 #[inline]
 pub fn seats(ask: &InternedAsk, cluster: &Cluster, node: NodeId) -> usize {
-    usize::try_from(cluster.load().seats(node, &ask.requests)).expect("seats are never negative")
+    usize::try_from(cluster.load().seats(node, &ask.looked_for)).expect("seats are never negative")
 }
 
 fn retain(ask: &InternedAsk, cluster: &Cluster, passing: &mut NodeSet) {
     let mut enough = NodeSet::new();
-    for (resource, amount) in &ask.requests {
+    for (resource, amount) in &ask.looked_for {
         enough.clear();
         cluster.load().nodes_with(*resource, *amount, &mut enough);
         passing.intersect_with(&enough);
@@ -51,7 +51,7 @@ pub fn count_lacking(
 ) -> Vec<(ResourceId, usize)> {
     let mut enough = NodeSet::new();
     let mut counts = Vec::new();
-    for (resource, amount) in &ask.requests {
+    for (resource, amount) in &ask.looked_for {
         enough.clear();
         cluster.load().nodes_with(*resource, *amount, &mut enough);
         let lacking = among.len() - among.common_len(&enough);
@@ -203,7 +203,7 @@ fn points(strategy: &Strategy, used: Use) -> i64 {
 }
 
 /// The function through these points at `share`; beside them it is level.
-fn at(shape: &[(i64, i64)], share: i64) -> i64 {
+pub(super) fn at(shape: &[(i64, i64)], share: i64) -> i64 {
     let next = shape.iter().position(|(utilization, _)| share <= *utilization);
     match next {
         Some(0) => shape[0].1,

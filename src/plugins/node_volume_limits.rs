@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 use super::cures::Cures;
 use super::relation::{Judge, Newcomer, Reasons};
 use super::{Filter, Rule};
-use crate::base::names::Name;
+use crate::base::names::{Name, ObjectName};
 use crate::cluster::ids::NodeId;
 use crate::cluster::storage::Storage;
 use crate::cluster::storage::facts::{Backing, CsiNodeFact};
-use crate::workload::volumes::{InTree, PodVolume, disks_of, driver_of_plugin, uses_of};
+use crate::workload::volumes::{
+    ClaimOrigin, ClaimUse, InTree, PodVolume, disks_of, driver_of_plugin, uses_of,
+};
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -44,12 +46,36 @@ impl Judge for NodeVolumeLimits {
     }
 }
 
+/// What keeps a claim's volume from being counted: it is not there, or another pod's.
+fn uncountable(used: &ClaimUse, storage: &Storage) -> Option<String> {
+    let ObjectName { namespace, name } = &used.claim;
+    let Some(claim) = storage.claim(&used.claim) else {
+        return Some(format!(
+            "looking up PVC {namespace}/{name}: persistentvolumeclaim \"{name}\" not found"
+        ));
+    };
+    match &used.origin {
+        ClaimOrigin::Ephemeral { pod, uid } if claim.controller.as_ref() != Some(uid) => {
+            Some(format!(
+                "PVC {namespace}/{name} was not created for pod {namespace}/{pod} (pod is not owner)"
+            ))
+        }
+        ClaimOrigin::Ephemeral { .. } | ClaimOrigin::Named => None,
+    }
+}
+
 /// Why `node` does not take the newcomer beside those that are placed; `None` if nothing speaks against it.
 fn reject(newcomer: &Newcomer<'_>, node: NodeId) -> Option<Cow<'static, str>> {
     let (ask, cluster) = (&newcomer.ask.ask, newcomer.cluster);
     let node = cluster.nodes().get(node);
     let storage = cluster.storage();
     let csi_node = storage.csi_node(&node.name);
+    // Whoever looks at claims has looked for them before.
+    if !ask.has_claims_bound()
+        && let Some(why) = uses_of(&ask.volumes).find_map(|used| uncountable(used, storage))
+    {
+        return Some(why.into());
+    }
     let mut new = BTreeSet::new();
     count(&ask.volumes, storage, csi_node, &mut new);
     for (driver, _) in &new {

@@ -3,14 +3,15 @@
 //! all constraints and that the constraint's inclusion policies let in.
 //! Pods that come or leave, and nodes that change, may turn its "no".
 
-use super::census::SpreadTally;
+use super::census::{SpreadTally, is_spread_by_system};
 use super::cures::Cures;
 use super::points::WISH_SCALE;
-use super::relation::{Judge, Newcomer, Reasons};
+use super::relation::{Judge, Newcomer, Reasons, Stranger};
 use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
+use crate::cluster::relations::wants::SpreadWant;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -19,6 +20,9 @@ pub const RULE: Rule = Rule {
     score: None,
     cured_by: Cures::PODS.and(Cures::LABELS).and(Cures::TAINTS).and(Cures::NODE_ADDED),
 };
+
+/// The key of which every node counts as a domain of its own.
+const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// kube-scheduler's words.
 const SKEWED: &str = "node(s) didn't match pod topology spread constraints";
@@ -31,6 +35,13 @@ struct PodTopologySpread;
 impl Judge for PodTopologySpread {
     fn admits(&self, newcomer: &Newcomer<'_>, node: NodeId) -> bool {
         objection(newcomer, node).is_none()
+    }
+
+    /// A node without a key takes it never. How far domains are ahead, its gang may change.
+    fn rules_out(&self, stranger: &Stranger<'_>, node: NodeId) -> bool {
+        let relations = stranger.cluster.relations();
+        let lacks = |spread: &SpreadWant| relations.key(spread.key).domain(node).is_none();
+        relations.wants(stranger.ask).is_some_and(|wants| wants.spread.iter().any(lacks))
     }
 
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {
@@ -70,24 +81,30 @@ fn parts(newcomer: &Newcomer<'_>, nodes: &[NodeId]) -> Vec<i64> {
     parts
 }
 
-/// How crowded the domains of each node are; `None` for nodes that lack a key.
+/// How crowded the domains of each node are; `None` for nodes that lack a key, unless the system spreads: then the
+/// keys count that it has.
 fn crowds(newcomer: &Newcomer<'_>, wished: &[SpreadTally], nodes: &[NodeId]) -> Vec<Option<i64>> {
     let Newcomer { cluster, census, .. } = *newcomer;
     let domain = |spread: &SpreadTally, node: NodeId| {
         cluster.relations().key(census.tally(spread.tally).key).domain(node)
     };
+    let by_system = is_spread_by_system(&newcomer.ask.ask);
     let has_all = |node: &NodeId| wished.iter().all(|spread| domain(spread, *node).is_some());
     let mut crowds: Vec<Option<i128>> =
-        nodes.iter().map(|node| has_all(node).then_some(0)).collect();
+        nodes.iter().map(|node| (by_system || has_all(node)).then_some(0)).collect();
     for spread in wished {
-        let mut domains: Vec<Domain> = nodes
+        let mut domains: Vec<Option<Domain>> = nodes
             .iter()
             .zip(&crowds)
             .filter(|(_, crowd)| crowd.is_some())
-            .filter_map(|(node, _)| domain(spread, *node))
+            .map(|(node, _)| domain(spread, *node))
             .collect();
-        domains.sort_unstable();
-        domains.dedup();
+        let key = cluster.relations().key(census.tally(spread.tally).key);
+        if key.name() != HOSTNAME {
+            // Nodes that lack the key are one domain together here, as upstream.
+            domains.sort_unstable();
+            domains.dedup();
+        }
         let weight = logarithm(domains.len() as u64 + 2);
         for (crowd, node) in crowds.iter_mut().zip(nodes) {
             if let (Some(crowd), Some(domain)) = (crowd, domain(spread, *node)) {

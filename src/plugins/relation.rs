@@ -34,6 +34,8 @@ pub struct Stranger<'a> {
     pub ask: AskId,
     /// Which selectors match it.
     pub signature: SignatureId,
+    /// All that are placed together with it, itself among them.
+    pub company: &'a [(AskId, SignatureId)],
 }
 
 /// Reasons in kube-scheduler's words, each counted by itself; at least one.

@@ -4,17 +4,23 @@
 //! What a claim would get is found in `cluster::storage::matching`; here it becomes a verdict in upstream's words.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
 use super::cures::Cures;
+use super::node_resources_fit::at;
 use super::relation::{Judge, Newcomer, Reasons};
+use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
+use crate::base::names::Name;
 use crate::cluster::ids::NodeId;
 use crate::cluster::storage::Storage;
 use crate::cluster::storage::facts::ClaimFact;
 use crate::cluster::storage::matching::{ClaimState, Lack, Place};
+use crate::cluster::storage::promises::Promise;
 use crate::workload::ask::Ask;
+use crate::workload::profile::Weighing;
 use crate::workload::volumes::{ClaimOrigin, ClaimUse, uses_of};
 
 /// The row.
@@ -59,6 +65,61 @@ impl Judge for VolumeBinding {
             None => reject(newcomer, node).into_iter().map(Into::into).collect(),
         }
     }
+}
+
+/// Its score: how much is asked for of the storage that its unbound claims would get; the mean over their classes.
+pub const SCORE: Score = Score { name: RULE.name, weight: 1, follows: Follows::Pods, score };
+
+/// Of a class: what is asked for, and what there is.
+type Shares<'a> = BTreeMap<&'a Name, (i64, i64)>;
+
+fn score(newcomer: &Newcomer<'_>, weighing: &Weighing, nodes: &[NodeId]) -> Vec<i64> {
+    let ask = &newcomer.ask.ask;
+    if !ask.has_claims_bound() {
+        return vec![0; nodes.len()];
+    }
+    let delayed: Vec<&ClaimFact> = claims(ask, newcomer.cluster.storage())
+        .filter(|claim| newcomer.cluster.storage().state_of(claim) == ClaimState::Delayed)
+        .collect();
+    let points = |node: &NodeId| {
+        let shares = shares(newcomer, &delayed, *node);
+        let of = |(requested, free): &(i64, i64)| {
+            if *free == 0 || requested > free {
+                return at(&weighing.storage, MOST);
+            }
+            at(&weighing.storage, requested.wrapping_mul(MOST) / free)
+        };
+        let (sum, classes) = (shares.values().map(of).sum::<i64>(), shares.len() as i64);
+        // Rounded as upstream rounds it, half away from nothing; no score is below 0.
+        if classes == 0 { 0 } else { (2 * sum + classes) / (2 * classes) }
+    };
+    nodes.iter().map(points).collect()
+}
+
+/// By class, what the claims would take of volumes that exist; where they would take none, of what is provisioned from.
+fn shares<'a>(newcomer: &Newcomer<'a>, delayed: &[&'a ClaimFact], node: NodeId) -> Shares<'a> {
+    let (node, storage) = (newcomer.cluster.nodes().get(node), newcomer.cluster.storage());
+    let labels = node.fact.as_ref().map_or(&[][..], |fact| &fact.labels);
+    let place = Place { node: &node.name, labels };
+    let chosen = storage.choose(delayed, place).unwrap_or_default();
+    let (mut existing, mut provided) = (Shares::new(), Shares::new());
+    for (name, promise) in &chosen {
+        let Some(claim) = delayed.iter().find(|claim| claim.name == *name) else { continue };
+        let (class, request) = (&claim.shape.class, claim.shape.request.unwrap_or(0));
+        match promise {
+            Promise::Volume(volume) => {
+                let Some(volume) = storage.volume(volume) else { continue };
+                let share = existing.entry(class).or_default();
+                *share = (share.0.wrapping_add(request), share.1.wrapping_add(volume.capacity));
+            }
+            Promise::Provisioned(_) => {
+                let Ok(Some(capacity)) = storage.provided_from(claim, place) else { continue };
+                let share = provided.entry(class).or_default();
+                *share = (share.0.wrapping_add(request), capacity.free);
+            }
+        }
+    }
+    if existing.is_empty() { provided } else { existing }
 }
 
 /// What keeps the newcomer from every node; `None` if nothing does.
@@ -140,7 +201,7 @@ fn claims<'a>(ask: &'a Ask, storage: &'a Storage) -> impl Iterator<Item = &'a Cl
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, node};
-    use super::{ELSEWHERE, NO_SPACE, NO_VOLUME, NOWHERE, RULE};
+    use super::{ELSEWHERE, NO_SPACE, NO_VOLUME, NOWHERE, RULE, SCORE, Weighing};
     use crate::base::names::ObjectName;
     use crate::cluster::facts::NodeFact;
     use crate::cluster::storage::facts::{BindingMode, ClaimFact, DriverFact, StorageFact};
@@ -175,6 +236,26 @@ mod tests {
         let late = BindingMode::WaitForFirstConsumer;
         fixture.cluster.observe_storage(class("local", "kubernetes.io/no-provisioner", late));
         fixture
+    }
+
+    #[test]
+    fn a_node_is_the_better_the_less_is_asked_for_of_what_it_has() {
+        let mut fixture = fixture();
+        let how = Weighing { storage: vec![(0, 100), (100, 0)], ..Weighing::default() };
+        for fact in [volume("small", 10, Some("n")), volume("large", 40, Some("m"))] {
+            fixture.cluster.observe_storage(StorageFact::Volume(fact));
+        }
+        fixture.cluster.observe_storage(StorageFact::Claim(claim("c", 10)));
+        assert_eq!(fixture.scores_by(&SCORE, &how, &using(&["c"])), [0, 75]);
+        assert_eq!(fixture.scores_by(&SCORE, &how, &using(&[])), [0, 0]);
+        // The mean over classes: of the other, nobody says what there is.
+        let late = BindingMode::WaitForFirstConsumer;
+        fixture.cluster.observe_storage(class("other", "csi.example.com", late));
+        let mut second = claim("second", 5);
+        second.shape.class = "other".into();
+        fixture.cluster.observe_storage(StorageFact::Claim(second));
+        assert_eq!(fixture.scores_by(&SCORE, &how, &using(&["second"])), [0, 0]);
+        assert_eq!(fixture.scores_by(&SCORE, &how, &using(&["c", "second"])), [0, 75]);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Disks that pods of one node cannot share, and claims that are one pod's alone. Follows kube-scheduler's
 //! VolumeRestrictions: a GCE, iSCSI, or RBD disk is shared by readers only, an EBS volume by nobody;
-//! a claim with `ReadWriteOncePod` is in use wherever in the cluster its pod runs.
+//! a claim with `ReadWriteOncePod` is in use on whichever node of the cluster its pod runs. A pod whose node is gone
+//! uses nothing, as in kube-scheduler's snapshot.
 
 use std::borrow::Cow;
 
 use super::cures::Cures;
 use super::relation::{Judge, Newcomer, Reasons};
 use super::{Filter, Rule};
-use crate::base::names::ObjectName;
+use crate::base::names::{Name, ObjectName};
 use crate::cluster::ids::NodeId;
 use crate::workload::volumes::{ClaimOrigin, PodVolume, claims_of, disks_of, uses_of};
 
@@ -65,9 +66,10 @@ fn reject(newcomer: &Newcomer<'_>, node: NodeId) -> Option<&'static str> {
     if disks_of(&ask.volumes).any(|disk| on_node().any(|other| disk.conflicts_with(other))) {
         return Some(DISK);
     }
+    let exists = |node: &Name| cluster.nodes().present_id(node).is_some();
     let taken = claims_of(&ask.volumes).any(|claim| {
         let for_one = storage.claim(claim).is_some_and(|fact| fact.shape.modes.is_for_one_pod());
-        for_one && storage.mounts().users(claim) > 0
+        for_one && storage.mounts().users(claim).any(|(node, _)| exists(node))
     });
     taken.then_some(ONE_POD)
 }
@@ -124,5 +126,7 @@ mod tests {
         assert_eq!(fixture.objections(&RULE, &using("many"), &[]), ["", ""]);
         fixture.cluster.release(PodId(0));
         assert_eq!(fixture.objections(&RULE, &using("own"), &[]), ["", ""]);
+        fixture.run(2, "gone", &using("own"), &[]);
+        assert_eq!(fixture.objections(&RULE, &using("own"), &[]), ["", ""], "no such node");
     }
 }

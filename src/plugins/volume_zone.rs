@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use super::cures::Cures;
 use super::relation::{Judge, Newcomer, Reasons};
 use super::{Filter, Rule};
-use crate::base::names::Name;
+use crate::base::names::{Name, ObjectName};
 use crate::cluster::ids::NodeId;
 use crate::cluster::storage::Storage;
-use crate::cluster::storage::facts::VolumeFact;
+use crate::cluster::storage::facts::{BindingMode, VolumeFact};
 use crate::workload::ask::Ask;
-use crate::workload::volumes::{ClaimOrigin, uses_of};
+use crate::workload::volumes::{ClaimOrigin, ClaimUse, uses_of};
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -60,10 +60,27 @@ impl Judge for VolumeZone {
 /// What keeps the newcomer from every node; `None` if nothing does.
 fn fault(newcomer: &Newcomer<'_>) -> Option<String> {
     let (ask, storage) = (&newcomer.ask.ask, newcomer.cluster.storage());
-    volume_names(ask, storage).find_map(|volume| {
+    named(ask).find_map(|used| fault_of(&used.claim, storage))
+}
+
+/// What is missing of a claim. VolumeBinding says the same, of all but the volume, in its own words; it may be off.
+fn fault_of(name: &ObjectName, storage: &Storage) -> Option<String> {
+    let Some(claim) = storage.claim(name) else {
+        return Some(format!("persistentvolumeclaim \"{}\" not found", name.name));
+    };
+    if let Some(volume) = &claim.volume {
         let missing = storage.volume(volume).is_none();
-        missing.then(|| format!("persistentvolume \"{volume}\" not found"))
-    })
+        return missing.then(|| format!("persistentvolume \"{volume}\" not found"));
+    }
+    let class = &claim.shape.class;
+    if class.is_empty() {
+        return Some("PersistentVolumeClaim had no pv name and storageClass name".into());
+    }
+    match storage.class(class).map(|class| class.binding) {
+        None => Some(format!("storageclass.storage.k8s.io \"{class}\" not found")),
+        Some(BindingMode::WaitForFirstConsumer) => None,
+        Some(BindingMode::Immediate) => Some("PersistentVolume had no name".into()),
+    }
 }
 
 /// Why `node` does not take the newcomer; `None` if nothing speaks against it.
@@ -99,11 +116,14 @@ fn label<'a>(labels: &'a [(Name, Name)], key: &str) -> Option<&'a str> {
 
 /// The volumes of the claims that the pod names. Claims of ephemeral volumes are not looked at, as upstream.
 fn volume_names<'a>(ask: &'a Ask, storage: &'a Storage) -> impl Iterator<Item = &'a Name> {
-    let named = uses_of(&ask.volumes).filter(|used| match used.origin {
+    named(ask).filter_map(|used| storage.claim(&used.claim)?.volume.as_ref())
+}
+
+fn named(ask: &Ask) -> impl Iterator<Item = &ClaimUse> {
+    uses_of(&ask.volumes).filter(|used| match used.origin {
         ClaimOrigin::Named => true,
         ClaimOrigin::Ephemeral { .. } => false,
-    });
-    named.filter_map(|used| storage.claim(&used.claim)?.volume.as_ref())
+    })
 }
 
 #[cfg(test)]
@@ -112,8 +132,8 @@ mod tests {
     use super::{OTHER_ZONE, RULE};
     use crate::base::names::ObjectName;
     use crate::cluster::facts::NodeFact;
-    use crate::cluster::storage::facts::{ClaimFact, StorageFact, VolumeFact};
-    use crate::cluster::storage::fixture::{claim, volume};
+    use crate::cluster::storage::facts::{BindingMode, ClaimFact, StorageFact, VolumeFact};
+    use crate::cluster::storage::fixture::{claim, class, volume};
     use crate::workload::ask::Ask;
     use crate::workload::volumes::{ClaimOrigin, ClaimUse, PodVolume};
 
@@ -169,5 +189,24 @@ mod tests {
         assert_eq!(fixture.objections(&RULE, &using(ClaimOrigin::Named), &[]), [missing]);
         let ephemeral = ClaimOrigin::Ephemeral { pod: "p".into(), uid: "u".into() };
         assert_eq!(fixture.objections(&RULE, &using(ephemeral), &[]), [""]);
+    }
+
+    #[test]
+    fn a_claim_that_nobody_looked_at_before_must_have_a_volume_or_wait_for_a_node() {
+        let mut fixture = Fixture::new([node("n")]);
+        let objection = |fixture: &mut Fixture| {
+            fixture.objections(&RULE, &using(ClaimOrigin::Named), &[]).remove(0)
+        };
+        assert_eq!(objection(&mut fixture), "persistentvolumeclaim \"c\" not found");
+        fixture.cluster.observe_storage(StorageFact::Claim(claim("c", 1)));
+        let missing = "storageclass.storage.k8s.io \"local\" not found";
+        assert_eq!(objection(&mut fixture), missing);
+        for (binding, expected) in [
+            (BindingMode::Immediate, "PersistentVolume had no name"),
+            (BindingMode::WaitForFirstConsumer, ""),
+        ] {
+            fixture.cluster.observe_storage(class("local", "csi.example.com", binding));
+            assert_eq!(objection(&mut fixture), expected);
+        }
     }
 }

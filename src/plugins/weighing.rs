@@ -6,7 +6,7 @@
 use super::relation::Newcomer;
 use super::{
     image_locality, inter_pod_affinity, node_affinity, node_resources_balanced_allocation,
-    node_resources_fit, pod_topology_spread, taint_toleration,
+    node_resources_fit, pod_topology_spread, taint_toleration, volume_binding,
 };
 use crate::cluster::ids::NodeId;
 use crate::workload::profile::Weighing;
@@ -23,6 +23,7 @@ pub const SCORES: &[Score] = &[
     inter_pod_affinity::SCORE,
     node_resources_balanced_allocation::SCORE,
     image_locality::SCORE,
+    volume_binding::SCORE,
 ];
 
 /// How a plugin scores.

@@ -49,6 +49,18 @@ impl Ask {
         self.profile.as_ref().is_some_and(|profile| profile.turns_off(name))
     }
 
+    /// True if which nodes it may use follows from their labels.
+    pub fn reads_node_labels(&self) -> bool {
+        let added = self.profile.as_ref().is_some_and(|profile| profile.added_required.is_some());
+        !self.node_selector.is_empty() || self.required_terms.is_some() || added
+    }
+
+    /// True if it has volumes whose claims are bound before it is, unless they are already: its profile may leave claims
+    /// to others.
+    pub fn has_claims_bound(&self) -> bool {
+        !self.volumes.is_empty() && !self.turns_off("VolumeBinding")
+    }
+
     /// Whether what other pods prefer makes nodes better or worse for this pod.
     pub fn wishes_of_others(&self) -> WishesOfOthers {
         let Some(profile) = &self.profile else {

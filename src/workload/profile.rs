@@ -5,7 +5,10 @@
 
 use super::constraints::NodeTerm;
 use super::constraints::PreferredTerm;
+use super::relations::Spread;
+use super::relations::SpreadBy;
 use crate::base::names::Name;
+use crate::base::time::Span;
 
 /// What differs from the default profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,8 +26,23 @@ pub struct Profile {
     pub bond_weight: Option<i64>,
     /// For whom the terms of pods that run count as wishes.
     pub terms_of_others: TermsOfOthers,
+    /// How pods are spread that do not say it themselves; `None` where they are not.
+    pub default_spread: Option<DefaultSpread>,
+    /// How long the claims of a pod may take to be bound: `bindTimeoutSeconds`. `None` for what the engine is set to.
+    pub bind_timeout: Option<Span>,
     /// kube-scheduler's scores, where nodes are ranked by them; `None` for Muster's own order.
     pub weighing: Option<Weighing>,
+}
+
+/// How pods are spread that say nothing of it, and that a Service or their controller selects.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DefaultSpread {
+    /// Constraints that a node must meet; their selectors and namespaces are filled in for each pod.
+    pub required: Vec<Spread>,
+    /// Constraints that are only wished for, in the same form.
+    pub wished: Vec<Spread>,
+    /// Whose they are: of the profile, or of the system.
+    pub by: SpreadBy,
 }
 
 /// Extended resources that somebody else looks after.
@@ -83,6 +101,9 @@ pub struct Weighing {
     pub resources: Vec<(Name, i64)>,
     /// The resources that NodeResourcesBalancedAllocation balances.
     pub balanced: Vec<Name>,
+    /// How VolumeBinding scores by the share of storage that is asked for: points as of
+    /// [`Strategy::RequestedToCapacityRatio`].
+    pub storage: Vec<(i64, i64)>,
 }
 
 /// How good it is that much of a resource is asked for on a node.

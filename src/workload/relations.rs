@@ -24,6 +24,20 @@ pub struct Relations {
     pub wishes: Vec<PodWish>,
     /// Topology spread constraints that are only wished for (`ScheduleAnyway`).
     pub wished_spread: Vec<Spread>,
+    /// Who says how it is spread.
+    pub spread_by: SpreadBy,
+}
+
+/// Who says how a pod is spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SpreadBy {
+    /// The pod itself, or nobody.
+    #[default]
+    Pod,
+    /// The profile of its scheduler, for pods that do not say it: `defaultConstraints`.
+    Profile,
+    /// Nobody, so that kube-scheduler's own defaults hold: wishes, of which a node without a key breaks none.
+    System,
 }
 
 impl Relations {

@@ -1,5 +1,6 @@
 //! One cluster and the pod that is judged there, as objects of the Kubernetes API.
 
+use muster::base::quantity::Quantity;
 use serde_json::Value;
 use serde_json::json;
 
@@ -15,6 +16,23 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// The same as an API server keeps it, which the oracle has none of. Empty lists of amounts are gone: it would tell
+    /// them from lists that are not there. Amounts of a pod as a whole are canonical: to one that is a fraction of
+    /// binary units it adds the overhead anew each time it counts, in place.
+    pub(crate) fn as_kept(mut self) -> Self {
+        for object in self.objects.iter_mut().chain([&mut self.pod]) {
+            drop_empty_lists(object);
+            for list in ["requests", "limits"] {
+                let list = object.pointer_mut(&format!("/spec/resources/{list}"));
+                list.and_then(Value::as_object_mut)
+                    .into_iter()
+                    .flatten()
+                    .for_each(write_canonically);
+            }
+        }
+        self
+    }
+
     /// As the oracle reads it.
     pub(crate) fn question(&self) -> Value {
         let mut question = json!({"pod": self.pod, "objects": self.objects});
@@ -38,7 +56,7 @@ impl Case {
         let pod = value.get("pod").filter(|pod| sound(pod) && pod["spec"].is_object())?.clone();
         let objects = value.get("objects")?.as_array()?.clone();
         let configuration = value.get("configuration").cloned();
-        objects.iter().all(sound).then_some(Self { pod, objects, configuration })
+        objects.iter().all(sound).then_some(Self { pod, objects, configuration }.as_kept())
     }
 
     /// As manifests that a scenario can hold.
@@ -46,5 +64,25 @@ impl Case {
         let documents = self.objects.iter().chain([&self.pod]).chain(&self.configuration);
         let text = |object| serde_saphyr::to_string(object).expect("objects are plain data");
         documents.map(text).collect::<Vec<_>>().join("---\n")
+    }
+}
+
+fn write_canonically((_, amount): (&String, &mut Value)) {
+    if let Some(canonical) = amount.as_str().and_then(Quantity::canonical) {
+        *amount = canonical.into();
+    }
+}
+
+fn drop_empty_lists(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, value| {
+                let lists_amounts = ["requests", "limits", "allocatedResources"].contains(&&**key);
+                !lists_amounts || value.as_object().is_none_or(|list| !list.is_empty())
+            });
+            fields.values_mut().for_each(drop_empty_lists);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_empty_lists),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

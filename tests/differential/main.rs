@@ -107,13 +107,13 @@ fn compare_all(theme: Theme) -> Option<Tally> {
 fn report(upstream: &mut Upstream, theme: Theme, seed: u64) -> String {
     let mut outcome =
         |case: &case::Case| compare::compare(&upstream.judge(case), &product::judge(case));
-    let small = shrink::shrink(&draw::draw(theme, seed), |case| {
-        matches!(outcome(case), Outcome::Different(_))
-    });
+    let drawn = draw::draw(theme, seed);
+    let small = shrink::shrink(&drawn, |case| matches!(outcome(case), Outcome::Different(_)));
     format!(
-        "theme {theme}, seed {seed}: {:?}\n{}\nagain: MUSTER_DIFFERENTIAL_SEED={seed} \
+        "theme {theme}, seed {seed}: {:?}\nas drawn: {:?}\n{}\nagain: MUSTER_DIFFERENTIAL_SEED={seed} \
          MUSTER_DIFFERENTIAL=1 cargo test --test differential {theme}\n",
         outcome(&small),
+        outcome(&drawn),
         small.manifests(),
         theme = theme.as_str(),
     )
@@ -178,6 +178,16 @@ fn profiles() {
 #[test]
 fn scores() {
     theme(Theme::Scores);
+}
+
+#[test]
+fn defaults() {
+    theme(Theme::Defaults);
+}
+
+#[test]
+fn nominated() {
+    theme(Theme::Nominated);
 }
 
 #[test]

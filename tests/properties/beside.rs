@@ -87,7 +87,7 @@ impl Beside {
                 None => roles.push(Role { ask, signature, members: vec![id] }),
             }
         }
-        Demand { roles, minimum: self.minimum }
+        Demand { roles, minimum: self.minimum, expected: Vec::new() }
     }
 
     /// The most members that can be placed, each admitted beside those before it.

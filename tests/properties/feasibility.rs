@@ -112,7 +112,7 @@ fn assert_nothing_more_fits(cluster: &mut Cluster, demand: &Demand, plan: &Plan,
         rest.members = left;
         let more = Planner::default().plan(
             cluster,
-            &Demand { roles: vec![rest], minimum: 1 },
+            &Demand { roles: vec![rest], minimum: 1, expected: Vec::new() },
             &NodeSet::new(),
         );
         assert!(more.is_err(), "seed {seed}: a member was left out though it fits");

@@ -9,5 +9,6 @@ mod floats;
 mod hints;
 mod relations;
 mod state;
+mod unrelated;
 mod volumes;
 mod world;

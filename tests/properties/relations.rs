@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use muster::base::random::Random;
 use muster::cluster::Cluster;
 use muster::cluster::audit::audit;
-use muster::cluster::ids::PodId;
+use muster::cluster::ids::{AskId, PodId};
 use muster::cluster::node_set::NodeSet;
-use muster::planner::demand::Demand;
+use muster::planner::demand::{Demand, Role};
 use muster::planner::referee;
 use muster::planner::refusal::{Certainty, SearchEnd};
 use muster::planner::{Company, Planner};
+use muster::plugins::census::Census;
+use muster::workload::ask::Ask;
 
 use crate::beside::{self, Beside, FIRST_MEMBER};
 
@@ -140,12 +142,17 @@ fn change(
     let Some(node) = changes.node else { return false };
     cluster.refresh_domains();
     let alone = matches!(&demand.roles[..], [role] if role.members.len() == 1);
-    let company = if alone { Company::Alone } else { Company::Gang };
-    demand.roles.iter().any(|role| {
-        let kind = (role.ask, role.signature);
-        planner.could_help(cluster, &changes, role.ask)
-            && !planner.is_ruled_out(cluster, kind, node, company)
+    let kinds: Vec<_> = demand.roles.iter().map(|role| (role.ask, role.signature)).collect();
+    kinds.iter().any(|kind| {
+        let census = Census::take(cluster, &[*kind]);
+        let company = if alone { Company::Alone(&census) } else { Company::Gang(&kinds) };
+        planner.could_help(cluster, &changes, kind.0)
+            && !planner.is_ruled_out(cluster, *kind, node, company)
     })
+}
+
+fn kind<'a>(cluster: &'a Cluster, role: &Role) -> (AskId, &'a Ask) {
+    (role.ask, cluster.ask(role.ask))
 }
 
 #[test]
@@ -169,7 +176,7 @@ fn a_change_that_makes_a_demand_possible_could_help_it() {
             let by_others = demand
                 .roles
                 .iter()
-                .any(|role| relations.could_help(&moved, role.ask, role.signature));
+                .any(|role| relations.could_help(&moved, kind(&cluster, role), role.signature));
             // Who is matched by other selectors than before is judged anew, whatever else changed.
             let helps = by_node || by_others || resigned != demand;
             let possible = planner.plan(&mut cluster, &resigned, &NodeSet::new()).is_ok();

@@ -273,7 +273,7 @@ impl World {
                 None => roles.push(Role { ask, signature, members: vec![id] }),
             }
         }
-        Demand { roles, minimum: self.minimum }
+        Demand { roles, minimum: self.minimum, expected: Vec::new() }
     }
 }
 

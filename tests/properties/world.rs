@@ -101,7 +101,7 @@ pub(crate) fn demand(cluster: &mut Cluster, members: &[Members], minimum: usize)
         next += of_role.count as u32;
         roles.push(Role { ask, signature: SignatureId::NONE, members: pods });
     }
-    Demand { roles, minimum }
+    Demand { roles, minimum, expected: Vec::new() }
 }
 
 pub(crate) fn draw_node(random: &mut Random, at: u64, shape: Shape) -> NodeFact {

@@ -6,6 +6,8 @@ mod meddling;
 mod process;
 mod regressions;
 mod rights;
+mod spreading;
+mod versions;
 mod virtual_time;
 mod wires;
 mod world;

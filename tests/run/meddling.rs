@@ -31,7 +31,8 @@ use crate::world::member;
 use crate::world::node;
 use crate::world::pod;
 
-const RECORD: &str = "/apis/muster.dev/v1alpha1/namespaces/default/gangplans/coscheduling.g";
+pub(crate) const RECORD: &str =
+    "/apis/muster.dev/v1alpha1/namespaces/default/gangplans/coscheduling.g";
 
 /// All events of a reason in a namespace.
 fn events(world: &World, namespace: &str, reason: &str) -> Vec<Value> {
@@ -41,12 +42,12 @@ fn events(world: &World, namespace: &str, reason: &str) -> Vec<Value> {
 }
 
 /// The notes of all events of a reason in `default`.
-fn notes(world: &World, reason: &str) -> Vec<String> {
+pub(crate) fn notes(world: &World, reason: &str) -> Vec<String> {
     let events = events(world, "default", reason);
     events.iter().filter_map(|event| event["message"].as_str().map(str::to_owned)).collect()
 }
 
-fn gang(world: &World, members: u32, gpus: u32) {
+pub(crate) fn gang(world: &World, members: u32, gpus: u32) {
     world.group("g", members);
     for index in 0..members {
         world.create("pods", member(&format!("g-{index}"), "g", gpus));
@@ -58,12 +59,12 @@ fn fault(world: &World, target: Target, effect: FaultEffect) {
     world.server.write(|server| server.faults().add(rule));
 }
 
-fn no_more_faults(world: &World) {
+pub(crate) fn no_more_faults(world: &World) {
     world.server.write(|server| server.faults().clear());
 }
 
 /// A webhook that rejects the binds of `g-1`.
-fn reject(world: &World) {
+pub(crate) fn reject(world: &World) {
     let denied = Failure::bad_request("admission webhook \"no.example.com\" denied the request");
     let target = Target::of(Verb::Create, "pods/binding").named("default", "g-1");
     fault(world, target, FaultEffect::FailBefore(denied));

@@ -9,6 +9,7 @@ use muster::apiserver::face;
 use muster::apiserver::face::SharedServer;
 use muster::apiserver::server::Server;
 use muster::apiserver::store::state::Settings;
+use muster::base::names::Name;
 use muster::base::time::Time;
 use muster::config::file::ConfigurationFile;
 use muster::config::resolve::resolve;
@@ -22,6 +23,7 @@ use muster::kubernetes::requests::Reporter;
 use muster::kubernetes::rim::Candidacy;
 use muster::kubernetes::rim::Rim;
 use muster::kubernetes::rim::Running;
+use muster::workload::profile::Profile;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -37,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) server: SharedServer,
     pub(crate) clock: Clock,
+    /// Profiles of the schedulers that are started here, beside the default one.
+    profiles: Vec<(Name, Arc<Profile>)>,
     running: Option<Scheduler>,
 }
 
@@ -94,7 +98,7 @@ impl World {
         // Where time leaps, the machine's calendar stays behind: this one keeps pace.
         let clock = Clock::starting_at(BEGINNING);
         let server = SharedServer::new(Server::new(Settings::default(), clock.now()));
-        Self { server, clock, running: None }
+        Self { server, clock, running: None, profiles: Vec::new() }
     }
 
     /// Installs the CRDs of PodGroups and of the records of their plans.
@@ -106,6 +110,13 @@ impl World {
                 .write(|server| server.create(self.clock.now(), path, crd))
                 .expect("the shipped CRD is valid");
         }
+    }
+
+    /// Schedulers that are started here have the profiles of a `KubeSchedulerConfiguration`.
+    pub(crate) fn configured(mut self, text: &str) -> Self {
+        let read = muster::config::read(text).expect("the configuration is valid");
+        self.profiles = read.configuration.engine.profiles;
+        self
     }
 
     /// Starts the scheduler.
@@ -134,7 +145,10 @@ impl World {
             clients: Clients { watches: client(), writes: client(), lease: client() },
             clock,
             traffic: configuration.kubernetes,
-            engine: configuration.engine,
+            engine: muster::engine::settings::Settings {
+                profiles: self.profiles.clone(),
+                ..configuration.engine
+            },
             reporter: Reporter { controller: "muster".into(), instance: "muster-test".into() },
             candidacy,
         };

@@ -71,9 +71,9 @@ const ROWS: &[Row] = &[
     row("v1", "nodes", "Node", "no", Cluster, &[Status], Absent, Decode::of::<core::Node>())
         .rules(defaults::node, validate::node),
     row("v1", "persistentvolumeclaims", "PersistentVolumeClaim", "pvc", Namespaced, &[Status], Absent, Decode::of::<core::PersistentVolumeClaim>())
-        .rules(defaults::claim, validate::nothing),
+        .rules(defaults::claim, validate::claim),
     row("v1", "persistentvolumes", "PersistentVolume", "pv", Cluster, &[Status], Absent, Decode::of::<core::PersistentVolume>())
-        .rules(defaults::volume, validate::nothing),
+        .rules(defaults::volume, validate::volume),
     row("v1", "pods", "Pod", "po|all", Namespaced, &[Status, Binding, Eviction], Counted, Decode::of::<core::Pod>())
         .rules(defaults::pod, validate::pod),
     row("v1", "podtemplates", "PodTemplate", "", Namespaced, &[], Counted, Decode::of::<core::PodTemplate>()),
@@ -109,11 +109,14 @@ const ROWS: &[Row] = &[
         .rules(defaults::pod_group, validate::pod_group),
     row("scheduling.k8s.io/v1beta1", "workloads", "Workload", "", Namespaced, &[], Counted, Decode::of::<scheduling_beta::Workload>()),
     row("storage.k8s.io/v1", "csidrivers", "CSIDriver", "", Cluster, &[], Absent, Decode::of::<storage::CSIDriver>()),
-    row("storage.k8s.io/v1", "csinodes", "CSINode", "", Cluster, &[], Absent, Decode::of::<storage::CSINode>()),
-    row("storage.k8s.io/v1", "csistoragecapacities", "CSIStorageCapacity", "", Namespaced, &[], Absent, Decode::of::<storage::CSIStorageCapacity>()),
+    row("storage.k8s.io/v1", "csinodes", "CSINode", "", Cluster, &[], Absent, Decode::of::<storage::CSINode>())
+        .rules(defaults::none, validate::csi_node),
+    row("storage.k8s.io/v1", "csistoragecapacities", "CSIStorageCapacity", "", Namespaced, &[], Absent, Decode::of::<storage::CSIStorageCapacity>())
+        .rules(defaults::none, validate::csi_storage_capacity),
     row("storage.k8s.io/v1", "storageclasses", "StorageClass", "sc", Cluster, &[], Absent, Decode::of::<storage::StorageClass>())
-        .rules(defaults::storage_class, validate::nothing),
-    row("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", "", Cluster, &[Status], Absent, Decode::of::<storage::VolumeAttachment>()),
+        .rules(defaults::storage_class, validate::storage_class),
+    row("storage.k8s.io/v1", "volumeattachments", "VolumeAttachment", "", Cluster, &[Status], Absent, Decode::of::<storage::VolumeAttachment>())
+        .rules(defaults::none, validate::volume_attachment),
 ];
 
 /// Selectable fields: `group/plural`, the key, and what stands for an absent field. The key is the path.

@@ -139,6 +139,8 @@ impl Tally {
                 | Event::Storage(_)
                 | Event::StorageGone { .. }
                 | Event::StorageSight { .. }
+                | Event::Selecting(_)
+                | Event::SelectingGone { .. }
                 | Event::Settled { .. }
                 | Event::Synced => {}
             }

@@ -48,6 +48,11 @@ impl TopologyKey {
         self.domains.get(node.index()).copied().filter(|at| *at != Domain::NONE).map(Domain)
     }
 
+    /// The node label.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// How many domains there are.
     pub const fn count(&self) -> usize {
         self.count
@@ -115,6 +120,11 @@ impl TopologyKeys {
         {
             self.by_name.remove(&gone.name);
         }
+    }
+
+    /// The names of all keys, in id order.
+    pub(super) fn names(&self) -> impl Iterator<Item = (KeyId, &str)> {
+        self.keys.iter().map(|(id, key)| (id, &*key.name))
     }
 
     #[inline]

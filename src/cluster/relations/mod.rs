@@ -29,6 +29,7 @@ use super::ids::{AskId, KeyId, NodeId, PodId, SelectorId, SignatureId, TermId};
 use crate::base::id::Id;
 use crate::base::labels::LabelSelector;
 use crate::base::names::Name;
+use crate::workload::ask::Ask;
 use crate::workload::relations::{HostPort, SharedLabels};
 
 /// Everything about a pod that other pods may ask for.
@@ -206,18 +207,20 @@ impl Relations {
         }
     }
 
-    /// True if `moved` could turn a no that pods of this ask and signature got because of other pods.
-    pub fn could_help(&self, moved: &Moved, ask: AskId, signature: SignatureId) -> bool {
-        let wants = self.wants(ask);
-        let by_wants = wants.is_some_and(|wants| {
-            moved.has_domains() && wants.requires_anything()
-                || wants.required().any(|selector| moved.has_selector(selector))
-        });
-        by_wants
-            || self.matched(signature).iter().any(|selector| {
-                !self.repelling(*selector).is_empty()
-                    && (moved.has_selector(*selector) || moved.has_domains())
-            })
+    /// True if `moved` could turn a no that pods of this ask, known by `id`, and signature got because of other pods.
+    pub fn could_help(
+        &self,
+        moved: &Moved,
+        (id, ask): (AskId, &Ask),
+        signature: SignatureId,
+    ) -> bool {
+        let matched = self.matched(signature);
+        let is_freed = |selector: &SelectorId| {
+            let mut terms = self.repelling(*selector).iter();
+            terms.any(|term| moved.freed(*selector) || moved.moved_pods(self.term(*term).key))
+        };
+        matched.iter().any(is_freed)
+            || self.wants(id).is_some_and(|wants| wants.could_be_met_by(moved, ask, matched))
     }
 
     #[inline]

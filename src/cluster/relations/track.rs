@@ -3,6 +3,7 @@
 //! Invariant: a pod counts for exactly the selectors that match its labels as they were told last.
 
 use super::label_sets::{LabelSetId, Matched};
+use super::moved::NodeChange;
 use super::selectors::{Counts, Effect, Novelty, PodSelector};
 use super::wants::{Attraction, Counted, Repulsion, SpreadWant, Wants, Wish};
 use super::{Attention, Moved, PodTraits, Relations, Row};
@@ -10,12 +11,31 @@ use crate::base::id::Id;
 use crate::base::names::Name;
 use crate::cluster::asks::{AskTable, InternedAsk, Relation};
 use crate::cluster::draft::Step;
-use crate::cluster::ids::{AskId, NodeId, PodId, SelectorId, TermId};
+use crate::cluster::ids::{AskId, NodeId, PodId, SelectorId, SignatureId, TermId};
 use crate::cluster::nodes::Nodes;
 use crate::cluster::pods::Pods;
 use crate::cluster::relations::Life;
 use crate::cluster::renumbering::Renumbering;
 use crate::workload::relations::{self as written, PodTerm, Spread};
+
+/// Whether a pod comes to a node or leaves it.
+#[derive(Clone, Copy)]
+enum Shift {
+    Come,
+    Leave,
+    /// So often it comes in a draft, of which nobody is told; negative where it leaves.
+    Draft(i64),
+}
+
+impl Shift {
+    const fn sign(self) -> i64 {
+        match self {
+            Self::Come => 1,
+            Self::Leave => -1,
+            Self::Draft(count) => count,
+        }
+    }
+}
 
 impl Relations {
     /// Takes in an ask that wants something of other pods, unless it is known.
@@ -202,11 +222,11 @@ impl Relations {
             }
             for gone in before.iter().filter(|id| !matched.contains(id)) {
                 self.count_set(set, *gone, -1, pods);
-                self.moved.note_selector(*gone);
+                self.moved.note_left(*gone);
             }
             for new in matched.iter().filter(|id| !before.contains(id)) {
                 self.count_set(set, *new, 1, pods);
-                self.moved.note_selector(*new);
+                self.moved.note_came(*new);
             }
             self.sets.rematch(set, matched);
             self.resign(set, pods);
@@ -291,18 +311,16 @@ impl Relations {
     /// Counts in that a described pod stands on `node` now.
     #[inline]
     pub(in crate::cluster) fn arrive(&mut self, asks: &AskTable, pod: PodId, node: NodeId) {
-        self.shift_pod(asks, pod, node, 1);
-        self.note_moved(pod);
+        self.shift_by(asks, pod, node, Shift::Come);
     }
 
     /// Counts out that a described pod stands on `node` no more.
     #[inline]
     pub(in crate::cluster) fn leave(&mut self, asks: &AskTable, pod: PodId, node: NodeId) {
-        self.shift_pod(asks, pod, node, -1);
-        self.note_moved(pod);
+        self.shift_by(asks, pod, node, Shift::Leave);
     }
 
-    /// Counts a described pod in on `node` (1), or out (-1).
+    /// Counts a described pod in on `node` (1), or out (-1), as a draft does.
     #[inline]
     pub(in crate::cluster) fn shift_pod(
         &mut self,
@@ -311,20 +329,47 @@ impl Relations {
         node: NodeId,
         count: i64,
     ) {
-        let Some(row) = self.row(pod) else { return };
-        let (ask, relation, life, set) = (row.ask, row.relation, row.life, row.set);
-        match relation {
-            Relation::None | Relation::Ranked => {}
-            Relation::Some => self.shift_wants(ask, asks.get(ask), node, count),
-        }
+        self.shift_by(asks, pod, node, Shift::Draft(count));
+    }
+
+    /// Counts a described pod in on `node`, or out, and notes for whom that matters.
+    #[inline]
+    fn shift_by(&mut self, asks: &AskTable, pod: PodId, node: NodeId, shift: Shift) {
+        let Some(row) = self.rows.get(pod.index()).and_then(Option::as_ref) else { return };
+        let (ask, life) = (row.ask, row.life);
         match self.attention {
             Attention::Asleep => {}
             Attention::Awake => {
-                for selector in &self.sets.get(set).matched {
-                    let selector = self.selectors.get_mut(*selector);
+                for id in &self.sets.get(row.set).matched {
+                    let selector = self.selectors.get_mut(*id);
                     if selector.what.counts.include(life) {
-                        selector.pods.shift(node, count);
+                        selector.pods.shift(node, shift.sign());
                     }
+                    match shift {
+                        Shift::Come => self.moved.note_came(*id),
+                        Shift::Leave => self.moved.note_left(*id),
+                        Shift::Draft(_) => {}
+                    }
+                }
+            }
+        }
+        match row.relation {
+            Relation::None | Relation::Ranked => {}
+            Relation::Some => {
+                self.shift_wants(ask, asks.get(ask), node, shift.sign());
+                self.note_freed(ask, shift);
+            }
+        }
+    }
+
+    /// Notes whom a pod of this ask kept away, if it leaves.
+    fn note_freed(&mut self, ask: AskId, shift: Shift) {
+        match shift {
+            Shift::Come | Shift::Draft(_) => {}
+            Shift::Leave => {
+                let wants = self.wants.get(ask.index()).and_then(Option::as_deref);
+                for repulsion in wants.into_iter().flat_map(|wants| &wants.repulsion) {
+                    self.moved.note_freed(repulsion.selector);
                 }
             }
         }
@@ -338,8 +383,10 @@ impl Relations {
             Relation::None | Relation::Ranked => {}
             Relation::Some => self.shift_wants(step.ask, interned, step.node, count),
         }
-        for selector in self.sets.matched(step.signature) {
-            self.selectors.get_mut(*selector).pods.shift(step.node, count);
+        if step.signature != SignatureId::NONE {
+            for selector in self.sets.matched(step.signature) {
+                self.selectors.get_mut(*selector).pods.shift(step.node, count);
+            }
         }
     }
 
@@ -355,26 +402,11 @@ impl Relations {
         }
     }
 
-    /// Notes for whom it matters that a pod came or went.
-    fn note_moved(&mut self, pod: PodId) {
-        if self.attention == Attention::Asleep {
-            return;
-        }
-        let Some(row) = self.rows.get(pod.index()).and_then(Option::as_ref) else { return };
-        for selector in &self.sets.get(row.set).matched {
-            self.moved.note_selector(*selector);
-        }
-        let wants = self.wants.get(row.ask.index()).and_then(Option::as_deref);
-        for repulsion in wants.into_iter().flat_map(|wants| &wants.repulsion) {
-            self.moved.note_selector(repulsion.selector);
-        }
-    }
-
-    /// Notes that a node object changed.
-    pub(in crate::cluster) const fn note_domains(&mut self) {
+    /// Notes that a node object came, went, or changed.
+    pub(in crate::cluster) fn note_node(&mut self, change: NodeChange<'_>) {
         match self.attention {
             Attention::Asleep => {}
-            Attention::Awake => self.moved.note_domains(),
+            Attention::Awake => self.moved.note_node(change, self.keys.names()),
         }
     }
 
@@ -405,23 +437,18 @@ impl Wants {
     }
 
     /// True if any of it must be met.
-    pub(super) fn requires_anything(&self) -> bool {
+    fn requires_anything(&self) -> bool {
         self.affinity.is_some() || !self.repulsion.is_empty() || !self.spread.is_empty()
-    }
-
-    /// The selectors of what it requires, one by one.
-    pub(super) fn required(&self) -> impl Iterator<Item = SelectorId> {
-        let affinity = self.affinity.iter().filter_map(|affinity| affinity.selector);
-        let repulsion = self.repulsion.iter().map(|repulsion| repulsion.selector);
-        let spread = self.spread.iter().filter_map(|spread| spread.counted.selector());
-        affinity.chain(repulsion).chain(spread)
     }
 
     /// The selectors that it has a use of, one by one.
     fn selectors(&self) -> impl Iterator<Item = SelectorId> {
         let wishes = self.wishes.iter().chain(&self.bonds).map(|wish| wish.selector);
-        let spread = self.wished_spread.iter().filter_map(|spread| spread.counted.selector());
-        self.required().chain(wishes).chain(spread)
+        let affinity = self.affinity.iter().filter_map(|affinity| affinity.selector);
+        let repulsion = self.repulsion.iter().map(|repulsion| repulsion.selector);
+        let spread = self.spread.iter().chain(&self.wished_spread);
+        let spread = spread.filter_map(|spread| spread.counted.selector());
+        affinity.chain(repulsion).chain(wishes).chain(spread)
     }
 
     /// The terms that a pod carries once it runs.
@@ -432,7 +459,8 @@ impl Wants {
 }
 
 impl Counted {
-    const fn selector(self) -> Option<SelectorId> {
+    /// The selector that counts pods, if there is one.
+    pub const fn selector(self) -> Option<SelectorId> {
         match self {
             Self::Selected(selector) => Some(selector),
             Self::Nobody | Self::OnlyItself => None,

@@ -4,7 +4,9 @@
 
 use smallvec::SmallVec;
 
+use super::moved::Moved;
 use crate::cluster::ids::{KeyId, SelectorId, TermId};
+use crate::workload::ask::Ask;
 use crate::workload::relations::InclusionPolicy;
 
 /// What an ask wants of other pods.
@@ -22,6 +24,43 @@ pub struct Wants {
     pub bonds: SmallVec<[Wish; 1]>,
     /// Spread constraints that are only wished for.
     pub wished_spread: SmallVec<[SpreadWant; 1]>,
+}
+
+impl Wants {
+    /// True if something of what is required, and not met, could be met after what `moved` tells, for a pod that
+    /// `matched` match. Who wants to be near is helped by those who come, who wants to be apart by those who leave; a
+    /// group's first pod, which is near nobody, by the last of another's to leave.
+    pub(super) fn could_be_met_by(&self, moved: &Moved, ask: &Ask, matched: &[SelectorId]) -> bool {
+        let near = self.affinity.as_ref().is_some_and(|near| {
+            near.keys.iter().any(|key| moved.moved_pods(*key))
+                || near.selector.is_some_and(|selector| {
+                    moved.came(selector) || moved.left(selector) && matched.contains(&selector)
+                })
+        });
+        let is_apart = |term: &Repulsion| moved.left(term.selector) || moved.moved_pods(term.key);
+        near || self.repulsion.iter().any(is_apart)
+            || self.spread.iter().any(|spread| spread.could_be_met_by(moved, ask))
+    }
+}
+
+impl SpreadWant {
+    /// Whether a domain counts follows from all nodes that have the key, and which of them count from their labels and
+    /// taints, as its policies say.
+    fn could_be_met_by(&self, moved: &Moved, ask: &Ask) -> bool {
+        let by_labels = match self.node_affinity_policy {
+            InclusionPolicy::Honor => moved.labels() && ask.reads_node_labels(),
+            InclusionPolicy::Ignore => false,
+        };
+        let by_taints = match self.node_taints_policy {
+            InclusionPolicy::Honor => moved.taints(),
+            InclusionPolicy::Ignore => false,
+        };
+        let counts = |selector| moved.came(selector) || moved.left(selector);
+        by_labels
+            || by_taints
+            || moved.changed(self.key)
+            || self.counted.selector().is_some_and(counts)
+    }
 }
 
 /// A term with a weight: so much is each pod worth that it matches, in its domain.

@@ -372,6 +372,8 @@ pub struct CapacityFact {
     pub topology: Option<LabelSelector>,
     /// Bytes of the largest volume: `maximumVolumeSize`, else `capacity`; `None` where neither is known.
     pub limit: Option<i64>,
+    /// Bytes of all volumes together that could still be provisioned: `capacity`, 0 where that is not known.
+    pub free: i64,
 }
 
 /// A volume that is, or is to be, attached to a node.

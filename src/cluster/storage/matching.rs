@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Storage;
-use super::facts::{Backing, BindingMode, ClaimFact, ClassFact, VolumeFact};
+use super::facts::{Backing, BindingMode, CapacityFact, ClaimFact, ClassFact, VolumeFact};
 use super::promises::Promise;
 use crate::base::names::{Name, ObjectName};
 use crate::workload::constraints::NodeTerm;
@@ -221,13 +221,26 @@ impl Storage {
 
     /// Whether a volume for `claim` can be provisioned for `place`.
     fn check_provision(&self, claim: &ClaimFact, place: Place<'_>) -> Result<(), Lack> {
+        self.provided_from(claim, place).map(|_| ())
+    }
+
+    /// What a volume for `claim` would be provisioned from at `place`: the first by name of what is large enough;
+    /// nothing where its driver does not say what it has.
+    ///
+    /// # Errors
+    /// What is lacking there.
+    pub fn provided_from(
+        &self,
+        claim: &ClaimFact,
+        place: Place<'_>,
+    ) -> Result<Option<&CapacityFact>, Lack> {
         let class = self.class(&claim.shape.class).ok_or(Lack::Volume)?;
         if !class.provisions_for(place) {
             return Err(Lack::Volume);
         }
         let publishes =
             self.driver(&class.provisioner).is_some_and(|driver| driver.publishes_capacity);
-        let Some(request) = claim.shape.request.filter(|_| publishes) else { return Ok(()) };
+        let Some(request) = claim.shape.request.filter(|_| publishes) else { return Ok(None) };
         let suffices = |name: &ObjectName| {
             let capacity = &self.capacities[name];
             capacity.limit.is_some_and(|limit| limit >= request)
@@ -236,7 +249,8 @@ impl Storage {
                     .as_ref()
                     .is_some_and(|topology| topology.matches(|key| place.label(key)))
         };
-        let mut sets = self.capacity_pools.sets(&class.name, |key| place.label(key)).into_iter();
-        if sets.any(|set| set.iter().any(suffices)) { Ok(()) } else { Err(Lack::Space) }
+        let sets = self.capacity_pools.sets(&class.name, |key| place.label(key)).into_iter();
+        let name = sets.filter_map(|set| set.iter().find(|name| suffices(name))).min();
+        name.map(|name| Some(&self.capacities[name])).ok_or(Lack::Space)
     }
 }

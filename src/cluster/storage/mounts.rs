@@ -28,7 +28,8 @@ struct Mount {
 pub struct Mounts {
     by_pod: FxHashMap<PodId, Mount>,
     by_node: BTreeMap<Name, Vec<(SharedAsk, u32)>>,
-    users: BTreeMap<ObjectName, u32>,
+    /// By claim, how many placed pods of each node use it.
+    users: BTreeMap<ObjectName, BTreeMap<Name, u32>>,
 }
 
 impl Mounts {
@@ -83,7 +84,8 @@ impl Mounts {
     /// `count` pods with `ask` use their volumes on `node`.
     pub(super) fn count_in(&mut self, node: &Name, ask: &SharedAsk, count: u32) {
         for claim in claims_of(&ask.volumes) {
-            *self.users.entry(claim.clone()).or_default() += count;
+            let users = self.users.entry(claim.clone()).or_default();
+            *users.entry(node.clone()).or_default() += count;
         }
         let here = self.by_node.entry(node.clone()).or_default();
         match here.iter_mut().find(|(known, _)| known.volumes == ask.volumes) {
@@ -96,8 +98,13 @@ impl Mounts {
     pub(super) fn count_out(&mut self, node: &Name, ask: &SharedAsk, count: u32) {
         for claim in claims_of(&ask.volumes) {
             let users = self.users.get_mut(claim).expect("who uses a claim was counted");
-            *users -= count;
-            if *users == 0 {
+            let here =
+                users.get_mut(node).expect("who uses a claim was counted where it is placed");
+            *here -= count;
+            if *here == 0 {
+                users.remove(node);
+            }
+            if users.is_empty() {
                 self.users.remove(claim);
             }
         }
@@ -120,9 +127,11 @@ impl Mounts {
         asks.map(|(ask, _)| &ask.volumes[..])
     }
 
-    /// How many placed pods use `claim`.
-    pub fn users(&self, claim: &ObjectName) -> u32 {
-        self.users.get(claim).copied().unwrap_or(0)
+    /// The nodes on which placed pods use `claim`, and how many of them do there. Such a node may be gone, or not known
+    /// yet.
+    pub fn users(&self, claim: &ObjectName) -> impl Iterator<Item = (&Name, u32)> {
+        let users = self.users.get(claim).into_iter().flatten();
+        users.map(|(node, count)| (node, *count))
     }
 
     /// True if what is kept equals a recount; `place` says where a pod is placed.
@@ -185,23 +194,30 @@ mod tests {
         Arc::new(Ask { volumes: vec![volume.clone(), volume], ..Ask::default() })
     }
 
+    fn users(mounts: &Mounts, claim: &str) -> u32 {
+        mounts.users(&ObjectName::new("d", claim)).map(|(_, count)| count).sum()
+    }
+
     #[test]
     fn who_uses_a_claim_is_counted_while_placed() {
-        let (mut mounts, claim) = (Mounts::default(), ObjectName::new("d", "c"));
+        let mut mounts = Mounts::default();
         mounts.declare(PodId(1), &using("c"), None);
         assert!(mounts.declare(PodId(2), &using("c"), Some(&"a".into())));
         assert!(!mounts.declare(PodId(2), &using("c"), Some(&"a".into())), "nothing new");
         assert!(!mounts.declare(PodId(3), &Arc::default(), Some(&"a".into())), "no volumes");
-        assert_eq!((mounts.users(&claim), mounts.on("a").count(), mounts.len()), (1, 1, 2));
+        assert_eq!((users(&mounts, "c"), mounts.on("a").count(), mounts.len()), (1, 1, 2));
         mounts.place(PodId(1), &"b".into());
         mounts.place(PodId(3), &"b".into());
-        assert_eq!((mounts.users(&claim), mounts.on("b").count()), (2, 1));
+        assert_eq!((users(&mounts, "c"), mounts.on("b").count()), (2, 1));
+        let nodes: Vec<&str> =
+            mounts.users(&ObjectName::new("d", "c")).map(|(name, _)| &**name).collect();
+        assert_eq!(nodes, ["a", "b"]);
         mounts.unplace(PodId(2));
         mounts.unplace(PodId(2));
-        assert_eq!((mounts.users(&claim), mounts.on("a").count()), (1, 0));
+        assert_eq!((users(&mounts, "c"), mounts.on("a").count()), (1, 0));
         // It turns out to use another claim, where it is.
         assert!(mounts.declare(PodId(1), &using("e"), Some(&"b".into())));
-        assert_eq!((mounts.users(&claim), mounts.users(&ObjectName::new("d", "e"))), (0, 1));
+        assert_eq!((users(&mounts, "c"), users(&mounts, "e")), (0, 1));
         mounts.declare(PodId(1), &Arc::default(), Some(&"b".into()));
         mounts.declare(PodId(2), &Arc::default(), None);
         assert!(mounts.is_empty() && mounts.users.is_empty() && mounts.by_node.is_empty());
@@ -212,7 +228,7 @@ mod tests {
         let mut mounts = Mounts::default();
         mounts.count_in(&"a".into(), &using("c"), 2);
         mounts.count_in(&"a".into(), &using("c"), 1);
-        assert_eq!((mounts.on("a").count(), mounts.users(&ObjectName::new("d", "c"))), (1, 3));
+        assert_eq!((mounts.on("a").count(), users(&mounts, "c")), (1, 3));
         mounts.count_out(&"a".into(), &using("c"), 3);
         assert!(mounts.by_node.is_empty() && mounts.users.is_empty());
     }

@@ -103,6 +103,21 @@ impl Cluster {
         }
     }
 
+    /// A draft counts the volumes of `count` pods in by `step`, or out, and promises nothing.
+    pub(in crate::cluster) fn shift_mounts(&mut self, step: Step, count: i64) {
+        let ask = self.asks.get(step.ask).ask.clone();
+        if ask.volumes.is_empty() {
+            return;
+        }
+        let node = &self.nodes.get(step.node).name;
+        let pods = u32::try_from(count.unsigned_abs()).expect("gangs are far smaller");
+        if count > 0 {
+            self.storage.mounts.count_in(node, &ask, pods);
+        } else {
+            self.storage.mounts.count_out(node, &ask, pods);
+        }
+    }
+
     /// A draft takes a pod off its node (-1), or puts it back (1).
     pub(in crate::cluster) fn shift_volumes_of(&mut self, pod: PodId, node: NodeId, sign: i64) {
         if sign > 0 {
@@ -156,8 +171,11 @@ impl Storage {
         self.delayed_of(ask).iter().any(|claim| self.promises.of(&claim.name).is_none())
     }
 
-    /// The claims of an ask that wait for a node.
+    /// The claims of an ask that wait for a node; none where its profile leaves claims alone.
     fn delayed_of(&self, ask: &Ask) -> Vec<&ClaimFact> {
+        if !ask.has_claims_bound() {
+            return Vec::new();
+        }
         let claims = claims_of(&ask.volumes).filter_map(|claim| self.claim(claim));
         claims.filter(|claim| self.state_of(claim) == ClaimState::Delayed).collect()
     }

@@ -231,6 +231,7 @@ fn drivers_that_publish_capacity_provision_where_there_is_enough() {
             class: "local".into(),
             topology,
             limit,
+            free: limit.unwrap_or(0),
         })
     };
     let wanted = claim("c", 10);

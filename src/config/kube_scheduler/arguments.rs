@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::spreading;
+use super::spreading::PodTopologySpread;
 use crate::base::names::Name;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
@@ -22,8 +24,12 @@ pub(super) enum Arguments {
     Fit(NodeResourcesFit),
     /// Of InterPodAffinity.
     InterPodAffinity(InterPodAffinity),
+    /// Of PodTopologySpread.
+    Spread(PodTopologySpread),
     /// The resources that NodeResourcesBalancedAllocation balances, in the order in which they are written.
     Balanced(Vec<Name>),
+    /// Of VolumeBinding.
+    VolumeBinding(VolumeBinding),
     /// Those of a plugin whose arguments have no effect, by the fields that are written.
     Other(String, Vec<String>),
 }
@@ -45,8 +51,8 @@ pub(super) fn read(plugin: &str, path: &str, args: &Value) -> Result<Arguments, 
             Ok(Arguments::Balanced(read.resources.iter().map(|one| (*one.name).into()).collect()))
         }
         "InterPodAffinity" => sound_arguments(path, args).map(Arguments::InterPodAffinity),
-        "PodTopologySpread" => checked::<PodTopologySpread>(plugin, path, args),
-        "VolumeBinding" => checked::<VolumeBinding>(plugin, path, args),
+        spreading::PLUGIN => sound_arguments(path, args).map(Arguments::Spread),
+        "VolumeBinding" => sound_arguments(path, args).map(Arguments::VolumeBinding),
         "DefaultPreemption" => checked::<DefaultPreemption>(plugin, path, args),
         "DynamicResources" => checked::<DynamicResources>(plugin, path, args),
         _without_arguments => {
@@ -56,7 +62,7 @@ pub(super) fn read(plugin: &str, path: &str, args: &Value) -> Result<Arguments, 
 }
 
 /// Arguments that have limits.
-trait Checked: DeserializeOwned {
+pub(super) trait Checked: DeserializeOwned {
     /// What is out of its limits: field and remedy.
     fn fault(&self) -> Option<String>;
 }
@@ -172,11 +178,11 @@ impl ScoringStrategy {
             let weight = resource.weight.filter(|weight| *weight > 0).unwrap_or(1);
             (resource.name.as_str().into(), weight)
         });
-        let points = self.requested_to_capacity_ratio.iter().flat_map(|ratio| &ratio.shape);
+        let ratio = self.requested_to_capacity_ratio;
         let strategy = match self.r#type.as_str() {
             "MostAllocated" => Strategy::MostAllocated,
             RATIO => Strategy::RequestedToCapacityRatio(
-                points.map(|point| (point.utilization, point.score * SCORE_UNIT)).collect(),
+                ratio.map_or_else(Vec::new, |ratio| points(&ratio.shape)),
             ),
             _least => Strategy::LeastAllocated,
         };
@@ -189,6 +195,11 @@ fn weights(field: &str, resources: &[ResourceSpec]) -> Option<String> {
         let field = format!("{field}[{}].weight", resource.name);
         outside(&field, resource.weight, 0, 100)
     })
+}
+
+/// Points with scores from 0 to 100.
+fn points(shape: &[ShapePoint]) -> Vec<(i64, i64)> {
+    shape.iter().map(|point| (point.utilization, point.score * SCORE_UNIT)).collect()
 }
 
 /// Points of a function: increasing utilizations from 0 to 100, scores from 0 to 10.
@@ -229,31 +240,19 @@ impl Checked for InterPodAffinity {
     }
 }
 
-#[derive(Deserialize, Default)]
+/// Arguments of VolumeBinding.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct PodTopologySpread {
-    default_constraints: Vec<Value>,
-    defaulting_type: String,
-}
-
-impl Checked for PodTopologySpread {
-    fn fault(&self) -> Option<String> {
-        match self.defaulting_type.as_str() {
-            "List" => None,
-            "" | "System" if self.default_constraints.is_empty() => None,
-            "" | "System" => {
-                Some("defaultConstraints: must be empty unless defaultingType is List".to_owned())
-            }
-            other => Some(format!("defaultingType: {other:?} must be System or List")),
-        }
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-struct VolumeBinding {
-    bind_timeout_seconds: Option<i64>,
+pub(super) struct VolumeBinding {
+    pub(super) bind_timeout_seconds: Option<i64>,
     shape: Vec<ShapePoint>,
+}
+
+impl VolumeBinding {
+    /// The points of its `shape`, with scores from 0 to 100; none where none are written.
+    pub(super) fn points(&self) -> Vec<(i64, i64)> {
+        points(&self.shape)
+    }
 }
 
 impl Checked for VolumeBinding {

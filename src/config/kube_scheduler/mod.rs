@@ -6,6 +6,7 @@ mod arguments;
 pub mod file;
 mod profile;
 mod scores;
+mod spreading;
 #[cfg(test)]
 mod tests;
 

@@ -12,6 +12,8 @@ use super::file;
 use super::file::Plugins;
 use super::scores;
 use super::scores::Written;
+use super::spreading;
+use crate::base::time::Span;
 use crate::cluster::resources::ResourceClass;
 use crate::config::ConfigurationError;
 use crate::workload::profile::BOND_WEIGHT;
@@ -22,60 +24,51 @@ use crate::workload::profile::TermsOfOthers;
 /// A plugin of kube-scheduler 1.37 and what can be said of it here.
 struct Known {
     name: &'static str,
-    /// How its filter answers to being disabled.
-    filter: FilterSwitch,
+    filter: Filter,
 }
 
-/// Whether a plugin's filter can be turned off.
+/// Whether a plugin filters.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum FilterSwitch {
-    /// It has none.
+enum Filter {
+    /// It does not, or nothing that comes to a scheduler could fail it.
     Absent,
-    /// It is honoured.
-    Honoured,
-    /// It stays on, and why.
-    StaysOn(&'static str),
+    /// It does, and can be turned off.
+    Present,
 }
 
 /// Every name of the 1.37 registry.
 const KNOWN: [Known; 24] = {
-    use FilterSwitch::{Absent, Honoured, StaysOn};
-    const fn known(name: &'static str, filter: FilterSwitch) -> Known {
+    use Filter::{Absent, Present};
+    const fn known(name: &'static str, filter: Filter) -> Known {
         Known { name, filter }
     }
     [
         known("DefaultBinder", Absent),
         known("DefaultPreemption", Absent),
         known("DeferredPodScheduling", Absent),
-        known("DynamicResources", StaysOn("claims are refused by name")),
+        known("DynamicResources", Present),
         known("GangScheduling", Absent),
         known("ImageLocality", Absent),
-        known("InterPodAffinity", Honoured),
-        known("NodeAffinity", Honoured),
-        known("NodeDeclaredFeatures", Honoured),
+        known("InterPodAffinity", Present),
+        known("NodeAffinity", Present),
+        known("NodeDeclaredFeatures", Present),
         known("NodeName", Absent),
-        known("NodePorts", Honoured),
+        known("NodePorts", Present),
         known("NodeResourcesBalancedAllocation", Absent),
-        known("NodeResourcesFit", StaysOn(ROOM)),
-        known("NodeUnschedulable", Honoured),
-        known("NodeVolumeLimits", StaysOn(VOLUMES)),
+        known("NodeResourcesFit", Present),
+        known("NodeUnschedulable", Present),
+        known("NodeVolumeLimits", Present),
         known("PodGroupPodsCount", Absent),
-        known("PodTopologySpread", Honoured),
+        known("PodTopologySpread", Present),
         known("PrioritySort", Absent),
         known("SchedulingGates", Absent),
-        known("TaintToleration", Honoured),
+        known("TaintToleration", Present),
         known("TopologyPlacementGenerator", Absent),
-        known("VolumeBinding", StaysOn(VOLUMES)),
-        known("VolumeRestrictions", StaysOn(VOLUMES)),
-        known("VolumeZone", StaysOn(VOLUMES)),
+        known("VolumeBinding", Present),
+        known("VolumeRestrictions", Present),
+        known("VolumeZone", Present),
     ]
 };
-
-/// Why the filter of NodeResourcesFit stays on.
-const ROOM: &str = "no seat is promised twice; what is not to count goes into its ignoredResources";
-
-/// Why those of volumes stay on.
-const VOLUMES: &str = "a pod whose volumes do not reach its node never starts";
 
 /// The plugin that Muster takes the place of: its users have it in their files.
 const COSCHEDULING: &str = "Coscheduling";
@@ -129,7 +122,10 @@ pub(super) fn meaning(
     }
     let none = Plugins::default();
     let plugins = written.plugins.as_ref().unwrap_or(&none);
+    let (spread_at, spread) = std::mem::take(&mut scores.spread);
     profile.weighing = scores::weighing(&path, plugins, scores, &mut warnings);
+    let judged = (&profile, plugins);
+    profile.default_spread = spreading::meaning(&spread_at, &spread, judged, &mut warnings);
     let profile = (profile != Profile::default()).then(|| Arc::new(profile));
     Ok(Meaning { profile, warnings })
 }
@@ -196,12 +192,8 @@ fn filters_off(path: &str, plugins: &Plugins, warnings: &mut Vec<String>) -> Vec
         let filters = is_on(plugins, &plugins.filter, known.name);
         let prepares = is_on(plugins, &plugins.pre_filter, known.name);
         match (known.filter, filters && prepares) {
-            (FilterSwitch::Absent, _) | (_, true) => {}
-            (FilterSwitch::StaysOn(why), false) => warnings.push(format!(
-                "{path}.plugins: the filter of {} is disabled, but stays on here: {why}",
-                known.name
-            )),
-            (FilterSwitch::Honoured, false) => {
+            (Filter::Absent, _) | (_, true) => {}
+            (Filter::Present, false) => {
                 if filters != prepares {
                     warnings.push(format!(
                         "{path}.plugins: {} is disabled at one of preFilter and filter; here both are one, and off",
@@ -292,7 +284,12 @@ fn apply(
                 profile.terms_of_others = TermsOfOthers::CountForThoseWithTerms;
             }
         }
+        Arguments::Spread(read) => scores.spread = (path.to_owned(), read),
         Arguments::Balanced(resources) => scores.balanced = Some(resources),
+        Arguments::VolumeBinding(read) => {
+            profile.bind_timeout = read.bind_timeout_seconds.map(bind_timeout);
+            scores.storage = read.points();
+        }
         Arguments::Other(plugin, fields) => {
             let instead = instead(&plugin);
             let told = fields
@@ -301,6 +298,12 @@ fn apply(
             warnings.extend(told);
         }
     }
+}
+
+/// Upstream looks for the first time a second after it wrote, and then gives up if the time is over.
+fn bind_timeout(seconds: i64) -> Span {
+    const LONGEST: i64 = i64::MAX / Span::seconds(1).0;
+    Span::seconds(seconds.clamp(1, LONGEST))
 }
 
 /// What stands before the slash in the names of cards.
@@ -324,8 +327,6 @@ fn ignored_cards(path: &str, ignored: &Ignored) -> Vec<String> {
 /// What Muster does where a plugin's arguments have no effect.
 fn instead(plugin: &str) -> &'static str {
     match plugin {
-        "PodTopologySpread" => "pods are spread by their own constraints only",
-        "VolumeBinding" => "volumes have limits of their own",
         "DefaultPreemption" => "nothing is preempted",
         _claims => "claims are not allocated",
     }

@@ -5,15 +5,22 @@
 use super::arguments::ScoringStrategy;
 use super::file::{Plugin, Plugins};
 use super::profile::is_on;
+use super::spreading::PodTopologySpread;
 use crate::base::names::Name;
-use crate::plugins::weighing::SCORES;
+use crate::plugins::weighing::{MOST, SCORES};
 use crate::workload::profile::{Strategy, Weighing};
 
 /// Plugins that cannot score nodes that they did not look at together first.
 const PREPARED: [&str; 3] = ["InterPodAffinity", "PodTopologySpread", "TaintToleration"];
 
+/// The plugin that looks for room.
+const FIT: &str = "NodeResourcesFit";
+
 /// The resources by which upstream scores where none are written.
 const RESOURCES: [&str; 2] = ["cpu", "memory"];
+
+/// Upstream's `shape` of VolumeBinding: the less is asked for of what there is, the better.
+const STORAGE: [(i64, i64); 2] = [(0, MOST), (100, 0)];
 
 /// What the arguments of plugins say about scores.
 #[derive(Debug, Default)]
@@ -22,9 +29,14 @@ pub(super) struct Written {
     pub(super) strategy: Option<ScoringStrategy>,
     /// Of NodeResourcesBalancedAllocation.
     pub(super) balanced: Option<Vec<Name>>,
+    /// Of PodTopologySpread, and where they stand.
+    pub(super) spread: (String, PodTopologySpread),
+    /// The `shape` of VolumeBinding; empty where none is written.
+    pub(super) storage: Vec<(i64, i64)>,
 }
 
-/// The scores of a profile; `None` where nothing is written about scores. The weights are within their limits.
+/// The scores of a profile; `None` where nothing is written about scores, and room is looked for. The weights are within
+/// their limits.
 pub(super) fn weighing(
     path: &str,
     plugins: &Plugins,
@@ -37,7 +49,11 @@ pub(super) fn weighing(
     let is_weighted = plugins.multi_point.enabled.iter().any(|plugin| {
         plugin.weight.is_some() && SCORES.iter().any(|score| score.name == plugin.name.value)
     });
-    if !is_changed && !is_weighted && written.strategy.is_none() && written.balanced.is_none() {
+    // Muster's own order is by room, which such pods do not look for: it would fill a node without end.
+    let packs = is_on(plugins, &plugins.filter, FIT) && is_on(plugins, &plugins.pre_filter, FIT);
+    let is_written =
+        written.strategy.is_some() || written.balanced.is_some() || !written.storage.is_empty();
+    if packs && !is_changed && !is_weighted && !is_written {
         return None;
     }
     let mut weighing = Weighing::default();
@@ -71,6 +87,10 @@ pub(super) fn weighing(
     weighing.balanced = written.balanced.unwrap_or_default();
     if weighing.balanced.is_empty() {
         weighing.balanced = RESOURCES.map(Into::into).to_vec();
+    }
+    weighing.storage = written.storage;
+    if weighing.storage.is_empty() {
+        weighing.storage = STORAGE.to_vec();
     }
     Some(weighing)
 }

@@ -4,7 +4,8 @@ use super::super::Resolved;
 use super::super::read;
 use crate::base::names::ObjectName;
 use crate::base::time::Span;
-use crate::workload::profile::{Strategy, TermsOfOthers, Weighing};
+use crate::workload::profile::{DefaultSpread, Strategy, TermsOfOthers, Weighing};
+use crate::workload::relations::{InclusionPolicy, SpreadBy};
 
 const HEAD: &str = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n";
 
@@ -66,7 +67,21 @@ fn filters_are_turned_off_by_upstreams_order_of_precedence() {
     assert_eq!(off(both), [""; 0], "what is enabled goes before what is disabled");
     let all = off("{multiPoint: {disabled: [{name: \"*\"}], enabled: [{name: TaintToleration}]}}");
     assert!(all.contains(&"NodeAffinity") && !all.contains(&"TaintToleration"), "{all:?}");
-    assert!(!all.contains(&"NodeResourcesFit"), "what pods ask for always counts");
+    let filters = [
+        "DynamicResources",
+        "InterPodAffinity",
+        "NodeAffinity",
+        "NodeDeclaredFeatures",
+        "NodePorts",
+        "NodeResourcesFit",
+        "NodeUnschedulable",
+        "NodeVolumeLimits",
+        "PodTopologySpread",
+        "VolumeBinding",
+        "VolumeRestrictions",
+        "VolumeZone",
+    ];
+    assert_eq!(all, filters);
 }
 
 #[test]
@@ -102,6 +117,9 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
     ] {
         assert_eq!(weighing(silent), None, "{silent}");
     }
+    let roomless = weighing("plugins: {multiPoint: {disabled: [{name: NodeResourcesFit}]}}");
+    let roomless = roomless.expect("Muster's own order is by room").weights;
+    assert!(roomless.len() == 7 && roomless.iter().all(|(name, _)| *name != "NodeResourcesFit"));
     let default = [
         ("ImageLocality", 1),
         ("InterPodAffinity", 2),
@@ -110,6 +128,7 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
         ("NodeResourcesFit", 1),
         ("PodTopologySpread", 2),
         ("TaintToleration", 3),
+        ("VolumeBinding", 1),
     ];
     let least = weighing(
         "pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: LeastAllocated}}}]",
@@ -118,6 +137,26 @@ fn nodes_are_ranked_by_scores_where_anything_is_said_about_them() {
     assert_eq!((&least.weights[..], least.strategy), (&default[..], Strategy::LeastAllocated));
     assert_eq!(least.resources, [("cpu".into(), 1), ("memory".into(), 1)]);
     assert_eq!(least.balanced, ["cpu".into(), "memory".into()]);
+    assert_eq!(least.storage, [(0, 100), (100, 0)]);
+}
+
+#[test]
+fn how_long_volumes_may_take_and_how_they_score_is_taken_in() {
+    let read = |args: &str| {
+        let plugin = format!("{{name: VolumeBinding, args: {args}}}");
+        let read = accepted(&format!("profiles: [{{pluginConfig: [{plugin}]}}]\n"));
+        assert_eq!(read.warnings, [""; 0], "{args}");
+        let profiles = read.configuration.engine.profiles;
+        profiles.first().map(|(_, profile)| (**profile).clone()).unwrap_or_default()
+    };
+    let profile = read("{bindTimeoutSeconds: 30}");
+    assert_eq!((profile.bind_timeout, profile.weighing), (Some(Span::seconds(30)), None));
+    assert_eq!(read("{bindTimeoutSeconds: 0}").bind_timeout, Some(Span::seconds(1)));
+    assert_eq!(read("{}").bind_timeout, None);
+    let shape = read("{shape: [{utilization: 10, score: 2}, {utilization: 90, score: 7}]}");
+    let weighing = shape.weighing.expect("a shape is written");
+    assert_eq!(weighing.storage, [(10, 20), (90, 70)]);
+    assert_eq!(weighing.weight("VolumeBinding"), 1);
 }
 
 #[test]
@@ -175,6 +214,91 @@ fn what_is_ignored_and_what_bonds_weigh_is_taken_in() {
     assert_eq!(profile.terms_of_others, TermsOfOthers::CountForThoseWithTerms);
 }
 
+/// How the one profile of the file spreads pods that say nothing of it.
+fn default_spread(profile: &str) -> Option<DefaultSpread> {
+    let profiles = accepted(&format!("profiles: [{{{profile}}}]\n")).configuration.engine.profiles;
+    profiles.first()?.1.default_spread.clone()
+}
+
+#[test]
+fn pods_are_spread_by_default_where_a_filter_or_score_reads_it() {
+    let list = |plugins: &str, constraints: &str| {
+        default_spread(&format!(
+            "plugins: {{{plugins}}}, pluginConfig: [{{name: PodTopologySpread, args: {{defaultingType: List, \
+             defaultConstraints: [{constraints}]}}}}]"
+        ))
+    };
+    let both = "{maxSkew: 2, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, minDomains: 3, nodeTaintsPolicy: \
+                Honor}, {maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}";
+    let read = list("", both).expect("both are read");
+    assert_eq!((read.required.len(), read.wished.len(), read.by), (1, 1, SpreadBy::Profile));
+    assert_eq!((read.required[0].max_skew, read.required[0].min_domains), (2, 3));
+    assert_eq!(read.required[0].node_taints_policy, InclusionPolicy::Honor);
+    assert_eq!(read.wished[0].node_taints_policy, InclusionPolicy::Ignore);
+    let unfiltered = list("filter: {disabled: [{name: PodTopologySpread}]}", both);
+    assert_eq!(unfiltered.map(|read| (read.required.len(), read.wished.len())), Some((0, 1)));
+    let unscored = list("score: {disabled: [{name: PodTopologySpread}]}", both);
+    assert_eq!(unscored.map(|read| (read.required.len(), read.wished.len())), Some((1, 0)));
+    assert_eq!(list("multiPoint: {disabled: [{name: PodTopologySpread}]}", both), None);
+    assert_eq!(list("", ""), None, "a list of none turns spreading by default off");
+}
+
+#[test]
+fn the_systems_own_spreading_is_for_profiles_that_ask_for_scores() {
+    let scores = "{name: NodeResourcesFit, args: {scoringStrategy: {type: LeastAllocated}}}";
+    for system in ["", ", {name: PodTopologySpread}", ", {name: PodTopologySpread, args: {}}"] {
+        let read = default_spread(&format!("pluginConfig: [{scores}{system}]")).expect(system);
+        let constraints: Vec<_> =
+            read.wished.iter().map(|one| (&*one.topology_key, one.max_skew)).collect();
+        let expected = [("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5)];
+        assert_eq!((&constraints[..], read.required.len()), (&expected[..], 0));
+        assert_eq!(read.by, SpreadBy::System);
+    }
+    let unscored = "plugins: {score: {disabled: [{name: PodTopologySpread}]}}";
+    assert_eq!(default_spread(&format!("{unscored}, pluginConfig: [{scores}]")), None);
+    let list = "{name: PodTopologySpread, args: {defaultingType: List}}";
+    assert_eq!(default_spread(&format!("pluginConfig: [{scores}, {list}]")), None);
+    assert_eq!(default_spread("plugins: {filter: {disabled: [{name: NodePorts}]}}"), None);
+}
+
+#[test]
+fn default_constraints_are_checked_as_upstream_checks_them() {
+    let sound = "maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule";
+    let with = |more: &str| format!("{{{sound}, {more}}}");
+    for (constraints, expected) in [
+        (with("labelSelector: {}"), "[0].labelSelector: must not be given"),
+        (
+            format!("{{{sound}}}, {{{sound}}}"),
+            "[1].topologyKey: zone with DoNotSchedule is listed twice",
+        ),
+        (with("minDomains: 0"), "[0].minDomains: 0 must be greater than 0"),
+        (
+            with("nodeTaintsPolicy: honor"),
+            "[0].nodeTaintsPolicy: \"honor\" must be Honor or Ignore",
+        ),
+        (sound_but(sound, "maxSkew: 1", "maxSkew: 0"), "[0].maxSkew: 0 must be greater than 0"),
+        (sound_but(sound, "maxSkew: 1, ", ""), "[0].maxSkew: 0 must be greater than 0"),
+        (
+            sound_but(sound, "zone", "a/b/c"),
+            "[0].topologyKey: \"a/b/c\" must be the key of a node label",
+        ),
+        (sound_but(sound, "DoNotSchedule", "Never"), "[0].whenUnsatisfiable: \"Never\" must be"),
+        (with("skew: 1"), "unknown field `skew`"),
+    ] {
+        let text = format!(
+            "{HEAD}profiles: [{{pluginConfig: [{{name: PodTopologySpread, args: {{defaultingType: List, \
+             defaultConstraints: [{constraints}]}}}}]}}]\n"
+        );
+        let error = read(&text).expect_err(&constraints).to_string();
+        assert!(error.contains(expected), "{constraints}: {error}");
+    }
+}
+
+/// A constraint with one part written otherwise.
+fn sound_but(sound: &str, part: &str, otherwise: &str) -> String {
+    format!("{{{}}}", sound.replace(part, otherwise))
+}
+
 #[test]
 fn what_has_no_effect_is_named_with_what_is_done_instead() {
     let cases = [
@@ -187,8 +311,8 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
             "profiles[0].percentageOfNodesToScore: is not needed: Muster looks at every node",
         ),
         (
-            "profiles: [{plugins: {score: {enabled: [{name: VolumeBinding, weight: 5}]}}}]\n",
-            "profiles[0].plugins.score: VolumeBinding gives no score here",
+            "profiles: [{plugins: {score: {enabled: [{name: DynamicResources, weight: 5}]}}}]\n",
+            "profiles[0].plugins.score: DynamicResources gives no score here",
         ),
         (
             "profiles: [{plugins: {preScore: {disabled: [{name: TaintToleration}]}}}]\n",
@@ -196,8 +320,7 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
         ),
         (
             "profiles: [{plugins: {filter: {disabled: [{name: NodeResourcesFit}]}}}]\n",
-            "profiles[0].plugins: the filter of NodeResourcesFit is disabled, but stays on here: no seat is promised \
-             twice; what is not to count goes into its ignoredResources",
+            "profiles[0].plugins: NodeResourcesFit is disabled at one of preFilter and filter; here both are one, and off",
         ),
         (
             "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {ignoredResources: [nvidia.com/gpu, a.com/b]}}]}]\n",
@@ -206,8 +329,14 @@ fn what_has_no_effect_is_named_with_what_is_done_instead() {
         ),
         (
             "profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: System}}]}]\n",
-            "profiles[0].pluginConfig[0].args.defaultingType: has no effect here: pods are spread by their own \
-             constraints only",
+            "profiles[0].pluginConfig[0].args.defaultingType: has no effect here: the system's own spreading is a score, \
+             and the profile asks for none",
+        ),
+        (
+            "profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: List, defaultConstraints: \
+             [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, matchLabelKeys: [app]}]}}]}]\n",
+            "profiles[0].pluginConfig[0].args.defaultConstraints[0].matchLabelKeys: has no effect, as in kube-scheduler: \
+             what selects each pod tells which pods count",
         ),
         (
             "profiles: [{plugins: {multiPoint: {enabled: [{name: Coscheduling}]}}}]\n",

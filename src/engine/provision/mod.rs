@@ -21,7 +21,7 @@ use super::gangs::{GangId, SetbackCure};
 use super::order::{BindRole, Order, OrderId, PodRef};
 use super::pods::{Answer, Place, Seat, Standing};
 use crate::base::names::{Name, ObjectName};
-use crate::base::time::Time;
+use crate::base::time::{Span, Time};
 use crate::cluster::facts::CommitMark;
 use crate::cluster::ids::{NodeId, PodId};
 use crate::cluster::storage::promises::Promise;
@@ -177,10 +177,9 @@ impl Engine {
         let version = pod.fact.resource_version;
         pod.place = Place::Assumed(Seat { node, order, version, epoch, role, doubts, answer });
         pod.told = 0;
-        self.cluster.assume(id, pod.ask, node);
+        self.seat(id, node);
         self.count_in(id);
-        let until = self.now + self.settings.volume_timeout;
-        self.start_provision(id, until);
+        self.start_provision(id);
         true
     }
 
@@ -209,7 +208,19 @@ impl Engine {
         true
     }
 
-    fn start_provision(&mut self, id: PodId, until: Time) {
+    /// How long the claims of a gang's members may take to be bound: as long as those of the most patient one.
+    pub(super) fn volume_timeout_of_gang(&self, gang: GangId) -> Span {
+        let members = self.gangs.get(gang).members.iter();
+        let limits = members.map(|pod| self.volume_timeout_of(*pod));
+        limits.max().unwrap_or(self.settings.volume_timeout)
+    }
+
+    fn volume_timeout_of(&self, id: PodId) -> Span {
+        self.settings.volume_timeout_of(&self.pods.get(id).fact.ask)
+    }
+
+    fn start_provision(&mut self, id: PodId) {
+        let until = self.now + self.volume_timeout_of(id);
         let provision = self.provisions.pods.get_mut(&id).expect("it was listed before");
         if let Some(before) = provision.until.replace(until) {
             self.provisions.limits.remove(&(before, id));
@@ -441,10 +452,9 @@ impl Engine {
     /// The plan of a gang is decided: the volumes of its members are bound.
     pub(super) fn prepare_plan(&mut self, gang: GangId, mark: CommitMark) {
         self.provisions.preparing.insert(gang, mark);
-        let until = self.now + self.settings.volume_timeout;
         for pod in self.gangs.get(gang).members.clone() {
             if self.provisions.pods.contains_key(&pod) {
-                self.start_provision(pod, until);
+                self.start_provision(pod);
             }
         }
         self.check_prepared(gang);

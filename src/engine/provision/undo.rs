@@ -64,7 +64,7 @@ impl Engine {
                 continue;
             };
             let ask = self.pods.get(pod).fact.ask.clone();
-            if ask.volumes.is_empty() || self.pods.get(pod).fact.node.is_some() {
+            if !ask.has_claims_bound() || self.pods.get(pod).fact.node.is_some() {
                 continue;
             }
             self.drop_provision(pod);

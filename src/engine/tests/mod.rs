@@ -10,6 +10,7 @@ mod membership;
 mod outcomes;
 mod property;
 mod repair;
+mod spreading;
 mod stage;
 mod status;
 mod telling;

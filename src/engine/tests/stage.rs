@@ -108,6 +108,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         group: None,
         priority: 0,
         node: None,
+        nominated: None,
         phase: PodPhase::Pending,
         reason: None,
         deleting: false,
@@ -116,6 +117,7 @@ pub(super) fn pod(name: &str, gpus: i64) -> PodFact {
         held: None,
         held_counted: Counted::NONE,
         controller: None,
+        selected_by: None,
         pinned_to_node: false,
         malformed: None,
     }

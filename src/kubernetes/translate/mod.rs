@@ -11,6 +11,7 @@ pub mod pod;
 mod read;
 mod record;
 mod relations;
+pub mod selecting;
 mod shelves;
 pub mod storage;
 #[cfg(test)]
@@ -37,12 +38,14 @@ use self::objects::Metadata;
 use self::objects::NamespaceObject;
 use self::objects::NodeObject;
 use self::objects::PodObject;
+use self::selecting::SelectingObject;
 use self::shelves::Shelves;
 use self::storage::objects::StorageObject;
 use crate::base::names::ObjectName;
 use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::NamespaceFact;
+use crate::cluster::facts::SelectingKind;
 use crate::cluster::storage::facts::StorageKind;
 use crate::engine::event::Event;
 use crate::engine::settings::Settings;
@@ -62,6 +65,8 @@ pub enum Kind {
     Record,
     /// An object of storage.
     Storage(StorageKind),
+    /// An object that selects pods, read for its selector.
+    Selecting(SelectingKind),
 }
 
 /// What an object says.
@@ -102,6 +107,7 @@ impl Kind {
             Self::Group(GroupSource::Native) => "podgroups.scheduling.k8s.io",
             Self::Record => "gangplans.muster.dev",
             Self::Storage(kind) => kind.plural(),
+            Self::Selecting(kind) => kind.plural(),
         }
     }
 
@@ -118,6 +124,12 @@ impl Kind {
                 Some(Self::Group(GroupSource::Native))
             }
             (GANG_PLAN_API_VERSION, "GangPlan") => Some(Self::Record),
+            ("v1", "Service") => Some(Self::Selecting(SelectingKind::Service)),
+            ("v1", "ReplicationController") => {
+                Some(Self::Selecting(SelectingKind::ReplicationController))
+            }
+            ("apps/v1", "ReplicaSet") => Some(Self::Selecting(SelectingKind::ReplicaSet)),
+            ("apps/v1", "StatefulSet") => Some(Self::Selecting(SelectingKind::StatefulSet)),
             (version @ ("v1" | "storage.k8s.io/v1"), kind) => {
                 let group = version.strip_suffix("/v1").unwrap_or_default();
                 let found = |known: &StorageKind| known.kind() == kind && known.group() == group;
@@ -155,6 +167,7 @@ impl Translator {
             Kind::Group(source) => self.group(&read::<GroupObject>(object), source),
             Kind::Record => self.record(&read::<RecordObject>(object)),
             Kind::Storage(kind) => self.storage(&read::<StorageObject>(object), kind),
+            Kind::Selecting(kind) => self.selecting(&read::<SelectingObject>(object), kind),
         }
     }
 
@@ -187,6 +200,9 @@ impl Translator {
             Kind::Record => vec![Event::RecordGone { name: name.clone(), uid: uid.into() }],
             Kind::Storage(kind) => {
                 vec![Event::StorageGone { kind, name: name.clone(), uid: uid.into() }]
+            }
+            Kind::Selecting(kind) => {
+                vec![Event::SelectingGone { kind, name: name.clone(), uid: uid.into() }]
             }
         }
     }
@@ -254,6 +270,17 @@ impl Translator {
         let complaint = (!problems.is_empty())
             .then(|| format!("{} {}: {}", kind.kind(), fact.name(), problems.join("; ")));
         Translated { events: vec![Event::Storage(Box::new(fact))], complaint }
+    }
+
+    /// An object of `kind` that selects pods.
+    pub fn selecting(&mut self, read: &Read<SelectingObject>, kind: SelectingKind) -> Translated {
+        if let Err(complaint) = self.identity(kind.kind(), &read.object.metadata) {
+            return complaint;
+        }
+        let (fact, problems) = selecting::fact(read, kind, &mut self.shelves);
+        let complaint = (!problems.is_empty())
+            .then(|| format!("{} {}: {}", kind.kind(), fact.name, problems.join("; ")));
+        Translated { events: vec![Event::Selecting(Box::new(fact))], complaint }
     }
 
     /// Who an object is, or that nobody can tell.

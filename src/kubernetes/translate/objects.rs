@@ -3,6 +3,7 @@
 //! Everything is optional here, so that an object of a newer or older server, or of a hand-written file, still parses.
 
 mod affinity;
+mod owner;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ pub use self::affinity::PodAffinity;
 pub use self::affinity::PodAffinityTerm;
 pub use self::affinity::PreferredPodTerm;
 pub use self::affinity::SpreadConstraint;
+pub use self::owner::OwnerReference;
 use super::features::RestartRule;
 use super::features::VolumeMount;
 use super::read::nullable;
@@ -126,21 +128,6 @@ impl HasMetadata for GroupObject {
     fn metadata(&self) -> &Metadata {
         &self.metadata
     }
-}
-
-/// An owner.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct OwnerReference {
-    /// Kind of the owner.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// Its uid.
-    pub uid: String,
-    /// True for the one owner that manages the object.
-    #[serde(deserialize_with = "nullable")]
-    pub controller: bool,
 }
 
 /// A pod.
@@ -359,6 +346,7 @@ pub struct TolerationObject {
 pub struct PodStatus {
     pub phase: Option<String>,
     pub reason: Option<String>,
+    pub nominated_node_name: Option<String>,
     #[serde(deserialize_with = "nullable")]
     pub conditions: Vec<Condition>,
     #[serde(deserialize_with = "nullable")]

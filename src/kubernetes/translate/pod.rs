@@ -14,6 +14,7 @@ use super::objects::Requirement;
 use super::objects::TolerationObject;
 use super::read::Read;
 use super::relations;
+use super::selecting;
 use super::shelves::Shelves;
 use super::storage;
 use super::wishes;
@@ -24,6 +25,7 @@ use crate::cluster::facts::GroupName;
 use crate::cluster::facts::GroupSource;
 use crate::cluster::facts::PodFact;
 use crate::cluster::facts::PodPhase;
+use crate::workload::ask::Amounts;
 use crate::workload::ask::Ask;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::constraints::PreferredTerm;
@@ -62,10 +64,21 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         .filter(|name| !name.is_empty())
         .map(|name| shelves.name(name));
     let held = node.as_ref().filter(|_| amounts::is_reported(pod));
-    let held = held.map(|_| amounts::held(pod, shelves)).filter(|held| *held != ask.requests);
-    let held_counted = match (&held, scores) {
-        (Some(_), Scores::Read) => amounts::held_counted(pod),
-        (None, _) | (_, Scores::Unread) => Counted::NONE,
+    let held = held.map(|_| {
+        let counted = match scores {
+            Scores::Read => amounts::held_counted(pod),
+            Scores::Unread => Counted::NONE,
+        };
+        (amounts::held(pod, shelves), counted)
+    });
+    // Nearly all pods hold what they ask for.
+    let is_as_asked = |held: &(Amounts, Counted)| {
+        let asked = ask.scored.as_ref().map_or(Counted::NONE, |scored| scored.holding);
+        held.0 == ask.requests && held.1 == asked
+    };
+    let (held, held_counted) = match held.filter(|held| !is_as_asked(held)) {
+        Some((held, counted)) => (Some(held), counted),
+        None => (None, Counted::NONE),
     };
     let controller = metadata.owner_references.iter().find(|owner| owner.controller);
     let of_daemon_set = controller.is_some_and(|owner| owner.kind == "DaemonSet");
@@ -82,22 +95,24 @@ pub(super) fn fact(read: &Read<PodObject>, shelves: &mut Shelves, scores: Scores
         group,
         priority: pod.spec.priority.unwrap_or(0),
         node,
+        nominated: some(pod.status.nominated_node_name.as_deref(), shelves),
         phase: phase(pod.status.phase.as_deref()),
-        reason: pod
-            .status
-            .reason
-            .as_deref()
-            .filter(|reason| !reason.is_empty())
-            .map(|reason| shelves.name(reason)),
+        reason: some(pod.status.reason.as_deref(), shelves),
         deleting: metadata.deletion_timestamp.is_some(),
         gates: pod.spec.scheduling_gates.iter().map(|gate| shelves.name(&gate.name)).collect(),
         ask: shelves.ask(ask),
         held,
         held_counted,
         controller: controller.map(|owner| shelves.name(&format!("{}/{}", owner.kind, owner.name))),
+        selected_by: controller.and_then(selecting::kind_of_controller),
         pinned_to_node: of_daemon_set || metadata.annotations.mirror.is_some(),
         malformed: (!problems.is_empty()).then(|| problems.join("; ").into()),
     }
+}
+
+/// A name that is not empty.
+fn some(text: Option<&str>, shelves: &mut Shelves) -> Option<Name> {
+    text.filter(|text| !text.is_empty()).map(|text| shelves.name(text))
 }
 
 /// `metadata.resourceVersion` as a number; 0 where there is none (a manifest, a server before 1.35).
@@ -190,8 +205,10 @@ fn ask(pod: &PodObject, shelves: &mut Shelves, problems: &mut Vec<String>) -> As
 fn scored(pod: &PodObject, shelves: &mut Shelves) -> Scored {
     let (asking, holding) = amounts::counted(pod, shelves);
     let containers = pod.spec.containers.iter().chain(&pod.spec.init_containers);
-    let mut images: Vec<Name> =
-        containers.map(|container| shelves.name(&with_tag(&container.image))).collect();
+    let mounted = pod.spec.volumes.iter().filter_map(|volume| volume.image.as_ref());
+    let images = containers.map(|container| container.image.as_str());
+    let images = images.chain(mounted.map(|image| image.reference.as_str()));
+    let mut images: Vec<Name> = images.map(|image| shelves.name(&with_tag(image))).collect();
     images.sort();
     Scored { asking, holding, images }
 }
@@ -264,4 +281,30 @@ fn unsupported(pod: &PodObject) -> Vec<String> {
     found.sort();
     found.dedup();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_that_holds_what_it_asks_for_may_still_count_as_another_in_scores() {
+        let object = json!({
+            "metadata": {"name": "p", "namespace": "d", "uid": "u"},
+            "spec": {"nodeName": "n", "containers": [{"name": "c"}]},
+            "status": {
+                "containerStatuses": [{"name": "c", "allocatedResources": {"cpu": "0"}}],
+                "conditions": [{"type": "PodResizePending", "reason": "Infeasible"}],
+            },
+        });
+        let read = super::super::read::read::<PodObject>(&object);
+        let told = fact(&read, &mut Shelves::new(), Scores::Read);
+        let holding = told.ask.scored.as_ref().expect("scores are read").holding;
+        assert_eq!((holding, told.held_counted.cpu), (Counted::UNSTATED, 0));
+        assert_eq!(told.held, Some(Amounts::default()), "nothing, as it asks for");
+        let told = fact(&read, &mut Shelves::new(), Scores::Unread);
+        assert_eq!((told.held, told.held_counted), (None, Counted::NONE));
+    }
 }

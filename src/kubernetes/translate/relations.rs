@@ -21,6 +21,7 @@ use crate::workload::relations::PodWish;
 use crate::workload::relations::Protocol;
 use crate::workload::relations::Relations;
 use crate::workload::relations::Spread;
+use crate::workload::relations::SpreadBy;
 
 /// The relations of a pod; what is wrong with them goes to `problems`.
 pub(super) fn relations(
@@ -65,6 +66,7 @@ pub(super) fn relations(
         spread,
         wishes,
         wished_spread,
+        spread_by: SpreadBy::Pod,
     }
 }
 

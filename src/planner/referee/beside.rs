@@ -47,11 +47,11 @@ fn may_be_repelled(cluster: &Cluster, pod: PodId) -> bool {
     matched.any(|selector| !relations.repelling(*selector).is_empty())
 }
 
-/// Judges the seats one after the other.
+/// Judges the seats one after the other, those before the seat `from` taken as they are.
 ///
 /// # Errors
 /// The first violation found.
-pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation> {
+pub(super) fn judge(cluster: &Cluster, seats: &[Seated], from: usize) -> Result<(), Violation> {
     let mut books: Vec<Book<'_>> = Vec::new();
     for seat in seats {
         if let Some(wants) = cluster.ask(seat.ask).relations.as_deref()
@@ -75,7 +75,8 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
         let fact = cluster.nodes().get(seat.node).fact.as_ref();
         let Some(fact) = fact else { return closed("its object does not exist") };
         let ports_judged = !cluster.ask(seat.ask).turns_off("NodePorts");
-        if ports_judged && port_is_taken(cluster, seat, &seats[..at]) {
+        let judged = at >= from;
+        if judged && ports_judged && port_is_taken(cluster, seat, &seats[..at]) {
             return closed("another pod there has a host port that the pod takes");
         }
         let neighbours_judged = !cluster.ask(seat.ask).turns_off("InterPodAffinity");
@@ -92,12 +93,12 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
             let key = key_of(cluster, (*ask, *term));
             let Some(domain) = value(fact, key) else { continue };
             let before = carriers.contains_key(&((*ask, *term), domain.clone()));
-            if before || runs_in_domain(cluster, *ask, key, domain) {
+            if judged && (before || runs_in_domain(cluster, *ask, key, domain)) {
                 return closed("a pod of its domain wants no such pod beside it");
             }
         }
         if let Some(book) = books.iter_mut().find(|book| book.ask == seat.ask) {
-            if let Some(because) = book.objection(cluster, labels, fact) {
+            if judged && let Some(because) = book.objection(cluster, labels, fact) {
                 return closed(because);
             }
             for (term, written) in book.wants.anti_affinity.iter().enumerate() {

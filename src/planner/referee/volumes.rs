@@ -18,17 +18,17 @@ use crate::workload::ask::Ask;
 use crate::workload::constraints::NodeTerm;
 use crate::workload::volumes::{ClaimOrigin, Disk, DiskAccess, DiskSource, PodVolume};
 
-/// Judges the seats one after the other.
+/// Judges the seats one after the other, those before the seat `from` taken as they are.
 ///
 /// # Errors
 /// The first violation found.
-pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation> {
+pub(super) fn judge(cluster: &Cluster, seats: &[Seated], from: usize) -> Result<(), Violation> {
     let storage = cluster.storage();
     let mut nodes_of_claims: BTreeMap<&ObjectName, NodeId> = BTreeMap::new();
     let mut from_existing: Vec<BTreeSet<&Name>> = Vec::new();
     for (at, seat) in seats.iter().enumerate() {
         let ask = cluster.ask(seat.ask);
-        if ask.volumes.is_empty() {
+        if ask.volumes.is_empty() || at < from {
             continue;
         }
         let closed =
@@ -37,6 +37,12 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
         let fact = fact.ok_or_else(|| closed("its object does not exist"))?;
         for volume in &ask.volumes {
             let PodVolume::Claim(used) = volume else { continue };
+            if used.origin == ClaimOrigin::Named && !ask.turns_off("VolumeZone") {
+                judge_zone(&used.claim, storage, fact).map_err(closed)?;
+            }
+            if ask.turns_off("VolumeBinding") {
+                continue;
+            }
             let claim = storage.claim(&used.claim).ok_or_else(|| closed("a claim is missing"))?;
             if claim.deleting || claim.lost {
                 return Err(closed("a claim is lost or leaving"));
@@ -47,8 +53,7 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
                 return Err(closed("a claim is another pod's"));
             }
             if claim.volume.is_some() {
-                judge_bound(claim, used.origin == ClaimOrigin::Named, storage, fact)
-                    .map_err(closed)?;
+                judge_bound(claim, storage, fact).map_err(closed)?;
                 continue;
             }
             let before = nodes_of_claims.insert(&claim.name, seat.node);
@@ -57,8 +62,12 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
                 from_existing.extend(choice);
             }
         }
-        judge_sharing(cluster, seat, &seats[..at], ask).map_err(closed)?;
-        judge_limits(cluster, seat, &seats[..=at], fact).map_err(closed)?;
+        if !ask.turns_off("VolumeRestrictions") {
+            judge_sharing(cluster, seat, &seats[..at], ask).map_err(closed)?;
+        }
+        if !ask.turns_off("NodeVolumeLimits") {
+            judge_limits(cluster, seat, &seats[..=at], fact).map_err(closed)?;
+        }
     }
     if are_matched(&from_existing) {
         return Ok(());
@@ -67,12 +76,7 @@ pub(super) fn judge(cluster: &Cluster, seats: &[Seated]) -> Result<(), Violation
     Err(Violation::NodeClosed { node, because: "two claims would need one volume" })
 }
 
-fn judge_bound(
-    claim: &ClaimFact,
-    is_named: bool,
-    storage: &Storage,
-    node: &NodeFact,
-) -> Result<(), &'static str> {
+fn judge_bound(claim: &ClaimFact, storage: &Storage, node: &NodeFact) -> Result<(), &'static str> {
     if !claim.bind_completed {
         return Err("a claim is half bound");
     }
@@ -86,16 +90,27 @@ fn judge_bound(
         Backing::InTree { volume, node_terms } if migrated(&volume.plugin) => node_terms,
         Backing::InTree { .. } | Backing::Csi { .. } | Backing::Uncounted => &volume.node_terms,
     };
-    if !reach(terms.as_deref(), node) {
-        return Err("a volume is elsewhere");
-    }
+    if reach(terms.as_deref(), node) { Ok(()) } else { Err("a volume is elsewhere") }
+}
+
+/// Compares the zone and region that the labels of a claim's volume name, if it has one, with the node's.
+fn judge_zone(claim: &ObjectName, storage: &Storage, node: &NodeFact) -> Result<(), &'static str> {
+    let claim = storage.claim(claim).ok_or("a claim is missing")?;
+    let Some(name) = &claim.volume else {
+        let class = storage.class(&claim.shape.class).ok_or("a claim has no class")?;
+        return match class.binding {
+            BindingMode::WaitForFirstConsumer => Ok(()),
+            BindingMode::Immediate => Err("a claim is somebody else's to bind"),
+        };
+    };
+    let volume = storage.volume(name).ok_or("a volume is missing")?;
     let zonal = |key: &&(Name, Name)| {
         let short = key.0.rsplit('/').next().unwrap_or_default();
         let prefix = key.0.strip_suffix(short).unwrap_or_default();
         matches!(short, "zone" | "region")
             && matches!(prefix, "topology.kubernetes.io/" | "failure-domain.beta.kubernetes.io/")
     };
-    if !is_named || !node.labels.iter().any(|label| zonal(&label)) {
+    if !node.labels.iter().any(|label| zonal(&label)) {
         return Ok(());
     }
     for (key, values) in volume.labels.iter().filter(zonal) {

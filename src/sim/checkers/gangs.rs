@@ -99,7 +99,7 @@ impl Gangs {
 
     /// No gang of equal members is called unschedulable although its minimum fits.
     pub(super) fn conclude(&self, snapshot: &Snapshot, violations: &mut Vec<Violation>) {
-        let loads = loads(snapshot);
+        let loads = loads(snapshot.pods());
         let musters = musters(snapshot);
         for (key, group) in groups(snapshot) {
             let Some(muster) = musters.get(&key) else {

@@ -21,7 +21,7 @@ use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
 use crate::cluster::facts::GroupSource;
 use crate::sim::object::Object;
-use crate::workload::profile::Ignored;
+use crate::workload::profile::{Ignored, Profile};
 
 /// The state of the API at one moment.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,8 @@ pub struct Checkers {
     words: Words,
     /// Resources that some profile does not look for.
     ignored: Vec<Ignored>,
+    /// Schedulers whose profile looks for no room at all.
+    roomless: BTreeSet<String>,
 }
 
 impl Checkers {
@@ -99,12 +101,17 @@ impl Checkers {
             gangs: Gangs::new(promises.partial_for),
             words: Words::new(promises.silent_for),
             ignored: Vec::new(),
+            roomless: BTreeSet::new(),
         }
     }
 
-    /// Where a node offers none of such a resource, it may hold pods that ask for it.
-    pub fn overlook(&mut self, ignored: Ignored) {
-        self.ignored.push(ignored);
+    /// Where a node offers none of a resource that the profile of a scheduler ignores, it may hold pods that ask for it;
+    /// and if the profile looks for no room, the scheduler's pods may be anywhere.
+    pub fn overlook(&mut self, scheduler: &str, profile: &Profile) {
+        self.ignored.push(profile.ignored.clone());
+        if profile.turns_off("NodeResourcesFit") {
+            self.roomless.insert(scheduler.to_owned());
+        }
     }
 
     /// Takes it as given that the pod of this name comes with its node: the input or the script says so.
@@ -119,7 +126,17 @@ impl Checkers {
     pub fn inspect(&mut self, now: Time, snapshot: &Snapshot) -> Result<(), Vec<Violation>> {
         let mut violations = Vec::new();
         let fresh = self.newly_assigned(snapshot, &mut violations);
-        check_places(&fresh, snapshot, &self.ignored, &mut violations);
+        let looks = |pod: &Value| {
+            let scheduler = pod["spec"]["schedulerName"].as_str().unwrap_or_default();
+            !self.roomless.contains(scheduler)
+        };
+        check_places(
+            &fresh,
+            &loads(snapshot.pods().filter(|pod| looks(pod))),
+            snapshot,
+            &self.ignored,
+            &mut violations,
+        );
         self.gangs.inspect(now, snapshot, &fresh, &mut violations);
         self.words.inspect(now, snapshot, &self.scheduler_names, &mut violations);
         if violations.is_empty() { Ok(()) } else { Err(violations) }
@@ -179,8 +196,10 @@ impl Checkers {
 }
 
 /// Every fresh pod is where its node lets it be, and no node that got one holds more than it has.
+/// `loads` are of pods whose places were looked for.
 fn check_places(
     fresh: &[&Value],
+    loads: &BTreeMap<String, Load>,
     snapshot: &Snapshot,
     ignored: &[Ignored],
     violations: &mut Vec<Violation>,
@@ -204,7 +223,6 @@ fn check_places(
         }
         received.entry(node_name).or_default().push(name.to_string());
     }
-    let loads = loads(snapshot);
     for (node, pods) in received {
         let Some((object, load)) = nodes.get(node).zip(loads.get(node)) else {
             continue;
@@ -227,7 +245,7 @@ fn check_places(
 
 /// No plain pod that is called unschedulable would fit on some node as it is.
 fn check_idle(snapshot: &Snapshot, violations: &mut Vec<Violation>) {
-    let loads = loads(snapshot);
+    let loads = loads(snapshot.pods());
     for pod in snapshot.pods() {
         let plain = Object(pod).group().is_none();
         if !plain
@@ -266,9 +284,9 @@ fn seats(pod: &Value, node: &Value, loads: &BTreeMap<String, Load>) -> i64 {
 }
 
 /// What the pods of each node hold together, the count of pods included.
-fn loads(snapshot: &Snapshot) -> BTreeMap<String, Load> {
+fn loads<'a>(pods: impl Iterator<Item = &'a Value>) -> BTreeMap<String, Load> {
     let mut loads: BTreeMap<String, Load> = BTreeMap::new();
-    for pod in snapshot.pods() {
+    for pod in pods {
         let Some(node) = node_of(pod).filter(|_| !has_ended(pod)) else {
             continue;
         };

@@ -86,6 +86,8 @@ impl Nodes {
             | Event::Storage(_)
             | Event::StorageGone { .. }
             | Event::StorageSight { .. }
+            | Event::Selecting(_)
+            | Event::SelectingGone { .. }
             | Event::Settled { .. }
             | Event::Synced => None,
         });

@@ -40,6 +40,10 @@ pub enum Kind {
     ReplicaSet,
     /// A DaemonSet.
     DaemonSet,
+    /// A Service: only whom it selects matters here.
+    Service,
+    /// A ReplicationController; no controller makes pods of it here.
+    ReplicationController,
     /// An object of storage.
     Storage(StorageKind),
 }
@@ -61,6 +65,8 @@ const KINDS: &[(&str, &str, Kind)] = &[
     ("apps/v1", "StatefulSet", Kind::StatefulSet),
     ("apps/v1", "ReplicaSet", Kind::ReplicaSet),
     ("apps/v1", "DaemonSet", Kind::DaemonSet),
+    ("v1", "Service", Kind::Service),
+    ("v1", "ReplicationController", Kind::ReplicationController),
     ("v1", "PersistentVolumeClaim", Kind::Storage(StorageKind::Claim)),
     ("v1", "PersistentVolume", Kind::Storage(StorageKind::Volume)),
     ("storage.k8s.io/v1", "StorageClass", Kind::Storage(StorageKind::Class)),
@@ -121,7 +127,9 @@ impl Kind {
             | Self::Deployment
             | Self::StatefulSet
             | Self::ReplicaSet
-            | Self::DaemonSet => true,
+            | Self::DaemonSet
+            | Self::Service
+            | Self::ReplicationController => true,
         }
     }
 
@@ -142,6 +150,8 @@ impl Kind {
             | Self::NativeGroup
             | Self::OlderNativeGroup
             | Self::Pod
+            | Self::Service
+            | Self::ReplicationController
             | Self::Storage(_) => false,
         }
     }

@@ -292,6 +292,12 @@ fn with_members(
                 Err(error) => errors.push(*error),
             }
         }
+        if found.kind == Kind::ReplicationController {
+            remarks.push(format!(
+                "{}: selects pods, but makes none here: write them beside it, or a ReplicaSet instead",
+                title(&found.object, &found.name)
+            ));
+        }
         for key in [ARRIVES_AFTER, RUNS_FOR] {
             if found.kind.has_template() && !found.object["metadata"]["annotations"][key].is_null()
             {
@@ -425,7 +431,7 @@ mod tests {
             "apiVersion: v1\nkind: List\nitems:\n\
              - {apiVersion: v1, kind: Pod, metadata: {name: a}}\n\
              - {apiVersion: v1, kind: PodList, items: [{metadata: {name: b, namespace: x}}]}\n\
-             - {apiVersion: v1, kind: Service, metadata: {name: s}}\n",
+             - {apiVersion: v1, kind: ConfigMap, metadata: {name: s}}\n",
         )
         .expect("good input");
         let names: Vec<String> = input.arriving.iter().map(Arriving::title).collect();
@@ -433,7 +439,7 @@ mod tests {
         assert_eq!(
             input.remarks,
             [
-                "1 x Service (v1) left out: this kind is not simulated (first in in.yaml: document 1, item 3)"
+                "1 x ConfigMap (v1) left out: this kind is not simulated (first in in.yaml: document 1, item 3)"
             ]
         );
     }

@@ -41,6 +41,8 @@ fn fact(event: Event) -> Option<NodeFact> {
         | Event::Storage(_)
         | Event::StorageGone { .. }
         | Event::StorageSight { .. }
+        | Event::Selecting(_)
+        | Event::SelectingGone { .. }
         | Event::Settled { .. }
         | Event::Synced => None,
     }

@@ -158,6 +158,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         group: group_name(job),
         priority: 0,
         node: None,
+        nominated: None,
         phase: PodPhase::Pending,
         reason: None,
         deleting: false,
@@ -166,6 +167,7 @@ fn pod(asks: &mut Asks, job: &Job, member: Member) -> PodFact {
         held: None,
         held_counted: Counted::NONE,
         controller: None,
+        selected_by: None,
         pinned_to_node: false,
         malformed: None,
     }

@@ -153,8 +153,8 @@ impl Scenario {
         };
         let names = settings.engine.scheduler_names.iter().map(|name| name.to_string());
         let mut checkers = Checkers::new(names.collect(), promises);
-        for (_, profile) in &settings.engine.profiles {
-            checkers.overlook(profile.ignored.clone());
+        for (scheduler, profile) in &settings.engine.profiles {
+            checkers.overlook(scheduler, profile);
         }
         for pod in given(input) {
             checkers.take_as_given(pod);

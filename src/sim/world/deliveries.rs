@@ -10,7 +10,7 @@ use crate::apiserver::server::Server;
 use crate::apiserver::store::shelf::Object as StoredObject;
 use crate::apiserver::store::watch::{Watch, WatchEvent};
 use crate::base::names::ObjectName;
-use crate::cluster::facts::GroupSource;
+use crate::cluster::facts::{GroupSource, SelectingKind};
 use crate::kubernetes::requests::RECORDS_PATH;
 use crate::kubernetes::translate::Kind;
 use crate::sim::machinery;
@@ -37,7 +37,7 @@ impl Delivery {
             Kind::Pod => Some(machinery::Kind::Pod),
             Kind::Node => Some(machinery::Kind::Node),
             Kind::Group(_) => Some(machinery::Kind::PodGroup),
-            Kind::Namespace | Kind::Record => None,
+            Kind::Namespace | Kind::Record | Kind::Selecting(_) => None,
             Kind::Storage(kind) => Some(machinery::Kind::Storage(kind)),
         }
     }
@@ -53,8 +53,9 @@ pub(super) struct Subscription {
     told: BTreeMap<ObjectName, StoredObject>,
 }
 
-/// Watches on everything that matters, in the order in which news is best told: what pods refer to comes first.
-pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
+/// Watches on everything that matters, in the order in which news is best told: what pods refer to comes first. Of the
+/// kinds that select pods those matter that are named.
+pub(super) fn subscribe(server: &mut Server, selecting: &[SelectingKind]) -> Vec<Subscription> {
     let storage = machinery::WATCHED.into_iter().filter_map(|(kind, path)| match kind {
         machinery::Kind::Storage(kind) => Some((Kind::Storage(kind), path)),
         machinery::Kind::Node
@@ -66,6 +67,7 @@ pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
         | machinery::Kind::DaemonSet
         | machinery::Kind::Pod => None,
     });
+    let selecting = selecting.iter().map(|kind| (Kind::Selecting(*kind), path_of(*kind)));
     let before = [
         (Kind::Node, NODES),
         (Kind::Namespace, NAMESPACES),
@@ -73,7 +75,7 @@ pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
         (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
         (Kind::Record, RECORDS_PATH),
     ];
-    let all = before.into_iter().chain(storage).chain([(Kind::Pod, PODS)]);
+    let all = before.into_iter().chain(storage).chain(selecting).chain([(Kind::Pod, PODS)]);
     all.map(|(kind, path)| Subscription {
         kind,
         path,
@@ -81,6 +83,15 @@ pub(super) fn subscribe(server: &mut Server) -> Vec<Subscription> {
         told: BTreeMap::new(),
     })
     .collect()
+}
+
+const fn path_of(kind: SelectingKind) -> &'static str {
+    match kind {
+        SelectingKind::Service => "/api/v1/services",
+        SelectingKind::ReplicationController => "/api/v1/replicationcontrollers",
+        SelectingKind::ReplicaSet => "/apis/apps/v1/replicasets",
+        SelectingKind::StatefulSet => "/apis/apps/v1/statefulsets",
+    }
 }
 
 impl Subscription {

@@ -91,6 +91,7 @@ pub(super) const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Namespace | Kind::PriorityClass => 0,
         Kind::Node | Kind::Fleet | Kind::Storage(_) => 1,
+        Kind::Service | Kind::ReplicationController => 2,
         Kind::CoschedulingGroup
         | Kind::TutorialGroup
         | Kind::NativeGroup
@@ -113,6 +114,8 @@ pub(super) fn collection(kind: Kind, namespace: &str) -> String {
         Kind::NativeGroup | Kind::OlderNativeGroup => {
             ("/apis/scheduling.k8s.io/v1beta1", "podgroups")
         }
+        Kind::Service => ("/api/v1", "services"),
+        Kind::ReplicationController => ("/api/v1", "replicationcontrollers"),
         Kind::Job => ("/apis/batch/v1", "jobs"),
         Kind::Deployment => ("/apis/apps/v1", "deployments"),
         Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),

@@ -61,7 +61,8 @@ impl World {
         }
         self.engine = Engine::new(self.settings.engine.clone());
         self.translator = Translator::for_engine(&self.settings.engine);
-        self.subscriptions = deliveries::subscribe(&mut self.server);
+        let selecting = self.settings.engine.selecting_kinds();
+        self.subscriptions = deliveries::subscribe(&mut self.server, selecting);
         self.agenda.retain(|happening| !matches!(happening, Happening::Attempt(_)));
         self.synced = false;
     }

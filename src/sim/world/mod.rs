@@ -171,7 +171,7 @@ impl World {
         // Within an instant, what others refer to comes first; ages were settled by the order of the documents.
         arriving.sort_by_key(|arrival| (arrival.at, load::rank(arrival.kind)));
         let mut server = load::server(&settings, zero);
-        let subscriptions = deliveries::subscribe(&mut server);
+        let subscriptions = deliveries::subscribe(&mut server, settings.engine.selecting_kinds());
         let mut agenda = Timetable::new();
         let count = i64::try_from(arriving.len()).expect("fewer objects than nanoseconds");
         for arrival in arriving {
@@ -369,7 +369,8 @@ impl World {
                 translate::Kind::Node
                 | translate::Kind::Namespace
                 | translate::Kind::Record
-                | translate::Kind::Storage(_),
+                | translate::Kind::Storage(_)
+                | translate::Kind::Selecting(_),
                 _,
             ) => {}
         }

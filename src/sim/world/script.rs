@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{World, load};
 use crate::apiserver::store::faults::{FaultRule, WatchEnd};
@@ -58,7 +58,13 @@ impl World {
                 }
             }
             Action::Patch { of, patch } => {
-                let path = load::path(of.kind, &of.name);
+                let mut path = load::path(of.kind, &of.name);
+                // What others say of a pod is written where they write it.
+                let is_status =
+                    |fields: &Map<String, Value>| fields.keys().all(|key| key == "status");
+                if of.kind == Kind::Pod && patch.as_object().is_some_and(is_status) {
+                    path.push_str("/status");
+                }
                 let patched = self.server.patch(self.now, &path, PatchKind::Merge, patch);
                 self.note_failure("patch", &path, patched.err());
                 if of.kind.has_template() {
@@ -204,6 +210,8 @@ impl Reference {
             "statefulset" => Kind::StatefulSet,
             "replicaset" => Kind::ReplicaSet,
             "daemonset" => Kind::DaemonSet,
+            "service" => Kind::Service,
+            "replicationcontroller" => Kind::ReplicationController,
             "namespace" => Kind::Namespace,
             other => {
                 let found = |known: &StorageKind| known.kind().to_lowercase() == other;

@@ -1,6 +1,7 @@
 //! Draws small clusters by seed: up to five nodes, a few pods on them, and one pod to be placed.
 //! Names and values come from small pools, so that things meet. Each theme draws some fields richly.
 
+mod defaults;
 mod nodes;
 mod pods;
 mod profiles;
@@ -37,6 +38,10 @@ pub(crate) enum Theme {
     Scores,
     /// A little of each.
     Everything,
+    /// Spreading of pods that say nothing of it.
+    Defaults,
+    /// Pods that wait and are expected on nodes, of higher and lower priority.
+    Nominated,
 }
 
 impl Theme {
@@ -52,6 +57,8 @@ impl Theme {
             Self::Profiles => "profiles",
             Self::Scores => "scores",
             Self::Everything => "everything",
+            Self::Defaults => "defaults",
+            Self::Nominated => "nominated",
         }
     }
 
@@ -59,10 +66,14 @@ impl Theme {
     const fn share(self, theme: Self) -> u64 {
         match (self, theme) {
             (Self::Everything, _) => 15,
+            (Self::Nominated, _) => 30,
             (Self::Profiles, Self::Nodes | Self::Ports) => 40,
             (Self::Profiles, Self::Affinity | Self::Spread | Self::Resources) => 20,
+            (Self::Profiles, Self::Volumes) => 30,
             (Self::Scores, Self::Resources) => 50,
-            (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread) => 25,
+            (Self::Scores, Self::Nodes | Self::Affinity | Self::Spread | Self::Volumes) => 25,
+            (Self::Defaults, Self::Nodes) => 20,
+            (Self::Defaults, Self::Spread) => 10,
             (one, other) if one as u8 == other as u8 => 60,
             (_, _) => 0,
         }
@@ -82,24 +93,35 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
     if random.chance(theme.share(Theme::Volumes)) {
         objects.extend(volumes::objects(random, &names));
     }
+    if theme == Theme::Defaults {
+        objects.extend(defaults::objects(random));
+    }
     let count = random.below(7);
     for at in 0..count {
         let node = if random.chance(3) { "gone".to_owned() } else { random.pick(&names).clone() };
         objects.push(pods::running(random, theme, &format!("r{at}"), &node));
     }
+    if theme == Theme::Nominated {
+        for at in 0..1 + random.below(3) {
+            let node = random.pick(&names).clone();
+            objects.push(pods::expected(random, theme, &format!("e{at}"), &node));
+        }
+    }
     let pod = pods::waiting(random, theme, &names);
     let configuration = match theme {
         Theme::Profiles => Some(profiles::configuration(random, &names)),
         Theme::Scores => Some(scores::configuration(random)),
+        Theme::Defaults => Some(defaults::configuration(random)),
         Theme::Resources
         | Theme::Nodes
         | Theme::Ports
         | Theme::Affinity
         | Theme::Spread
         | Theme::Volumes
-        | Theme::Everything => None,
+        | Theme::Everything
+        | Theme::Nominated => None,
     };
-    Case { pod, objects, configuration }
+    Case { pod, objects, configuration }.as_kept()
 }
 
 fn namespaces() -> Vec<Value> {

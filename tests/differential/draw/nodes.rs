@@ -28,7 +28,12 @@ const OPERATORS: [&str; 8] = ["In", "In", "NotIn", "Exists", "DoesNotExist", "Gt
 
 pub(super) fn node(random: &mut Random, theme: Theme, name: &str) -> Value {
     let share = theme.share(Theme::Nodes);
-    let metadata = json!({"name": name, "labels": labels(random, name)});
+    let mut labels = labels(random, name);
+    // Nodes without one are a domain of the system's own constraints.
+    if theme == Theme::Defaults && random.chance(80) {
+        labels["topology.kubernetes.io/zone"] = (*random.pick(&ZONES)).into();
+    }
+    let metadata = json!({"name": name, "labels": labels});
     let spec = object([
         ("unschedulable", maybe(random, share / 4, |_| true.into())),
         ("taints", maybe(random, share, taints)),

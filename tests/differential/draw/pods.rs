@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::NAMESPACES;
 use super::Theme;
+use super::defaults;
 use super::list;
 use super::maybe;
 use super::nodes;
@@ -32,6 +33,20 @@ pub(super) fn running(random: &mut Random, theme: Theme, name: &str, node: &str)
     if random.chance(10) {
         pod["metadata"]["deletionTimestamp"] = "2026-11-01T12:00:00Z".into();
     }
+    pod
+}
+
+/// Another scheduler's pod that waits and is expected on a node. It keeps nobody away by terms of its own: kube-scheduler
+/// looks at those only where pods that run have some; see COMPATIBILITY.md.
+pub(super) fn expected(random: &mut Random, theme: Theme, name: &str, node: &str) -> Value {
+    let mut pod = pod(random, theme, name);
+    let spec = pod["spec"].as_object_mut().expect("a spec is an object");
+    if let Some(affinity) = spec.get_mut("affinity").and_then(Value::as_object_mut) {
+        affinity.shift_remove("podAntiAffinity");
+    }
+    spec.insert("schedulerName".to_owned(), "another".into());
+    spec.insert("priority".to_owned(), (*random.pick(&[0, 5, 10])).into());
+    pod["status"] = json!({"phase": "Pending", "nominatedNodeName": node});
     pod
 }
 
@@ -62,6 +77,9 @@ pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Va
             container.as_object_mut().expect("a container is an object").shift_remove("resources");
         }
     }
+    if theme == Theme::Nominated {
+        spec["priority"] = (*random.pick(&[0, 5])).into();
+    }
     if random.chance(theme.share(Theme::Spread)) {
         spec["topologySpreadConstraints"] = relations::spread(random);
     }
@@ -71,12 +89,15 @@ pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Va
 /// What both have.
 fn pod(random: &mut Random, theme: Theme, name: &str) -> Value {
     let namespace = *random.pick(&NAMESPACES);
-    let metadata = object([
+    let mut metadata = object([
         ("name", name.into()),
         ("namespace", namespace.into()),
         ("uid", format!("uid-{name}").into()),
         ("labels", relations::labels(random)),
     ]);
+    if theme == Theme::Defaults && random.chance(70) {
+        metadata["ownerReferences"] = defaults::owners(random);
+    }
     let mut spec = object([("schedulerName", "default-scheduler".into())]);
     resources::ask(random, theme, &mut spec);
     if random.chance(theme.share(Theme::Ports)) {

@@ -9,7 +9,8 @@ use super::maybe;
 use super::nodes;
 use super::object;
 
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 13] = [
+    "NodeResourcesFit",
     "NodeUnschedulable",
     "TaintToleration",
     "NodeAffinity",
@@ -18,6 +19,10 @@ const PLUGINS: [&str; 8] = [
     "PodTopologySpread",
     "InterPodAffinity",
     "ImageLocality",
+    "NodeVolumeLimits",
+    "VolumeBinding",
+    "VolumeRestrictions",
+    "VolumeZone",
 ];
 
 /// Cards are counted here whatever is written, so they are left out.

@@ -87,14 +87,17 @@ fn topology_key(random: &mut Random) -> &'static str {
     if random.chance(5) { "absent" } else { TOPOLOGY_KEYS[random.below(3) as usize] }
 }
 
-fn selector(random: &mut Random) -> Value {
-    let labels = maybe(random, 60, |random| {
-        let mut labels = object([]);
-        for _ in 0..random.below(3) {
-            labels[*random.pick(&KEYS)] = (*random.pick(&VALUES)).into();
-        }
-        labels
-    });
+/// Up to two labels, as selectors name them.
+pub(super) fn some_labels(random: &mut Random) -> Value {
+    let mut labels = object([]);
+    for _ in 0..random.below(3) {
+        labels[*random.pick(&KEYS)] = (*random.pick(&VALUES)).into();
+    }
+    labels
+}
+
+pub(super) fn selector(random: &mut Random) -> Value {
+    let labels = maybe(random, 60, some_labels);
     let expressions = maybe(random, 50, |random| list(random, 0, 2, requirement));
     object([("matchLabels", labels), ("matchExpressions", expressions)])
 }

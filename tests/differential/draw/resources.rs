@@ -125,7 +125,9 @@ fn image(random: &mut Random, theme: Theme) -> &'static str {
         | Theme::Spread
         | Theme::Volumes
         | Theme::Profiles
-        | Theme::Everything => IMAGES[0],
+        | Theme::Everything
+        | Theme::Defaults
+        | Theme::Nominated => IMAGES[0],
     }
 }
 

@@ -8,7 +8,7 @@ use super::list;
 use super::maybe;
 use super::object;
 
-const PLUGINS: [&str; 7] = [
+const PLUGINS: [&str; 8] = [
     "ImageLocality",
     "TaintToleration",
     "NodeAffinity",
@@ -16,6 +16,7 @@ const PLUGINS: [&str; 7] = [
     "PodTopologySpread",
     "InterPodAffinity",
     "NodeResourcesBalancedAllocation",
+    "VolumeBinding",
 ];
 
 const RESOURCES: [&str; 7] = [
@@ -45,8 +46,12 @@ pub(super) fn configuration(random: &mut Random) -> Value {
         ]);
         json!({"name": "InterPodAffinity", "args": args})
     });
+    let storage = maybe(random, 40, |random| {
+        let args = json!({"bindTimeoutSeconds": random.below(100), "shape": points(random)});
+        json!({"name": "VolumeBinding", "args": args})
+    });
     let arguments: Value =
-        [fit, balanced, affinity].into_iter().filter(|one| !one.is_null()).collect();
+        [fit, balanced, affinity, storage].into_iter().filter(|one| !one.is_null()).collect();
     // Without any other word about scores, a weight is one.
     let plugin = |random: &mut Random, name: &str| {
         let weight = maybe(random, 80, |random| (1 + random.below(9)).into());
@@ -82,21 +87,24 @@ pub(super) fn configuration(random: &mut Random) -> Value {
 
 fn strategy(random: &mut Random) -> Value {
     let kind = *random.pick(&["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"]);
-    let shape = || {
-        let mut from = 0;
-        let mut points = Vec::new();
-        while from <= 100 && points.len() < 4 {
-            let utilization = from + random.below(101 - from);
-            points.push(json!({"utilization": utilization, "score": random.below(11)}));
-            from = utilization + 1;
-        }
-        json!({"shape": points})
-    };
-    let shape = (kind == "RequestedToCapacityRatio").then(shape).unwrap_or_default();
+    let shape = (kind == "RequestedToCapacityRatio").then(|| json!({"shape": points(random)}));
+    let shape = shape.unwrap_or_default();
     let resources = maybe(random, 60, |random| {
         resources(random, |random| if random.chance(50) { 1 } else { 1 + random.below(100) })
     });
     object([("type", kind.into()), ("resources", resources), ("requestedToCapacityRatio", shape)])
+}
+
+/// One to four points of a function.
+fn points(random: &mut Random) -> Value {
+    let mut from = 0;
+    let mut points = Vec::new();
+    while from <= 100 && points.len() < 4 {
+        let utilization = from + random.below(101 - from);
+        points.push(json!({"utilization": utilization, "score": random.below(11)}));
+        from = utilization + 1;
+    }
+    points.into()
 }
 
 /// Some resources, each once.

@@ -210,7 +210,8 @@ pub(super) fn mount(random: &mut Random, pod: &mut Value) {
             3 => {
                 json!({"rbd": {"monitors": [*random.pick(&["m", "n"])], "image": "i", "readOnly": random.chance(50)}})
             }
-            4 => json!({"emptyDir": {}}),
+            4 if random.chance(50) => json!({"emptyDir": {}}),
+            4 => json!({"image": {"reference": *random.pick(&["pause", "big:1"])}}),
             5 if owner == "p" => json!({"ephemeral": {"volumeClaimTemplate": {"spec": {
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}}}),
             _ => {

@@ -34,6 +34,7 @@ type cluster struct {
 	pod        *v1.Pod
 	nodes      []*v1.Node
 	pods       []*v1.Pod
+	nominated  []*v1.Pod
 	namespaces []*v1.Namespace
 	others     []runtime.Object
 	profile    *config.KubeSchedulerProfile
@@ -105,7 +106,7 @@ func (c *cluster) add(object runtime.Object) {
 }
 
 // forgetUnseen drops the pods that kube-scheduler has in no snapshot: those without a node, on a node that does
-// not exist, or finished.
+// not exist, or finished. Those that wait and are nominated for a node are set aside.
 func (c *cluster) forgetUnseen() {
 	exists := make(map[string]bool, len(c.nodes))
 	for _, node := range c.nodes {
@@ -116,6 +117,9 @@ func (c *cluster) forgetUnseen() {
 		finished := pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
 		if exists[pod.Spec.NodeName] && !finished {
 			seen = append(seen, pod)
+		}
+		if pod.Spec.NodeName == "" && pod.Status.NominatedNodeName != "" && !finished {
+			c.nominated = append(c.nominated, pod)
 		}
 	}
 	c.pods = seen

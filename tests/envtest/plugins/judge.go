@@ -91,6 +91,7 @@ func (c *cluster) build(ctx context.Context) (*world, error) {
 		frameworkRuntime.WithSharedDRAManager(noClaims{}),
 		frameworkRuntime.WithSharedCSIManager(
 			nodevolumelimits.NewCSIManager(factory.Storage().V1().CSINodes().Lister())),
+		frameworkRuntime.WithPodNominator(nominations(c.nominated)),
 		frameworkRuntime.WithWaitingPods(frameworkRuntime.NewWaitingPodsMap()),
 		frameworkRuntime.WithPodsInPreBind(frameworkRuntime.NewPodsInPreBindMap()),
 	)
@@ -157,7 +158,7 @@ func (w *world) filter(ctx context.Context, answer *Answer) error {
 			status = fwk.NewStatus(fwk.UnschedulableAndUnresolvable,
 				fmt.Sprintf("node(s) didn't satisfy plugin(s) %v", sets.List(narrowing)))
 		} else {
-			status = w.framework.RunFilterPlugins(ctx, state, w.pod, node)
+			status = w.framework.RunFilterPluginsWithNominatedPods(ctx, state, w.pod, node)
 		}
 		if status.IsSuccess() {
 			feasible = append(feasible, node)

@@ -261,6 +261,11 @@ impl Reader<'_> {
             class: self.optional(object.storage_class_name.as_deref()),
             topology: topology.map(|value| self.selector("nodeTopology", value)),
             limit: limit.and_then(|text| self.bytes(field, text)),
+            free: object
+                .capacity
+                .as_ref()
+                .and_then(|text| self.bytes("capacity", text))
+                .unwrap_or(0),
         }
     }
 

@@ -94,6 +94,8 @@ pub struct VolumeObject {
     pub persistent_volume_claim: Option<ClaimSource>,
     /// A claim that is made for it.
     pub ephemeral: Option<IgnoredAny>,
+    /// An image that is mounted.
+    pub image: Option<ImageSource>,
     /// A disk of an in-tree plugin, by plugin.
     pub gce_persistent_disk: Option<DiskObject>,
     /// The same.
@@ -108,6 +110,14 @@ pub struct VolumeObject {
     pub iscsi: Option<DiskObject>,
     /// The same.
     pub rbd: Option<DiskObject>,
+}
+
+/// An image that a volume mounts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ImageSource {
+    /// Its name.
+    pub reference: String,
 }
 
 /// `persistentVolumeClaim` of a volume.
