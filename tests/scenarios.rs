@@ -79,7 +79,7 @@ fn loose_end(file: &Path) -> Option<String> {
         SCHEDULER_NAMES.contains(&scheduler)
     };
     let pods = world.snapshot().pods;
-    let told = |pod: &&Value| {
+    let told = |pod: &Value| {
         let (namespace, name) = (&pod["metadata"]["namespace"], &pod["metadata"]["name"]);
         let entries = result.waiting.iter().filter(|entry| namespace == entry.namespace.as_str());
         entries.flat_map(|entry| &entry.pods).filter(|pod| name == pod.as_str()).count()
@@ -88,7 +88,7 @@ fn loose_end(file: &Path) -> Option<String> {
         pod["spec"]["nodeName"].is_null() && pod["status"]["phase"] == "Pending" && is_ours(pod)
     });
     let wrong = unbound.find(|pod| told(pod) != 1)?;
-    Some(format!("{} is in {} entries", wrong["metadata"]["name"], told(&wrong)))
+    Some(format!("{} is in {} entries", wrong["metadata"]["name"], told(wrong)))
 }
 
 #[test]

@@ -94,9 +94,9 @@ fn an_incomplete_gang_says_so_within_two_seconds_and_again_when_the_count_change
     assert_eq!(
         told(&mut stage),
         [
+            "train is Pending".to_owned(),
             format!("a WaitingForMembers: {one}"),
             format!("a FailedScheduling: {one}"),
-            "train is Pending".to_owned(),
         ]
     );
     stage.put(member("b", "train", 1));

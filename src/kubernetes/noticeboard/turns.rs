@@ -1,5 +1,6 @@
 //! Whose word is written next: first what is said of groups, then gangs by turns, so that a gang of thousands keeps no
 //! other waiting; what is said of one gang's pods goes in order of arrival. Knows names only, and no words.
+//! Invariant: a gang stands once among those whose turn comes while something is to be said of its pods, and else not.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
