@@ -89,6 +89,11 @@ impl Wire {
         self
     }
 
+    /// The local clock.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Sends a write.
     pub async fn write(
         &self,
@@ -146,6 +151,9 @@ impl Wire {
             Reply::Lost(_) => 0,
         };
         self.traffic.request(purpose, status);
+        if let Reply::Answered { status: StatusCode::FORBIDDEN, body } = &reply {
+            self.traffic.refused(body["message"].as_str().unwrap_or_default());
+        }
         (reply, retry_after)
     }
 }

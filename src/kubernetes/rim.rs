@@ -181,6 +181,7 @@ impl Rim {
             pace: Arc::clone(&executor.pace),
             surroundings: Surroundings::new(&tenure, &self.traffic.election.lease),
         };
+        let reporter = self.engine.notices.with_events().then(|| self.reporter.clone());
         let board = Noticeboard::new(self.reporter.clone());
         let engine = Engine::new(self.engine.clone());
         let driver = Driver::new(engine, board, clock, channels, Arc::clone(&traffic));
@@ -196,7 +197,7 @@ impl Rim {
                 let limit = duration(self.traffic.write_timeout);
                 let wire = Wire::new(self.clients.lease, (limit, limit), traffic, clock);
                 let settings = &self.traffic.election;
-                let candidate = candidacy.stand(wire, clock, settings, tenure, &mut others);
+                let candidate = candidacy.stand(wire, settings, tenure, reporter, &mut others);
                 tokio::spawn(elect(candidate, recount, lead, given_up))
             }
             None => tokio::spawn(stand_alone(lead, given_up)),
@@ -277,9 +278,9 @@ impl Candidacy {
     fn stand(
         self,
         wire: Wire,
-        clock: Clock,
         settings: &ElectionSettings,
         tenure: Arc<Tenure>,
+        reporter: Option<Reporter>,
         others: &mut JoinSet<()>,
     ) -> Candidate {
         let address = self.line.as_ref().map(|(_, address)| address.clone());
@@ -287,6 +288,7 @@ impl Candidacy {
             others.spawn(line::serve(listener, self.identity.clone()));
         }
         Candidate {
+            clock: wire.clock(),
             wire,
             lease: settings.lease.clone(),
             tenant: Tenant {
@@ -299,9 +301,9 @@ impl Candidacy {
                 renew_deadline: settings.renew_deadline,
                 retry_period: settings.retry_period,
             },
-            clock,
             lines: self.lines,
             tenure,
+            reporter,
         }
     }
 }

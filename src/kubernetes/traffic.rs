@@ -15,6 +15,9 @@ use super::translate::Kind;
 /// A watch that fails for longer than this is told: the process counts as blind.
 pub const BLINDNESS_MAX: Duration = Duration::from_secs(30);
 
+/// A right that nothing was refused for so long counts as given. What is tried seldom is tried within it.
+const RIGHT_MISSED_MAX: Duration = Duration::from_secs(600);
+
 /// Counters that tasks add to.
 #[derive(Debug, Default)]
 pub struct Traffic {
@@ -42,6 +45,16 @@ pub struct TrafficCounts {
     pub stale_objects: u64,
     /// The versions of the PodGroup CRD, where Muster reads none of them.
     pub foreign_group_versions: Option<String>,
+    /// Rights that the API server has missed, as in `create pods/binding`, and when last.
+    pub rights_missed: BTreeMap<String, Instant>,
+}
+
+impl TrafficCounts {
+    /// Every right that was ever missed, and whether it still counts as missing: it was missed not long ago.
+    pub fn rights_missing(&self) -> impl Iterator<Item = (&str, bool)> {
+        let missing = self.rights_missed.iter();
+        missing.map(|(right, last)| (right.as_str(), last.elapsed() < RIGHT_MISSED_MAX))
+    }
 }
 
 /// A list or watch that fails, again and again.
@@ -143,8 +156,16 @@ impl Traffic {
         self.count(|counts| *counts.requests.entry((purpose, status)).or_default() += 1);
     }
 
+    /// A request was refused with this message; remembers the right that it lacked, where that is why.
+    pub fn refused(&self, message: &str) {
+        if let Some(right) = right_missed(message) {
+            self.lock().rights_missed.insert(right, Instant::now());
+        }
+    }
+
     /// A list or watch of `kind` failed. True if that was not known yet, or has another cause now.
     pub fn watch_failed(&self, kind: Kind, why: String) -> bool {
+        self.refused(&why);
         let mut counts = self.lock();
         *counts.watch_errors.entry(kind).or_default() += 1;
         match counts.watch_troubles.get_mut(&kind) {
@@ -173,5 +194,43 @@ impl Traffic {
     /// A counter is right whoever panicked while adding to another.
     fn lock(&self) -> MutexGuard<'_, TrafficCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Verb and resource of an authorizer's refusal: `... cannot VERB resource "RESOURCE" in API group "GROUP" ...`. Webhooks
+/// and quotas refuse with the same status, and in other words.
+fn right_missed(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("\" cannot ")?;
+    let (verb, rest) = rest.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, _) = rest.split_once('"')?;
+    let (plural, below) = match resource.split_once('/') {
+        Some((plural, below)) => (plural, format!("/{below}")),
+        None => (resource, String::new()),
+    };
+    let dot = if group.is_empty() { "" } else { "." };
+    Some(format!("{verb} {plural}{dot}{group}{below}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_right_is_read_from_the_words_of_the_authorizer_and_from_no_others() {
+        let bind = r#"pods "p" is forbidden: User "system:serviceaccount:muster-system:muster" cannot create resource "pods/binding" in API group "" in the namespace "default""#;
+        assert_eq!(right_missed(bind).as_deref(), Some("create pods/binding"));
+        let list = r#"podgroups.scheduling.k8s.io is forbidden: User "x" cannot list resource "podgroups" in API group "scheduling.k8s.io" at the cluster scope"#;
+        assert_eq!(right_missed(list).as_deref(), Some("list podgroups.scheduling.k8s.io"));
+        let status = r#"podgroups.scheduling.x-k8s.io "g" is forbidden: User "x" cannot patch resource "podgroups/status" in API group "scheduling.x-k8s.io" in the namespace "default""#;
+        let expected = Some("patch podgroups.scheduling.x-k8s.io/status");
+        assert_eq!(right_missed(status).as_deref(), expected);
+        for other in [
+            r#"pods "p" is forbidden: exceeded quota: few"#,
+            r#"admission webhook "no.example.com" denied the request: you cannot"#,
+            "",
+        ] {
+            assert_eq!(right_missed(other), None, "{other}");
+        }
     }
 }

@@ -153,6 +153,7 @@ fn counts_any(cluster: &Cluster, census: &Census, tally: usize, node: NodeId) ->
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{Fixture, node};
+    use super::super::relation::Stranger;
     use super::{AFFINITY, ANTI_AFFINITY, EXISTING, RULE};
     use crate::base::labels::LabelSelector;
     use crate::cluster::facts::NodeFact;
@@ -309,6 +310,32 @@ mod tests {
         let all = apart(vec![term("", "host")]);
         assert_eq!(fixture.objections(&RULE, &all, WEB), [ANTI_AFFINITY, "", "", ""]);
     }
+
+    #[test]
+    fn a_gang_is_ruled_out_where_nobody_is_whom_it_must_be_near_unless_one_of_its_own_could_be() {
+        let mut fixture = fixture();
+        fixture.run(0, "a2", &Ask::default(), DB);
+        let worker = fixture.describe(1, &near(vec![term("app=db", "zone")]), WEB, Life::Staying);
+        let leader = fixture.describe(2, &Ask::default(), DB, Life::Staying);
+        let first = fixture.describe(3, &near(vec![term("app=web", "zone")]), WEB, Life::Staying);
+        fixture.cluster.refresh_domains();
+        let cluster = &fixture.cluster;
+        let kind = |ask, pod| (ask, cluster.signature_of(PodId(pod)));
+        let ruled_out = |ask, pod, company: &[_]| {
+            let (ask, signature) = kind(ask, pod);
+            let stranger = Stranger { cluster, ask, signature, company };
+            ["a1", "a2", "b1", "none"].map(|name| {
+                let node = cluster.node(name).expect("it is known");
+                crate::plugins::ruled_out(&stranger, node)
+            })
+        };
+        let workers = [kind(worker, 1)];
+        assert_eq!(ruled_out(worker, 1, &workers), [false, false, true, true]);
+        let led = [kind(worker, 1), kind(leader, 2)];
+        assert_eq!(ruled_out(worker, 1, &led), [false; 4]);
+        assert_eq!(ruled_out(first, 3, &[kind(first, 3)]), [false; 4], "one of them is the first");
+    }
+
     #[test]
     fn wishes_weigh_the_pods_in_the_domain_on_both_sides() {
         let mut fixture = fixture();

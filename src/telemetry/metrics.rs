@@ -57,6 +57,7 @@ impl Collector for Sheet {
         self.gangs(page)?;
         self.wire(page)?;
         self.watches(page)?;
+        self.rights(page)?;
         self.state(page)
     }
 }
@@ -281,6 +282,20 @@ impl Sheet {
             "muster_stale_objects",
             "Objects from watches older than what was known",
             traffic.stale_objects,
+        )
+    }
+
+    fn rights(&self, page: &mut Page<'_, '_>) -> fmt::Result {
+        let missing: Vec<Sample<'_>> = self
+            .0
+            .traffic
+            .rights_missing()
+            .map(|(right, is_missing)| (vec![("right", right)], u64::from(is_missing)))
+            .collect();
+        page.gauges(
+            "muster_right_missing",
+            "1 from a refusal for lack of a right until ten minutes after the last; shown once it was missed",
+            &missing,
         )
     }
 

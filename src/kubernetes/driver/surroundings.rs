@@ -31,6 +31,8 @@ enum Trouble {
     UnreadPodGroups,
     /// Something cannot be listed or watched.
     WatchFailing,
+    /// The API server refuses requests for lack of a right.
+    RightMissing,
     /// The machine's calendar has moved away from the clock that this process counts by.
     CalendarMoved,
 }
@@ -41,6 +43,7 @@ impl Trouble {
         match self {
             Self::UnreadPodGroups => "UnreadPodGroups",
             Self::WatchFailing => "WatchFailing",
+            Self::RightMissing => "RightMissing",
             Self::CalendarMoved => "CalendarMoved",
         }
     }
@@ -84,11 +87,13 @@ impl Surroundings {
                 kind: "CustomResourceDefinition",
                 name: ObjectName::new("", "podgroups.scheduling.x-k8s.io"),
             },
-            Trouble::WatchFailing | Trouble::CalendarMoved => Subject::Other {
-                api_version: "coordination.k8s.io/v1",
-                kind: "Lease",
-                name: self.lease.clone(),
-            },
+            Trouble::WatchFailing | Trouble::RightMissing | Trouble::CalendarMoved => {
+                Subject::Other {
+                    api_version: "coordination.k8s.io/v1",
+                    kind: "Lease",
+                    name: self.lease.clone(),
+                }
+            }
         };
         let reason = trouble.as_str();
         Notice::Event { about, warning: true, reason, action: "Scheduling", note }
@@ -124,6 +129,15 @@ fn troubles(traffic: &TrafficCounts, offset: Span) -> BTreeMap<Trouble, String> 
     if !failing.is_empty() {
         let note = format!("what cannot be listed or watched is not known: {}", failing.join("; "));
         found.insert(Trouble::WatchFailing, note);
+    }
+    let missing = traffic.rights_missing().filter(|(_, is_missing)| *is_missing);
+    let missing: Vec<&str> = missing.map(|(right, _)| right).collect();
+    if !missing.is_empty() {
+        let note = format!(
+            "the API server refuses for lack of a right: {}; the shipped role has all that are needed",
+            missing.join(", ")
+        );
+        found.insert(Trouble::RightMissing, note);
     }
     if offset.0.saturating_abs() >= CALENDAR_OFF_MIN.0 {
         let minutes = offset.0.saturating_abs() / CALENDAR_OFF_MIN.0;

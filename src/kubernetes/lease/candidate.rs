@@ -1,6 +1,7 @@
 //! The task that stands by, takes the lease, renews it, and gives it up. Carries out what the election says.
 //! Uses a client of its own, so that no bind and no watch can be in its way.
-//! Invariant: the tenure is extended only by a write that succeeded, and ended before this task ends.
+//! Invariants: the tenure is extended only by a write that succeeded, and ended before this task ends; of all that
+//! stands by, only what keeps it from the lease is written, as an event about the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::election::Election;
 use super::election::Next;
 use super::election::Times;
 use super::line::Lines;
+use super::obstacle::Obstacle;
 use super::record;
 use super::record::LeaseRecord;
 use super::record::Tenant;
@@ -27,6 +29,7 @@ use crate::base::time::Time;
 use crate::kubernetes::clock::Clock;
 use crate::kubernetes::execute::Wire;
 use crate::kubernetes::requests::Reply;
+use crate::kubernetes::requests::Reporter;
 use crate::kubernetes::traffic::Purpose;
 
 /// Who stands for election, and how.
@@ -45,6 +48,8 @@ pub struct Candidate {
     pub lines: Lines,
     /// What others of this process may do.
     pub tenure: Arc<Tenure>,
+    /// Who reports what keeps the lease from being had; nobody where no events are written.
+    pub reporter: Option<Reporter>,
 }
 
 impl std::fmt::Debug for Candidate {
@@ -104,7 +109,7 @@ impl Candidate {
     /// True once the lease is held; false when told to give up.
     async fn stand_by(&self, election: &mut Election, give_up: &mut oneshot::Receiver<()>) -> bool {
         let mut call: Option<Call> = None;
-        let mut said = String::new();
+        let mut obstacle = Obstacle::default();
         loop {
             let tried = match self.look(election).await {
                 Ok(()) => self.try_to_take(election).await,
@@ -112,12 +117,8 @@ impl Candidate {
             };
             match tried {
                 Ok(true) => return true,
-                Ok(false) => {}
-                Err(why) if why == said => {}
-                Err(why) => {
-                    warn!(lease = %self.lease, why = %why, "no leader can be elected; trying again");
-                    said = why;
-                }
+                Ok(false) => obstacle.is_gone(),
+                Err(why) => self.obstructed(&mut obstacle, why).await,
             }
             let pause = match election.next(self.clock.now()) {
                 Next::Wait(until) => {
@@ -137,6 +138,22 @@ impl Candidate {
                     call = None;
                 }
             }
+        }
+    }
+
+    /// Says what keeps the lease from being had: in the log when it is new, in an event when it lasts.
+    async fn obstructed(&self, obstacle: &mut Obstacle, why: String) {
+        let now = self.clock.now();
+        if obstacle.met(now, &why) {
+            warn!(lease = %self.lease, why = %why, "no leader can be elected; trying again");
+        }
+        let Some(reporter) = self.reporter.as_ref().filter(|_| obstacle.is_due(now)) else {
+            return;
+        };
+        let request = obstacle.event(&self.lease, reporter, now);
+        match self.wire.write(Purpose::Notice, request).await.0 {
+            Reply::Answered { status, .. } if status.is_success() => obstacle.told(now),
+            Reply::Answered { .. } | Reply::Lost(_) => obstacle.not_told(now),
         }
     }
 
@@ -228,7 +245,8 @@ impl Candidate {
             // Somebody was faster, or an earlier write of ours was: reading tells.
             Reply::Answered { status: StatusCode::CONFLICT, .. } => Ok(false),
             Reply::Answered { status, body } => {
-                Err(format!("it cannot be written: HTTP {status}: {}", body["message"]))
+                let message = body["message"].as_str().unwrap_or_default();
+                Err(format!("it cannot be written: HTTP {status}: {message}"))
             }
             Reply::Lost(why) => Err(format!("it cannot be written: {why}")),
         }

@@ -6,5 +6,6 @@
 pub mod candidate;
 pub mod election;
 pub mod line;
+pub mod obstacle;
 pub mod record;
 pub mod tenure;
