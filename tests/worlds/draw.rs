@@ -11,6 +11,7 @@ use crate::mischief::mischief;
 use crate::network::Right;
 use crate::network::Trap;
 use crate::network::Weather;
+use crate::volumes;
 
 /// After this, the network is fair, and nobody dies or meddles any more.
 pub(crate) const HEALED: Duration = Duration::from_secs(90);
@@ -131,6 +132,8 @@ pub(crate) struct Drawn {
 pub(crate) enum Luck {
     /// Whatever the seed draws.
     Bad,
+    /// The same without volumes, which were not drawn yet when most of what was found was found.
+    AsFound,
     /// Nothing: the network is fair, one process leads, and nobody meddles.
     Good,
 }
@@ -170,9 +173,9 @@ pub(crate) struct Draft<'a> {
 }
 
 /// Draws a world.
-pub(crate) fn draw(random: &mut Random, luck: Luck) -> Drawn {
+pub(crate) fn draw(seed: u64, random: &mut Random, luck: Luck) -> Drawn {
     let weather = match luck {
-        Luck::Bad => weather(random),
+        Luck::Bad | Luck::AsFound => weather(random),
         Luck::Good => Weather::FAIR,
     };
     let mut draft = Draft {
@@ -193,7 +196,7 @@ pub(crate) fn draw(random: &mut Random, luck: Luck) -> Drawn {
         draft.solo(index);
     }
     let mut schedulers = vec![Scheduler { nerve: Nerve::Sound, rate: 100 }];
-    if luck == Luck::Bad {
+    if luck != Luck::Good {
         schedulers = draft.schedulers();
         mischief(&mut draft, schedulers.len());
         if draft.random.chance(30) {
@@ -205,7 +208,10 @@ pub(crate) fn draw(random: &mut Random, luck: Luck) -> Drawn {
     let rejected = draft.rejected.clone();
     draft.script.push((HEALED, Act::Heal(rejected)));
     draft.script.push((HEALED, Act::ExpireWatches));
-    let Draft { mut script, rejected, .. } = draft;
+    let Draft { mut script, nodes, gangs, rejected, .. } = draft;
+    if luck == Luck::Bad {
+        volumes::add(seed, &mut script, &nodes, &gangs);
+    }
     script.sort_by_key(|(at, _)| *at);
     Drawn { script, weather, schedulers, recount, rejected }
 }

@@ -15,6 +15,7 @@ use muster::sim::object::Object;
 use serde_json::Value;
 
 use crate::gangs::Gang;
+use crate::volumes::Storage;
 use crate::world::STRANGER;
 
 /// How long after a change of a node a scheduler may not know it: a watch that has fallen silent is given up after 65 s,
@@ -46,15 +47,19 @@ enum Kind {
     Group,
     Record,
     Event,
+    Claim,
+    Volume,
 }
 
-const WATCHED: [(Kind, &str); 6] = [
+const WATCHED: [(Kind, &str); 8] = [
     (Kind::Node, "/api/v1/nodes"),
     (Kind::Pod, "/api/v1/pods"),
     (Kind::Group, "/apis/scheduling.x-k8s.io/v1alpha1/podgroups"),
     (Kind::Group, "/apis/scheduling.k8s.io/v1beta1/podgroups"),
     (Kind::Record, "/apis/muster.dev/v1alpha1/gangplans"),
     (Kind::Event, "/api/v1/events"),
+    (Kind::Claim, "/api/v1/persistentvolumeclaims"),
+    (Kind::Volume, "/api/v1/persistentvolumes"),
 ];
 
 /// A machine, as its object says or last said.
@@ -79,6 +84,8 @@ pub(crate) struct Judge {
     pub(crate) pods: BTreeMap<String, Arc<Value>>,
     /// Gangs by the names of their records.
     pub(crate) gangs: BTreeMap<String, Gang>,
+    /// Claims and volumes.
+    pub(crate) storage: Storage,
     watches: Vec<(Kind, &'static str, Watch)>,
     now: Duration,
     /// Where each pod was bound, by uid, also those that are gone.
@@ -154,6 +161,7 @@ impl Judge {
             machines: BTreeMap::new(),
             pods: BTreeMap::new(),
             gangs: BTreeMap::new(),
+            storage: Storage::default(),
             watches: watches.into(),
             now: Duration::ZERO,
             bound: BTreeMap::new(),
@@ -191,6 +199,8 @@ impl Judge {
                 (Kind::Record, _) => self.record(&object, gone),
                 (Kind::Event, false) => self.event(&object),
                 (Kind::Event, true) => {}
+                (Kind::Claim, _) => self.storage.claim(object, gone),
+                (Kind::Volume, _) => self.storage.volume(object, gone),
             }
         }
     }
@@ -308,6 +318,7 @@ impl Judge {
             return;
         }
         self.capacity(pod, node);
+        self.volumes(pod, node);
         match gang_of(pod) {
             Some(gang) => self.member_bound(&gang, pod, node),
             None if epoch_of(pod).is_some() => {
@@ -329,6 +340,14 @@ impl Judge {
             self.breaks(format!(
                 "pod {name} was bound to {node}, which offers {offers} and has {used} in use"
             ));
+        }
+    }
+
+    /// Whom we bind has volumes that are bound, and reaches them.
+    fn volumes(&mut self, pod: &Value, node: &str) {
+        let machine = self.machines.get(node).and_then(|machine| machine.object.as_deref());
+        if let Some(why) = self.storage.objection(pod, machine) {
+            self.breaks(format!("pod {} was bound to {node} and {why}", name(pod)));
         }
     }
 

@@ -13,6 +13,7 @@ use crate::judge::is_gated;
 use crate::judge::lives;
 use crate::judge::node_of;
 use crate::judge::offered;
+use crate::world::STRANGER;
 
 /// Everything that is not as it should be when nothing disturbs any more. Empty when all is well.
 /// A webhook rejects the `rejected` pods for ever: of their gangs it is only asked that they hurt nobody else.
@@ -49,6 +50,14 @@ pub(crate) fn unsettled(judge: &Judge, rejected: &[String]) -> Vec<String> {
         let hopeless = rejected.iter().any(|name| pod["metadata"]["name"] == name.as_str());
         if waits && !hopeless && seats(judge, pod) > 0 {
             open.push(format!("pod {} waits although it fits", pod["metadata"]["name"]));
+        }
+    }
+    for pod in judge.pods.values().filter(|pod| lives(pod)) {
+        let Some(node) = node_of(pod) else { continue };
+        let machine = judge.machines.get(node).and_then(|machine| machine.object.as_deref());
+        let is_strange = !pod["metadata"]["annotations"][STRANGER].is_null();
+        if let Some(why) = judge.storage.objection(pod, machine).filter(|_| !is_strange) {
+            open.push(format!("pod {} on {node} {why}", pod["metadata"]["name"]));
         }
     }
     for (name, machine) in judge.machines.iter().filter(|(_, machine)| !machine.has_shrunk) {
@@ -105,6 +114,8 @@ fn is_held(judge: &Judge, key: &str) -> bool {
 fn seats(judge: &Judge, pod: &Value) -> u64 {
     let nodes = judge.machines.iter().filter_map(|(name, machine)| {
         let node = machine.object.as_ref().filter(|node| !is_closed(node))?;
+        // Which of them each of the others reaches is for nobody to count: whoever has volumes may use what it reaches.
+        let node = Some(node).filter(|node| judge.storage.reaches(pod, node))?;
         Some((name, offered(node)))
     });
     nodes

@@ -90,7 +90,7 @@ pub(crate) fn run(seed: u64, luck: Luck) -> End {
 
 async fn live(seed: u64, luck: Luck) -> End {
     let mut random = Random::new(seed);
-    let drawn = draw(&mut random, luck);
+    let drawn = draw(seed, &mut random, luck);
     let (sky, deaths) = sky(random, drawn.weather);
     let world = World::new(sky, drawn.recount);
     let machinery = tokio::spawn(tend(world.clone()));
