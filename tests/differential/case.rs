@@ -19,7 +19,7 @@ impl Case {
     /// The same as an API server keeps it, which the oracle has none of. Empty lists of amounts are gone: it would tell
     /// them from lists that are not there. Amounts of a pod as a whole are canonical: to one that is a fraction of
     /// binary units it adds the overhead anew each time it counts, in place.
-    pub(crate) fn as_kept(mut self) -> Self {
+    pub(crate) fn into_kept(mut self) -> Self {
         for object in self.objects.iter_mut().chain([&mut self.pod]) {
             drop_empty_lists(object);
             for list in ["requests", "limits"] {
@@ -56,7 +56,7 @@ impl Case {
         let pod = value.get("pod").filter(|pod| sound(pod) && pod["spec"].is_object())?.clone();
         let objects = value.get("objects")?.as_array()?.clone();
         let configuration = value.get("configuration").cloned();
-        objects.iter().all(sound).then_some(Self { pod, objects, configuration }.as_kept())
+        objects.iter().all(sound).then_some(Self { pod, objects, configuration }.into_kept())
     }
 
     /// As manifests that a scenario can hold.

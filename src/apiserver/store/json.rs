@@ -47,16 +47,15 @@ pub fn parse_yaml(text: &[u8]) -> Result<Value, String> {
 
 /// The parser's words, or ours where its own are for programmers who call it.
 fn unread_yaml(error: &serde_saphyr::Error) -> String {
-    match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key, location } => {
-            let shown = key.as_ref().map_or_else(String::new, |key| format!(" {key:?}"));
-            let (line, column) = (location.line(), location.column());
-            format!(
-                "line {line}, column {column}: the key{shown} stands twice in one mapping; keep one of the two"
-            )
-        }
-        other => other.to_string(),
-    }
+    let error = error.without_snippet();
+    let serde_saphyr::Error::DuplicateMappingKey { key, location } = error else {
+        return error.to_string();
+    };
+    let shown = key.as_ref().map_or_else(String::new, |key| format!(" {key:?}"));
+    let (line, column) = (location.line(), location.column());
+    format!(
+        "line {line}, column {column}: the key{shown} stands twice in one mapping; keep one of the two"
+    )
 }
 
 #[derive(Default)]

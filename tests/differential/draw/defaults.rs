@@ -41,9 +41,10 @@ pub(super) fn configuration(random: &mut Random) -> Value {
         let strategy = json!({"type": kind, "resources": [{"name": "cpu", "weight": 1}]});
         json!({"name": "NodeResourcesFit", "args": {"scoringStrategy": strategy}})
     });
-    let spread = match args {
-        Value::Null => Value::Null,
-        args => json!({"name": "PodTopologySpread", "args": args}),
+    let spread = if args.is_null() {
+        Value::Null
+    } else {
+        json!({"name": "PodTopologySpread", "args": args})
     };
     let disabled = json!({"disabled": [{"name": "PodTopologySpread"}]});
     let filter = maybe(random, 10, |_| disabled.clone());
@@ -105,7 +106,7 @@ pub(super) fn objects(random: &mut Random) -> Vec<Value> {
     for at in 0..random.below(5) {
         let metadata =
             json!({"name": format!("s{at}"), "namespace": *random.pick(&NAMESPACES), "uid": "s"});
-        let selector = maybe(random, 92, |random| relations::some_labels(random));
+        let selector = maybe(random, 92, relations::some_labels);
         let spec = object([("ports", json!([{"port": 80}])), ("selector", selector)]);
         objects.push(
             json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}),

@@ -121,7 +121,7 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
         | Theme::Everything
         | Theme::Nominated => None,
     };
-    Case { pod, objects, configuration }.as_kept()
+    Case { pod, objects, configuration }.into_kept()
 }
 
 fn namespaces() -> Vec<Value> {
