@@ -107,7 +107,10 @@ pub(crate) fn draw(theme: Theme, seed: u64) -> Case {
             objects.push(pods::expected(random, theme, &format!("e{at}"), &node));
         }
     }
-    let pod = pods::waiting(random, theme, &names);
+    let mut pod = pods::waiting(random, theme, &names);
+    if theme == Theme::Nominated {
+        pods::without_empty_spread(&mut pod);
+    }
     let configuration = match theme {
         Theme::Profiles => Some(profiles::configuration(random, &names)),
         Theme::Scores => Some(scores::configuration(random)),

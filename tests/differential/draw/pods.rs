@@ -50,6 +50,22 @@ pub(super) fn expected(random: &mut Random, theme: Theme, name: &str, node: &str
     pod
 }
 
+/// Takes out spread constraints whose selector demands nothing: of pods that run kube-scheduler counts none for them, of
+/// nominated ones all; see COMPATIBILITY.md.
+pub(super) fn without_empty_spread(pod: &mut Value) {
+    let is_empty = |list: &Value| list.as_object().is_none_or(|fields| fields.is_empty());
+    let demands = |constraint: &Value| {
+        let selector = &constraint["labelSelector"];
+        let expressions = selector["matchExpressions"].as_array();
+        selector.is_null()
+            || !is_empty(&selector["matchLabels"])
+            || expressions.is_some_and(|expressions| !expressions.is_empty())
+    };
+    if let Some(constraints) = pod["spec"]["topologySpreadConstraints"].as_array_mut() {
+        constraints.retain(demands);
+    }
+}
+
 /// The pod that is to be placed.
 pub(super) fn waiting(random: &mut Random, theme: Theme, names: &[String]) -> Value {
     let mut pod = pod(random, theme, "p");
