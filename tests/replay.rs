@@ -132,3 +132,34 @@ fn two_weeks_of_philly_run_to_the_end() {
     assert_eq!((replayed.gpus, measures.unplaced), (512, 0));
     assert_eq!(replayed.binds, jobs.iter().map(Job::pods).sum::<u64>());
 }
+
+/// The README's table of two months of Philly is what a replay gives today: a figure that does not depend on the machine
+/// must not drift away from what is written.
+#[test]
+fn the_readme_says_what_two_months_of_philly_wait() {
+    let Some(path) = published("philly/philly.csv.zst") else { return };
+    let text = |path: &str| fs::read_to_string(root().join(path)).expect("it is in the repository");
+    let day = |text: &str| Time::from_rfc3339(text).expect("a time");
+    let (from, to) = (day("2017-10-01T00:00:00Z"), day("2017-12-01T00:00:00Z"));
+    let mut jobs = jobs("philly", &path);
+    jobs.retain(|job| (from..to).contains(&job.submitted));
+    let cluster = "testdata/clusters/h100-64x8.yaml";
+    let nodes = cluster::nodes(cluster, &text(cluster)).expect("the fleet is valid");
+    let readme = text("README.md");
+    for policy in ["muster", "skipping"] {
+        let (_, measures) = run(policy, &jobs, &nodes);
+        let wait = |of| thousands((mean_wait(&measures, of).0 + 500_000_000) / 1_000_000_000);
+        let figures = format!("| {} s | {} s |", wait(Jobs::All), wait(Jobs::Gangs));
+        let is_told =
+            |line: &str| line.starts_with(&format!("| `{policy}`")) && line.contains(&figures);
+        assert!(readme.lines().any(is_told), "README.md does not say of {policy}: {figures}");
+    }
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: i64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups = groups.map(|group| std::str::from_utf8(group).expect("digits are ASCII"));
+    groups.collect::<Vec<_>>().join(",")
+}

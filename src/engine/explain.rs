@@ -89,6 +89,9 @@ pub struct Explanation {
     /// Nodes that it may not use now because they turned pods away; where it was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<String>,
+    /// Another gang that has this name too, and how to have it explained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namesake: Option<String>,
     /// Its members.
     pub members: Vec<MemberState>,
 }
@@ -160,13 +163,20 @@ impl Engine {
     /// Explains a gang: a PodGroup by its name, else the gang of the pod of that name.
     pub fn explain(&self, now: Time, name: &ObjectName) -> Option<Explanation> {
         let group = |source| self.gangs.find(&GroupName { name: name.clone(), source });
-        let id = group(GroupSource::Coscheduling)
-            .or_else(|| group(GroupSource::Native))
-            .or_else(|| self.pods.find(name).and_then(|pod| self.pods.get(pod).gang));
-        match id {
-            Some(id) => Some(self.explain_gang(id, now.max(self.now))),
-            None => self.pods.find(name).map(|pod| self.explain_settled(self.pods.get(pod))),
-        }
+        let (labelled, native) = (group(GroupSource::Coscheduling), group(GroupSource::Native));
+        let of_pod = || self.pods.find(name).and_then(|pod| self.pods.get(pod).gang);
+        let Some(id) = labelled.or(native).or_else(of_pod) else {
+            return self.pods.find(name).map(|pod| self.explain_settled(self.pods.get(pod)));
+        };
+        let mut explanation = self.explain_gang(id, now.max(self.now));
+        explanation.namesake = labelled.and(native).map(|other| {
+            let member = self.gangs.get(other).members.first();
+            let how = member.map_or_else(String::new, |pod| {
+                format!("; for that one ask for its pod {}", self.pods.get(*pod).fact.name.name)
+            });
+            format!("a PodGroup of scheduling.k8s.io has this name too{how}")
+        });
+        Some(explanation)
     }
 
     /// The nodes that the rules reject for the pod, as if it were placed alone and now, each with the first
@@ -219,6 +229,7 @@ impl Engine {
             place_is_kept: self.kept_places.kept().is_some_and(|kept| kept.gang == id),
             started: gang.has_started(),
             epoch: gang.epoch,
+            namesake: None,
             repair: self.repair_text(id),
             quarantined: refusal.map(|_| self.quarantine_texts()).unwrap_or_default(),
             commitment: gang
@@ -262,6 +273,7 @@ impl Engine {
             cured_by: Vec::new(),
             place_in_turn: None,
             place_is_kept: false,
+            namesake: None,
             started: pod.fact.node.is_some(),
             epoch: 0,
             commitment: None,
@@ -381,6 +393,9 @@ impl fmt::Display for Explanation {
         }
         for node in &self.quarantined {
             writeln!(f, "  in quarantine: {node}")?;
+        }
+        if let Some(namesake) = &self.namesake {
+            writeln!(f, "  {namesake}")?;
         }
         for member in &self.members {
             write!(f, "  {} {}", member.pod, member.state)?;

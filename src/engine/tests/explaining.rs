@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, group, member, pod};
 use crate::base::names::ObjectName;
-use crate::cluster::facts::PodFact;
+use crate::cluster::facts::{GroupSource, PodFact};
 
 #[test]
 fn a_refused_gang_is_explained_with_what_is_nearest_and_what_would_help() {
@@ -32,6 +32,36 @@ fn a_refused_gang_is_explained_with_what_is_nearest_and_what_would_help() {
     }
     let json = serde_json::to_value(&explanation).expect("explanations are plain data");
     assert_eq!(json["members"][0]["state"], "waiting");
+}
+
+#[test]
+fn of_two_gangs_of_one_name_the_other_is_pointed_out() {
+    let mut stage = Stage::new(&[("n1", 3)]);
+    let mut native = group("train", 2);
+    native.name.source = GroupSource::Native;
+    native.uid = "native".into();
+    let mut other = member("b", "train", 1);
+    other.group = Some(native.name.clone());
+    stage.put_group(native);
+    stage.put(other);
+    let explained = |stage: &Stage, name: &str| {
+        let explanation = stage.engine.explain(stage.now, &ObjectName::new("team", name));
+        explanation.expect("it exists")
+    };
+    stage.settle();
+    assert_eq!(explained(&stage, "train").namesake, None);
+    stage.put_group(group("train", 2));
+    stage.put(member("a", "train", 1));
+    stage.settle();
+    let shown = explained(&stage, "train");
+    assert_eq!(&*shown.members[0].pod, "a");
+    let namesake = shown.namesake.as_deref().expect("the native one has its name");
+    assert!(
+        namesake.contains("scheduling.k8s.io") && namesake.ends_with("its pod b"),
+        "{namesake}"
+    );
+    assert!(shown.to_string().contains(namesake));
+    assert_eq!(&*explained(&stage, "b").members[0].pod, "b");
 }
 
 #[test]
