@@ -268,6 +268,24 @@ async fn settle(world: &World, holds: impl Fn(&World) -> bool) {
     }
 }
 
+/// A gang lacks a member, gets one, and loses it again: what holds again is counted into the event that said it first.
+async fn dwindle(world: &World) {
+    let says = |text: &'static str| {
+        move |world: &World| {
+            let message = &world.condition("dwindling-0")["message"];
+            message.as_str().is_some_and(|message| message.contains(text))
+        }
+    };
+    world.group("dwindling", 3);
+    world.create("pods", member("dwindling-0", "dwindling", 1));
+    settle(world, says("1 of 3 exist")).await;
+    world.create("pods", member("dwindling-1", "dwindling", 1));
+    settle(world, says("2 of 3 exist")).await;
+    world.delete_pod("dwindling-1");
+    settle(world, says("1 of 3 exist")).await;
+    world.delete_pod("dwindling-0");
+}
+
 /// The gang that cannot be bound whole is not bound in part any more.
 fn is_undone(world: &World) -> bool {
     let pods = world.list("/api/v1/pods");
@@ -326,6 +344,7 @@ async fn everything(world: &World) {
     world.create("pods", pod("too-big", 64));
     settle(world, |world| world.bound().len() == 5).await;
     settle(world, |world| world.condition("too-big").is_object()).await;
+    dwindle(world).await;
     volumes(world).await;
     // One member's bind is refused until the time of the gang is over: the other is evicted, this one fenced.
     deny(world, 1_000, Verb::Create, "pods/binding", "undone-1");
