@@ -130,8 +130,6 @@ pub struct Driver {
     traffic: Arc<Traffic>,
     cycles: Durations,
     scheduling: Durations,
-    /// The highest version that was seen before the running recount listed its kind.
-    recount_floor: u64,
 }
 
 impl Driver {
@@ -164,7 +162,6 @@ impl Driver {
             traffic,
             cycles: Durations::new(Span::milliseconds(1)),
             scheduling: Durations::new(Span::milliseconds(10)),
-            recount_floor: 0,
         }
     }
 

@@ -22,6 +22,8 @@ pub struct View {
     recount: u32,
     /// The highest version of any object so far.
     highest: u64,
+    /// The same when the running recount began.
+    recount_floor: u64,
 }
 
 /// What is remembered of an object.
@@ -161,14 +163,15 @@ impl View {
             .collect()
     }
 
-    /// The highest version of any object that was ever seen.
-    pub const fn highest(&self) -> u64 {
-        self.highest
-    }
-
     /// A recount begins.
     pub fn begin_recount(&mut self) {
         self.recount += 1;
+        self.recount_floor = self.highest;
+    }
+
+    /// The highest version that was seen before the recount began: its list cannot be older.
+    pub const fn recount_floor(&self) -> u64 {
+        self.recount_floor
     }
 
     /// Compares an object that a recount lists with what is known of it.
@@ -291,7 +294,8 @@ mod tests {
         let gone = view.uncounted(7);
         // "4" is younger than the list.
         assert_eq!(gone, [(ObjectName::new("d", "3"), "3".into())]);
-        assert_eq!(view.highest(), 9);
+        view.begin_recount();
+        assert_eq!(view.recount_floor(), 9);
         told(&mut view, "1", "1", 10, Origin::Watch);
         view.begin_recount();
         assert_eq!(view.counted("1", 11), Counted::Behind);

@@ -85,7 +85,8 @@ fn unsettled_gang(judge: &Judge, key: &str, minimum: u64) -> Option<String> {
     let (missing, seats) = (minimum.saturating_sub(counted).max(1), seats(judge, first));
     if seats >= missing {
         return Some(format!(
-            "gang {key} waits although {missing} more fit: {counted} of {minimum} are bound"
+            "gang {key} waits although {missing} more fit: {counted} of {minimum} are bound; its conditions: {}",
+            first["status"]["conditions"]
         ));
     }
     if counted > 0 && counted < minimum && !is_held(judge, key) {

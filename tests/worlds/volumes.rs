@@ -45,7 +45,10 @@ pub(crate) fn add(seed: u64, script: &mut Vec<(Duration, Act)>, nodes: &[Value],
         annotations[FAILS] = json!("true");
         let mended = json!({"metadata": {"annotations": {FAILS: null}}});
         let at = Duration::from_secs(random.below(HEALED.as_secs()));
-        script.push((at, Act::Patch(format!("{CLASSES}/{CLASS}"), mended)));
+        // A backup that is restored may bring the fault back.
+        for at in [at, HEALED] {
+            script.push((at, Act::Patch(format!("{CLASSES}/{CLASS}"), mended.clone())));
+        }
     }
     let class = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",

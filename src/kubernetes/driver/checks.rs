@@ -20,9 +20,7 @@ impl Driver {
         // A recount that was given up does not wait for its answers.
         match check {
             Check::Begin(kind, reply) => {
-                let view = self.view(kind);
-                view.begin_recount();
-                self.recount_floor = view.highest();
+                self.view(kind).begin_recount();
                 let _ = reply.send(self.progress());
             }
             Check::Versions(kind, versions, reply) => {
@@ -46,8 +44,8 @@ impl Driver {
                 let _ = reply.send(doubts);
             }
             Check::End { kind, version, reply } => {
-                if version < self.recount_floor {
-                    let seen = self.recount_floor;
+                let seen = self.view(kind).recount_floor();
+                if version < seen {
                     return Err(Fault::StoreWentBack { kind, listed: version, seen });
                 }
                 let gone = self.view(kind).uncounted(version).into_iter();
