@@ -197,7 +197,11 @@ impl Gang {
         let said = |plan: &&Plan| plan.mark.epoch == epoch && plan.members.contains_key(uid);
         let mut plans = self.plans.iter().filter(said).peekable();
         if late {
-            return if self.started || self.meddled {
+            // A member may have failed before the last was bound: then no instant shows them all.
+            let all_were = |plan: &Plan| {
+                plan.decided && plan.members.keys().all(|uid| self.ever_bound.contains(uid))
+            };
+            return if self.started || self.meddled || self.plans.iter().any(all_were) {
                 Ok(())
             } else {
                 Err("late, before it began".to_owned())

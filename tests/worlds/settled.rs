@@ -82,7 +82,9 @@ fn unsettled_gang(judge: &Judge, key: &str, minimum: u64) -> Option<String> {
     if counted.saturating_sub(forgotten) + (waiting.len() as u64) < minimum {
         return None;
     }
-    let (missing, seats) = (minimum.saturating_sub(counted).max(1), seats(judge, first));
+    // Volumes reach some machines only: where each has as many seats as are missing, all of them find one.
+    let least = waiting.iter().map(|pod| seats(judge, pod)).min();
+    let (missing, seats) = (minimum.saturating_sub(counted).max(1), least.unwrap_or(0));
     if seats >= missing {
         return Some(format!(
             "gang {key} waits although {missing} more fit: {counted} of {minimum} are bound; its conditions: {}",
