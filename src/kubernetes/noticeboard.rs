@@ -141,17 +141,8 @@ impl Noticeboard {
     /// Takes the next write off the board: states before events.
     pub fn take(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
         self.end_rests(now);
-        for _ in 0..self.turns.len() {
-            let place = self.turns.pop()?;
-            if self.under_way.contains_key(&place.key) {
-                self.turns.push(place);
-                continue;
-            }
-            let key = place.key;
-            let Some(notice) = self.states.remove(&key) else { continue };
-            let Some(request) = state_request(&notice, now, pods, native) else { continue };
-            self.under_way.insert(key.clone(), Standing::Holds);
-            return Some(Posting { request, state: Some((key, notice)) });
+        if let Some(posting) = self.take_state(now, pods, native) {
+            return Some(posting);
         }
         while let Some((subject, text)) = self.events.pop_front() {
             if let Some(request) = self.event_request(subject, text, now, (pods, native)) {
@@ -159,6 +150,27 @@ impl Noticeboard {
             }
         }
         None
+    }
+
+    /// The next state that may be written; those of which an earlier word is under way keep their turn.
+    fn take_state(&mut self, now: Time, pods: &mut View, native: NativeVersion) -> Option<Posting> {
+        let mut held = Vec::new();
+        let mut taken = None;
+        while taken.is_none()
+            && let Some(place) = self.turns.pop()
+        {
+            if self.under_way.contains_key(&place.key) {
+                held.push(place);
+                continue;
+            }
+            let key = place.key;
+            let Some(notice) = self.states.remove(&key) else { continue };
+            let Some(request) = state_request(&notice, now, pods, native) else { continue };
+            self.under_way.insert(key.clone(), Standing::Holds);
+            taken = Some(Posting { request, state: Some((key, notice)) });
+        }
+        held.into_iter().for_each(|place| self.turns.push(place));
+        taken
     }
 
     /// A write about a state has ended at `now`. `again` puts it back, unless something newer is up or it no longer
@@ -439,6 +451,25 @@ mod tests {
         is(&repeat, &["PATCH", "\"count\":3"]);
         assert_eq!(waits, None);
         is(&told(Some("z"), 500).0, &["POST", "z"]);
+    }
+
+    #[test]
+    fn a_group_whose_status_is_under_way_holds_nobody_up() {
+        let (mut board, mut view) = (board(), pods(&["a"]));
+        let name = GroupName { name: ObjectName::new("d", "g"), source: GroupSource::Coscheduling };
+        let status = |running| Notice::Group {
+            name: name.clone(),
+            uid: "g".into(),
+            status: GroupStatus { running, ..GroupStatus::default() },
+        };
+        board.post(status(1));
+        let (_, key) = taken(&mut board, &mut view, 0).expect("the status");
+        board.post(status(2));
+        board.post(waiting("a", "no room"));
+        assert!(taken(&mut board, &mut view, 0).expect("a waits").0.contains("/pods/a/"));
+        assert!(taken(&mut board, &mut view, 0).is_none());
+        board.settled(key.expect("a state"), None, Time::EPOCH);
+        assert!(taken(&mut board, &mut view, 0).expect("the later status").0.contains("/g/status"));
     }
 
     #[test]
