@@ -114,6 +114,17 @@ pub struct SelectingFact {
     pub selector: LabelSelector,
 }
 
+/// A DeviceClass, as far as scheduling reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceClassFact {
+    /// Its name.
+    pub name: Name,
+    /// `metadata.uid`.
+    pub uid: Name,
+    /// `spec.extendedResourceName`: pods that ask for this resource may be given devices of the class.
+    pub resource: Option<Name>,
+}
+
 /// Where a PodGroup comes from; two groups of one name from different sources are two gangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupSource {

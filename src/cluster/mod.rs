@@ -8,6 +8,7 @@ pub mod ids;
 pub mod asks;
 pub mod audit;
 pub mod change;
+pub mod device_classes;
 pub mod draft;
 pub mod images;
 pub mod labels;

@@ -6,7 +6,8 @@
 use super::asks::{AskTable, Fate, InternedAsk, compile_amounts};
 use super::change::Changes;
 use super::counts::Counts;
-use super::facts::NodeFact;
+use super::device_classes::DeviceClasses;
+use super::facts::{DeviceClassFact, NodeFact};
 use super::ids::{AskId, ConstraintId, NodeId, PodId, ResourceId, SignatureId};
 use super::load::Load;
 use super::node_set::Membership;
@@ -38,6 +39,7 @@ pub struct Cluster {
     pub(super) schedulable_free: Vec<i128>,
     pub(super) storage: Storage,
     pub(super) nominations: Nominations,
+    pub(super) device_classes: DeviceClasses,
     pub(super) version: u64,
 }
 
@@ -267,6 +269,29 @@ impl Cluster {
     pub fn observe_namespace(&mut self, name: &Name, labels: Option<&[(Name, Name)]>) {
         self.relations.observe_namespace(name, labels, &self.pods);
         self.version += 1;
+    }
+
+    /// Takes in a DeviceClass. The resources of which it says something new.
+    pub fn observe_device_class(&mut self, fact: &DeviceClassFact) -> Vec<ResourceId> {
+        let changed = self.device_classes.put(fact, &mut self.resources);
+        self.make_room();
+        changed
+    }
+
+    /// Takes in that a DeviceClass is gone. The resources behind which it stood.
+    pub fn forget_device_class(&mut self, name: &str, uid: &str) -> Vec<ResourceId> {
+        self.device_classes.remove(name, uid, &mut self.resources)
+    }
+
+    /// The classes that stand behind resources.
+    #[inline]
+    pub const fn device_classes(&self) -> &DeviceClasses {
+        &self.device_classes
+    }
+
+    /// True if a node that exists reports some of the resource, free or not.
+    pub fn is_offered(&self, resource: ResourceId) -> bool {
+        self.nodes.present().iter().any(|node| self.load.allocatable(node, resource) > 0)
     }
 
     /// Brings the domains of topology keys up to date; to be called before they are read, and not needed again

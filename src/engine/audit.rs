@@ -101,7 +101,10 @@ impl Engine {
                 (!agrees)
                     .then(|| format!("{} {} is not believed as it is", fact.kind.kind(), fact.name))
             }
+            Event::DeviceClass(fact) => (!self.cluster.device_classes().agrees_with(fact))
+                .then(|| format!("DeviceClass {} is not believed as it is", fact.name)),
             Event::SelectingGone { .. }
+            | Event::DeviceClassGone { .. }
             | Event::StorageGone { .. }
             | Event::StorageSight { .. }
             | Event::NodeGone(_)

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::Engine;
 use super::backlog::{Line, LineId, Need};
+use super::decide::No;
 use crate::base::id::Id;
 use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
@@ -121,6 +122,22 @@ impl Engine {
             if refused && helped {
                 self.backlog.activate(line);
             }
+        }
+    }
+
+    /// Parked lines that ask for one of the resources are tried again: a DeviceClass says something new of it.
+    pub(super) fn try_those_who_ask_for(&mut self, resources: &[ResourceId]) {
+        if resources.is_empty() {
+            return;
+        }
+        let asks = |line: &Line<No>| {
+            let mut asks = line.shape.roles.iter().map(|((ask, _), _)| self.cluster.interned(*ask));
+            asks.any(|ask| resources.iter().any(|resource| ask.need(*resource) > 0))
+        };
+        let parked = self.backlog.parked();
+        let asking: Vec<LineId> = parked.filter(|(_, line)| asks(line)).map(|(id, _)| id).collect();
+        for line in asking {
+            self.backlog.activate(line);
         }
     }
 

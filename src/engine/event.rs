@@ -6,7 +6,8 @@ use super::order::OrderId;
 use super::record::RecordFact;
 use crate::base::names::{Name, ObjectName};
 use crate::cluster::facts::{
-    GroupFact, GroupName, NamespaceFact, NodeFact, PodFact, SelectingFact, SelectingKind,
+    DeviceClassFact, GroupFact, GroupName, NamespaceFact, NodeFact, PodFact, SelectingFact,
+    SelectingKind,
 };
 use crate::cluster::storage::Sight;
 use crate::cluster::storage::facts::{StorageFact, StorageKind};
@@ -68,6 +69,15 @@ pub enum Event {
         kind: SelectingKind,
         /// Namespace and name.
         name: ObjectName,
+        /// Its uid.
+        uid: Name,
+    },
+    /// A DeviceClass was added or changed.
+    DeviceClass(DeviceClassFact),
+    /// A DeviceClass is gone.
+    DeviceClassGone {
+        /// Its name.
+        name: Name,
         /// Its uid.
         uid: Name,
     },

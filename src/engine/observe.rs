@@ -52,6 +52,14 @@ impl Engine {
             Event::SelectingGone { kind, name, uid } => {
                 self.observe_selecting_gone(kind, &name, &uid);
             }
+            Event::DeviceClass(fact) => {
+                let resources = self.cluster.observe_device_class(&fact);
+                self.try_those_who_ask_for(&resources);
+            }
+            Event::DeviceClassGone { name, uid } => {
+                let resources = self.cluster.forget_device_class(&name, &uid);
+                self.try_those_who_ask_for(&resources);
+            }
             Event::Settled { order, outcome } => self.settle(order, outcome),
             Event::Synced => {
                 self.synced = true;

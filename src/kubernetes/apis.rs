@@ -1,4 +1,4 @@
-//! Which PodGroup APIs a server has. CRDs come and go while Muster runs, so this is asked again and again.
+//! Which APIs of gangs a server has, and whether it has DeviceClasses. CRDs come and go while Muster runs, so this is asked again and again.
 //! A server may have an API's group and no PodGroups in it; only the list of its resources counts.
 //! Starts and ends no watch: what follows from an answer is for `rim` to do.
 
@@ -16,7 +16,7 @@ use crate::cluster::facts::GroupSource;
 
 const GROUPS: &str = "podgroups";
 
-/// The APIs of gangs that are served: PodGroups, and the records of their plans.
+/// The APIs that not every server has: PodGroups, the records of their plans, and DeviceClasses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupApis {
     /// The CRD `scheduling.x-k8s.io/v1alpha1`.
@@ -25,6 +25,8 @@ pub struct GroupApis {
     pub native: Option<NativeVersion>,
     /// The records of gangs' plans: the CRD `muster.dev/v1alpha1`.
     pub records: bool,
+    /// DeviceClasses, `resource.k8s.io/v1`.
+    pub device_classes: bool,
 }
 
 impl GroupApis {
@@ -34,12 +36,13 @@ impl GroupApis {
     /// When the server does not answer, or not with a list of resources; the text says what it did.
     pub async fn discover(wire: &Wire) -> Result<Self, String> {
         // At once: who has just been elected binds nothing before it knows.
-        let (native, coscheduling, records) = tokio::try_join!(
+        let (native, coscheduling, records, device_classes) = tokio::try_join!(
             native_version(wire),
             serves(wire, "scheduling.x-k8s.io/v1alpha1", GROUPS),
             serves(wire, "muster.dev/v1alpha1", "gangplans"),
+            serves(wire, "resource.k8s.io/v1", "deviceclasses"),
         )?;
-        Ok(Self { coscheduling, native, records })
+        Ok(Self { coscheduling, native, records, device_classes })
     }
 }
 
@@ -101,6 +104,7 @@ pub fn of_kind(kind: Kind, apis: GroupApis) -> ApiResource {
         }
         Kind::Record => resource("muster.dev", "v1alpha1", "GangPlan", "gangplans"),
         Kind::Storage(kind) => resource(kind.group(), "v1", kind.kind(), kind.plural()),
+        Kind::DeviceClass => resource("resource.k8s.io", "v1", "DeviceClass", "deviceclasses"),
         Kind::Selecting(kind) => resource(kind.group(), "v1", kind.kind(), kind.plural()),
     }
 }

@@ -362,6 +362,10 @@ impl Driver {
             let gone = self.view(*kind).clear();
             self.tell_gone(*kind, gone);
         }
+        if !apis.device_classes {
+            let gone = self.view(Kind::DeviceClass).clear();
+            self.tell_gone(Kind::DeviceClass, gone);
+        }
         let mut unlisted =
             self.unlisted.take().unwrap_or_else(|| first_kinds(self.engine.settings()));
         if !self.synced {
@@ -406,6 +410,7 @@ impl Driver {
             Object::Namespace(read) => self.translator.namespace(read),
             Object::Storage(kind, read) => self.translator.storage(read, *kind),
             Object::Selecting(kind, read) => self.translator.selecting(read, *kind),
+            Object::DeviceClass(read) => self.translator.device_class(read),
         }
     }
 
@@ -429,6 +434,9 @@ impl Driver {
             Some(Event::Namespace(fact)) => {
                 (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
             }
+            Some(Event::DeviceClass(fact)) => {
+                (ObjectName { namespace: "".into(), name: fact.name.clone() }, fact.uid.clone())
+            }
             Some(
                 Event::PodGone { .. }
                 | Event::GroupGone { .. }
@@ -436,6 +444,7 @@ impl Driver {
                 | Event::StorageGone { .. }
                 | Event::StorageSight { .. }
                 | Event::SelectingGone { .. }
+                | Event::DeviceClassGone { .. }
                 | Event::NodeGone(_)
                 | Event::NamespaceGone(_)
                 | Event::Settled { .. }
@@ -443,7 +452,7 @@ impl Driver {
             )
             | None => return,
         };
-        if matches!(kind, Kind::Node | Kind::Storage(_) | Kind::Selecting(_)) {
+        if matches!(kind, Kind::Node | Kind::Storage(_) | Kind::Selecting(_) | Kind::DeviceClass) {
             self.complain(&name, translated.complaint.as_deref());
         }
         let known = self.view(kind).remember(&uid, &name, version, now);

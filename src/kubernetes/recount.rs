@@ -151,7 +151,7 @@ impl fmt::Debug for Recount {
 pub(super) enum Unfinished {
     /// The server did not answer as it should; the next recount may do better.
     Server(String),
-    /// A kind of storage cannot be listed: nobody relies on it as long.
+    /// A kind of storage, or DeviceClasses, cannot be listed: nobody relies on it as long.
     Denied,
     /// Nothing is decided here yet; whoever takes the lead catches up then.
     NotDeciding,
@@ -204,6 +204,12 @@ impl Recount {
         }
         for kind in self.selecting {
             doubts.extend(self.list(Kind::Selecting(*kind), apis, selecting_object(*kind)).await?);
+        }
+        if apis.device_classes {
+            match self.list(Kind::DeviceClass, apis, Object::DeviceClass).await {
+                Err(Unfinished::Denied) => {}
+                listed => doubts.extend(listed?),
+            }
         }
         self.tell(Check::Sums).await?;
         if doubts.is_empty() {
@@ -298,7 +304,9 @@ impl Recount {
 /// Why a kind was not listed.
 pub(super) fn unlisted(kind: Kind, error: &kube::Error) -> Unfinished {
     match (kind, error) {
-        (Kind::Storage(_), kube::Error::Api(status)) if is_denied(status) => Unfinished::Denied,
+        (Kind::Storage(_) | Kind::DeviceClass, kube::Error::Api(status)) if is_denied(status) => {
+            Unfinished::Denied
+        }
         _ => Unfinished::Server(format!("a list of {}: {error}", kind.as_str())),
     }
 }

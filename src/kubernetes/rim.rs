@@ -505,6 +505,11 @@ impl Watches {
             let api = Api::all_with(self.line(Kind::Record), &of_kind(Kind::Record, apis));
             tasks.spawn(self.watch(Kind::Record).run(api, Object::Record));
         }
+        if apis.device_classes {
+            let kind = Kind::DeviceClass;
+            let api = Api::all_with(self.line(kind), &of_kind(kind, apis));
+            tasks.spawn(self.watch(kind).run(api, Object::DeviceClass));
+        }
         tasks
     }
 }

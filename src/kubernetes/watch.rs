@@ -29,6 +29,7 @@ use super::traffic::Traffic;
 use super::translate::Kind;
 use super::translate::Read;
 use super::translate::RecordObject;
+use super::translate::device_class::DeviceClassObject;
 use super::translate::objects::GroupObject;
 use super::translate::objects::HasMetadata;
 use super::translate::objects::NamespaceObject;
@@ -94,6 +95,8 @@ pub enum Object {
     Storage(StorageKind, Box<Read<StorageObject>>),
     /// An object that selects pods.
     Selecting(SelectingKind, Box<Read<SelectingObject>>),
+    /// A DeviceClass.
+    DeviceClass(Box<Read<DeviceClassObject>>),
 }
 
 /// An object as kube's watcher wants it: it looks at `metadata.resourceVersion` and nothing else.
@@ -320,6 +323,7 @@ impl Pause {
             Kind::Namespace => 6,
             Kind::Storage(kind) => 7 + kind as u64,
             Kind::Selecting(kind) => 20 + kind as u64,
+            Kind::DeviceClass => 30,
         };
         Self::seeded(seed)
     }

@@ -100,7 +100,7 @@ impl Planner {
         demand: &Demand,
         keep_off: &NodeSet,
     ) -> Result<Plan, Refusal> {
-        if let Some(refusal) = unsupported(cluster, demand) {
+        if let Some(refusal) = diagnose::unsupported(cluster, demand) {
             return Err(refusal);
         }
         let demand = &*demand.without_signatures_if_alone(cluster);
@@ -488,6 +488,9 @@ impl Planner {
         keep_off: &NodeSet,
         shortage: Shortage,
     ) -> Refusal {
+        if let Some(refusal) = diagnose::devices_unallocated(cluster, demand) {
+            return refusal;
+        }
         let mut refusal = self.explain(cluster, demand, keep_off, shortage);
         if !keep_off.is_empty() {
             let no_nodes = std::mem::take(&mut self.no_nodes);
@@ -543,14 +546,6 @@ impl Planner {
         self.log = log;
         refusal
     }
-}
-
-fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
-    let nodes = cluster.node_count();
-    demand.roles.iter().find_map(|role| {
-        let ask = cluster.ask(role.ask);
-        diagnose::unsupported(ask, nodes).or_else(|| diagnose::storage_unseen(cluster, ask))
-    })
 }
 
 /// Orders asks by how hard they are to seat: those for scarce kinds first, of these the biggest first, of these

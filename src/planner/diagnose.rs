@@ -10,9 +10,10 @@ use super::refusal::{Cause, GangShortfall, NearestMiss, Reason, Refusal, SearchE
 use crate::base::names::Name;
 use crate::cluster::Cluster;
 use crate::cluster::asks::InternedAsk;
-use crate::cluster::ids::NodeId;
+use crate::cluster::ids::{AskId, NodeId};
 use crate::cluster::load::Band;
 use crate::cluster::node_set::NodeSet;
+use crate::planner::demand::Demand;
 use crate::planner::walk::Wanted;
 use crate::plugins::cures::Cures;
 use crate::plugins::relation::{Newcomer, Reasons};
@@ -25,8 +26,15 @@ use crate::workload::relations::SpreadBy;
 /// Why nodes of a kept place are not available.
 const KEPT: &str = "node(s) were kept for a gang that stands before it";
 
-/// The refusal of an ask that wants what no rule honours, if it does.
-pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
+/// The refusal of a demand that wants what Muster does not honour, or cannot see, if it does.
+pub(super) fn unsupported(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
+    demand.roles.iter().find_map(|role| {
+        let ask = cluster.ask(role.ask);
+        unhonoured(ask, cluster.node_count()).or_else(|| storage_unseen(cluster, ask))
+    })
+}
+
+fn unhonoured(ask: &Ask, nodes: usize) -> Option<Refusal> {
     let faults = REGISTRY.iter().find_map(|rule| match rule.filter {
         Filter::Ask(faults) => Some(faults(ask)).filter(|faults| !faults.is_empty()),
         Filter::Nothing | Filter::Objects { .. } | Filter::Load { .. } | Filter::Relation(_) => {
@@ -45,7 +53,7 @@ pub(super) fn unsupported(ask: &Ask, nodes: usize) -> Option<Refusal> {
 }
 
 /// The refusal of an ask with volumes while some kind of storage cannot be watched: half a view would be none.
-pub(super) fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
+fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
     let kind = cluster.storage().hidden().filter(|_| !ask.volumes.is_empty())?;
     let text = format!(
         "spec.volumes: this scheduler cannot list {}, and so cannot say which nodes the volumes allow; \
@@ -60,6 +68,37 @@ pub(super) fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
         nearest: None,
         search: SearchEnd::Exhausted,
         cured_by: Cures::STORAGE,
+    })
+}
+
+/// The refusal of a demand for a resource that no node reports, and that a DeviceClass stands behind: upstream would
+/// allocate devices of the class on nodes that lack the resource.
+pub(super) fn devices_unallocated(cluster: &Cluster, demand: &Demand) -> Option<Refusal> {
+    demand.roles.iter().find_map(|role| device_unallocated(cluster, role.ask))
+}
+
+fn device_unallocated(cluster: &Cluster, id: AskId) -> Option<Refusal> {
+    let InternedAsk { ask, looked_for, .. } = cluster.interned(id);
+    if ask.turns_off("DynamicResources") {
+        return None;
+    }
+    let (classes, resources) = (cluster.device_classes(), cluster.resources());
+    let behind = |id| classes.behind(id, resources);
+    let mut claimed = looked_for.iter().filter_map(|(id, _)| Some((*id, behind(*id)?)));
+    let (resource, class) = claimed.find(|(id, _)| !cluster.is_offered(*id))?;
+    let name = resources.name(resource);
+    let text = format!(
+        "spec.containers[].resources: {name} is offered by DeviceClass {class} alone, whose devices are not allocated \
+         yet; ask for a resource that nodes report in status.allocatable, as device plugins have them do"
+    );
+    Some(Refusal {
+        cause: Cause::Unsupported,
+        nodes: cluster.node_count(),
+        reasons: vec![Reason { count: 0, text: text.into() }],
+        gang: None,
+        nearest: None,
+        search: SearchEnd::Exhausted,
+        cured_by: Cures::DEVICE_CLASSES | Cures::NODE_ADDED | node_resources_fit::RULE.cured_by,
     })
 }
 

@@ -29,9 +29,10 @@ impl Cures {
     pub const PODS: Self = Self(128);
     /// What is said of claims, volumes, classes, drivers, capacities, or attachments.
     pub const STORAGE: Self = Self(256);
-
     /// Services and controllers, and whom they select.
     pub const SELECTING: Self = Self(512);
+    /// DeviceClasses, and the resources behind which they stand.
+    pub const DEVICE_CLASSES: Self = Self(1024);
 
     /// True if all of `kinds` are in the set.
     pub const fn contains(self, kinds: Self) -> bool {
@@ -45,7 +46,7 @@ impl Cures {
 
     /// The kinds in words, in a fixed order.
     pub fn words(self) -> impl Iterator<Item = &'static str> {
-        const WORDS: [(Cures, &str); 10] = [
+        const WORDS: [(Cures, &str); 11] = [
             (Cures::NODE_ADDED, "a node that is added"),
             (Cures::UNCORDONED, "a node that is uncordoned"),
             (Cures::TAINTS, "a taint that goes"),
@@ -54,6 +55,7 @@ impl Cures {
             (Cures::PODS, "other pods that come, leave, or change their labels"),
             (Cures::SELECTING, "a Service or controller that selects other pods than before"),
             (Cures::STORAGE, "a claim, volume, or storage class that is added or changes"),
+            (Cures::DEVICE_CLASSES, "a DeviceClass that goes or stands behind another resource"),
             (Cures::QUARANTINE, "a quarantine that ends"),
             (Cures::PLACE_FREED, "the kept place when it is used or given up"),
         ];

@@ -98,8 +98,9 @@ fn unready(report: &Report) -> Option<String> {
         .watch_troubles
         .iter()
         .filter(|(kind, trouble)| {
-            // Without storage, pods with volumes are refused by name, and all others are placed.
-            let is_needed = !matches!(kind, Kind::Storage(_));
+            // Without storage, pods with volumes are refused by name, and all others are placed. Without
+            // DeviceClasses, only a refusal cannot name them.
+            let is_needed = !matches!(kind, Kind::Storage(_) | Kind::DeviceClass);
             !report.listed || is_needed && trouble.since.elapsed() > BLINDNESS_MAX
         })
         .map(|(kind, trouble)| {

@@ -55,6 +55,25 @@ fn what_was_applied_by_the_client_can_be_applied_by_the_server() {
 }
 
 #[test]
+fn a_job_that_the_client_applied_is_applied_by_the_server_without_a_warning() {
+    let Some(playing) = playing() else { return };
+    let kubectl = playing.namespace("upgradedjob");
+    const JOB: &str = "
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: example.org/work:1}]
+";
+    kubectl.ok_with("apply -f -", JOB);
+    let output = kubectl.all_with("apply --server-side -f -", JOB);
+    assert_eq!(output, "job.batch/once serverside-applied\n", "and nothing else");
+}
+
+#[test]
 fn an_owner_in_the_foreground_and_orphans() {
     let Some(playing) = playing() else { return };
     let kubectl = playing.namespace("cascades");

@@ -142,6 +142,14 @@ impl Kubectl<'_> {
         printed(line, self.fed(line, input))
     }
 
+    /// What a successful command that reads `input` prints on standard output and then on standard error.
+    #[track_caller]
+    pub(crate) fn all_with(&self, line: &str, input: &str) -> String {
+        let output = self.fed(line, input);
+        let (_, warnings) = texts(&output);
+        printed(line, output) + &warnings
+    }
+
     /// What a command prints on standard error that reads `input` and must fail.
     #[track_caller]
     pub(crate) fn fails_with(&self, line: &str, input: &str) -> String {

@@ -308,7 +308,8 @@ profiles:
 ";
 
 /// Objects of which one is read where a recount differs from the watches.
-const READ_IN_DOUBT: [&str; 6] = [
+const READ_IN_DOUBT: [&str; 7] = [
+    "deviceclasses.resource.k8s.io",
     "nodes",
     "namespaces",
     "services",

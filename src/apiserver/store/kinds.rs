@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::events::v1 as events;
 use k8s_openapi::api::policy::v1 as policy;
+use k8s_openapi::api::resource::v1 as resource;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::scheduling::v1beta1 as scheduling_beta;
 use k8s_openapi::api::storage::v1 as storage;
@@ -103,6 +104,7 @@ const ROWS: &[Row] = &[
     row("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", "", Namespaced, &[], Counted, Decode::of::<discovery::EndpointSlice>()),
     row("events.k8s.io/v1", "events", "Event", "ev", Namespaced, &[], Absent, Decode::of::<events::Event>()),
     row("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", "pdb", Namespaced, &[Status], Counted, Decode::of::<policy::PodDisruptionBudget>()),
+    row("resource.k8s.io/v1", "deviceclasses", "DeviceClass", "", Cluster, &[], Counted, Decode::of::<resource::DeviceClass>()),
     row("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", "pc", Cluster, &[], Counted, Decode::of::<scheduling::PriorityClass>())
         .rules(defaults::priority_class, validate::priority_class),
     row("scheduling.k8s.io/v1beta1", "podgroups", "PodGroup", "", Namespaced, &[Status], Absent, Decode::of::<scheduling_beta::PodGroup>())

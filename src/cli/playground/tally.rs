@@ -140,6 +140,8 @@ impl Tally {
                 | Event::StorageGone { .. }
                 | Event::StorageSight { .. }
                 | Event::Selecting(_)
+                | Event::DeviceClass(_)
+                | Event::DeviceClassGone { .. }
                 | Event::SelectingGone { .. }
                 | Event::Settled { .. }
                 | Event::Synced => {}

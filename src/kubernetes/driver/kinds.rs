@@ -15,7 +15,7 @@ use crate::kubernetes::watch::Object;
 /// Every kind.
 pub(super) fn all_kinds() -> impl Iterator<Item = Kind> {
     let groups = [GroupSource::Coscheduling, GroupSource::Native].map(Kind::Group);
-    [Kind::Pod, Kind::Node, Kind::Namespace, Kind::Record]
+    [Kind::Pod, Kind::Node, Kind::Namespace, Kind::Record, Kind::DeviceClass]
         .into_iter()
         .chain(groups)
         .chain(StorageKind::ALL.map(Kind::Storage))
@@ -40,6 +40,7 @@ pub(super) fn identity(object: &Object) -> (Kind, &Metadata) {
         Object::Record(read) => (Kind::Record, &read.object.metadata),
         Object::Namespace(read) => (Kind::Namespace, &read.object.metadata),
         Object::Storage(kind, read) => (Kind::Storage(*kind), &read.object.metadata),
+        Object::DeviceClass(read) => (Kind::DeviceClass, &read.object.metadata),
         Object::Selecting(kind, read) => (Kind::Selecting(*kind), &read.object.metadata),
     }
 }

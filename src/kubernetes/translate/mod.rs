@@ -3,6 +3,7 @@
 //! What cannot be understood makes that one object malformed, with a message; what is not honoured yet is named.
 
 mod amounts;
+pub mod device_class;
 mod features;
 mod group;
 mod node;
@@ -33,6 +34,7 @@ pub use self::record::RecordObject;
 pub use self::record::pack_uid;
 pub use self::record::record_of;
 
+use self::device_class::DeviceClassObject;
 use self::objects::GroupObject;
 use self::objects::Metadata;
 use self::objects::NamespaceObject;
@@ -67,6 +69,8 @@ pub enum Kind {
     Storage(StorageKind),
     /// An object that selects pods, read for its selector.
     Selecting(SelectingKind),
+    /// `resource.k8s.io` DeviceClass, read for the resource behind which it stands.
+    DeviceClass,
 }
 
 /// What an object says.
@@ -108,6 +112,7 @@ impl Kind {
             Self::Record => "gangplans.muster.dev",
             Self::Storage(kind) => kind.plural(),
             Self::Selecting(kind) => kind.plural(),
+            Self::DeviceClass => "deviceclasses",
         }
     }
 
@@ -129,6 +134,7 @@ impl Kind {
                 Some(Self::Selecting(SelectingKind::ReplicationController))
             }
             ("apps/v1", "ReplicaSet") => Some(Self::Selecting(SelectingKind::ReplicaSet)),
+            ("resource.k8s.io/v1", "DeviceClass") => Some(Self::DeviceClass),
             ("apps/v1", "StatefulSet") => Some(Self::Selecting(SelectingKind::StatefulSet)),
             (version @ ("v1" | "storage.k8s.io/v1"), kind) => {
                 let group = version.strip_suffix("/v1").unwrap_or_default();
@@ -168,6 +174,7 @@ impl Translator {
             Kind::Record => self.record(&read::<RecordObject>(object)),
             Kind::Storage(kind) => self.storage(&read::<StorageObject>(object), kind),
             Kind::Selecting(kind) => self.selecting(&read::<SelectingObject>(object), kind),
+            Kind::DeviceClass => self.device_class(&read::<DeviceClassObject>(object)),
         }
     }
 
@@ -203,6 +210,9 @@ impl Translator {
             }
             Kind::Selecting(kind) => {
                 vec![Event::SelectingGone { kind, name: name.clone(), uid: uid.into() }]
+            }
+            Kind::DeviceClass => {
+                vec![Event::DeviceClassGone { name: name.name.clone(), uid: uid.into() }]
             }
         }
     }
@@ -281,6 +291,17 @@ impl Translator {
         let complaint = (!problems.is_empty())
             .then(|| format!("{} {}: {}", kind.kind(), fact.name, problems.join("; ")));
         Translated { events: vec![Event::Selecting(Box::new(fact))], complaint }
+    }
+
+    /// A DeviceClass that was read.
+    pub fn device_class(&mut self, read: &Read<DeviceClassObject>) -> Translated {
+        if let Err(complaint) = self.identity("DeviceClass", &read.object.metadata) {
+            return complaint;
+        }
+        let fact = device_class::fact(read, &mut self.shelves);
+        let complaint = (!read.problems.is_empty())
+            .then(|| format!("DeviceClass {}: {}", fact.name, read.problems.join("; ")));
+        Translated { events: vec![Event::DeviceClass(fact)], complaint }
     }
 
     /// Who an object is, or that nobody can tell.

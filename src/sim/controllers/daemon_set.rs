@@ -87,6 +87,8 @@ impl Nodes {
             | Event::StorageGone { .. }
             | Event::StorageSight { .. }
             | Event::Selecting(_)
+            | Event::DeviceClass(_)
+            | Event::DeviceClassGone { .. }
             | Event::SelectingGone { .. }
             | Event::Settled { .. }
             | Event::Synced => None,

@@ -44,6 +44,8 @@ pub enum Kind {
     Service,
     /// A ReplicationController; no controller makes pods of it here.
     ReplicationController,
+    /// A DeviceClass; its devices are not simulated.
+    DeviceClass,
     /// An object of storage.
     Storage(StorageKind),
 }
@@ -67,6 +69,7 @@ const KINDS: &[(&str, &str, Kind)] = &[
     ("apps/v1", "DaemonSet", Kind::DaemonSet),
     ("v1", "Service", Kind::Service),
     ("v1", "ReplicationController", Kind::ReplicationController),
+    ("resource.k8s.io/v1", "DeviceClass", Kind::DeviceClass),
     ("v1", "PersistentVolumeClaim", Kind::Storage(StorageKind::Claim)),
     ("v1", "PersistentVolume", Kind::Storage(StorageKind::Volume)),
     ("storage.k8s.io/v1", "StorageClass", Kind::Storage(StorageKind::Class)),
@@ -116,7 +119,11 @@ impl Kind {
     /// True for kinds that live in a namespace.
     pub const fn is_namespaced(self) -> bool {
         match self {
-            Self::Namespace | Self::PriorityClass | Self::Node | Self::Fleet => false,
+            Self::Namespace
+            | Self::PriorityClass
+            | Self::Node
+            | Self::Fleet
+            | Self::DeviceClass => false,
             Self::Storage(kind) => kind.is_namespaced(),
             Self::CoschedulingGroup
             | Self::TutorialGroup
@@ -152,6 +159,7 @@ impl Kind {
             | Self::Pod
             | Self::Service
             | Self::ReplicationController
+            | Self::DeviceClass
             | Self::Storage(_) => false,
         }
     }

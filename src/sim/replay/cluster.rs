@@ -42,6 +42,8 @@ fn fact(event: Event) -> Option<NodeFact> {
         | Event::StorageGone { .. }
         | Event::StorageSight { .. }
         | Event::Selecting(_)
+        | Event::DeviceClass(_)
+        | Event::DeviceClassGone { .. }
         | Event::SelectingGone { .. }
         | Event::Settled { .. }
         | Event::Synced => None,

@@ -18,6 +18,7 @@ use crate::sim::machinery;
 pub(super) const NODES: &str = "/api/v1/nodes";
 pub(super) const NAMESPACES: &str = "/api/v1/namespaces";
 pub(super) const PODS: &str = "/api/v1/pods";
+pub(super) const DEVICE_CLASSES: &str = "/apis/resource.k8s.io/v1/deviceclasses";
 pub(super) const LABELLED_GROUPS: &str = "/apis/scheduling.x-k8s.io/v1alpha1/podgroups";
 pub(super) const NATIVE_GROUPS: &str = "/apis/scheduling.k8s.io/v1beta1/podgroups";
 
@@ -37,7 +38,7 @@ impl Delivery {
             Kind::Pod => Some(machinery::Kind::Pod),
             Kind::Node => Some(machinery::Kind::Node),
             Kind::Group(_) => Some(machinery::Kind::PodGroup),
-            Kind::Namespace | Kind::Record | Kind::Selecting(_) => None,
+            Kind::Namespace | Kind::Record | Kind::Selecting(_) | Kind::DeviceClass => None,
             Kind::Storage(kind) => Some(machinery::Kind::Storage(kind)),
         }
     }
@@ -74,6 +75,7 @@ pub(super) fn subscribe(server: &mut Server, selecting: &[SelectingKind]) -> Vec
         (Kind::Group(GroupSource::Coscheduling), LABELLED_GROUPS),
         (Kind::Group(GroupSource::Native), NATIVE_GROUPS),
         (Kind::Record, RECORDS_PATH),
+        (Kind::DeviceClass, DEVICE_CLASSES),
     ];
     let all = before.into_iter().chain(storage).chain(selecting).chain([(Kind::Pod, PODS)]);
     all.map(|(kind, path)| Subscription {

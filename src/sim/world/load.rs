@@ -90,7 +90,7 @@ type Owners = std::collections::BTreeMap<(String, String, String), String>;
 pub(super) const fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Namespace | Kind::PriorityClass => 0,
-        Kind::Node | Kind::Fleet | Kind::Storage(_) => 1,
+        Kind::Node | Kind::Fleet | Kind::Storage(_) | Kind::DeviceClass => 1,
         Kind::Service | Kind::ReplicationController => 2,
         Kind::CoschedulingGroup
         | Kind::TutorialGroup
@@ -121,6 +121,7 @@ pub(super) fn collection(kind: Kind, namespace: &str) -> String {
         Kind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
         Kind::ReplicaSet => ("/apis/apps/v1", "replicasets"),
         Kind::DaemonSet => ("/apis/apps/v1", "daemonsets"),
+        Kind::DeviceClass => ("/apis/resource.k8s.io/v1", "deviceclasses"),
         Kind::Storage(kind) => match kind.group() {
             "" => ("/api/v1", kind.plural()),
             _ => ("/apis/storage.k8s.io/v1", kind.plural()),

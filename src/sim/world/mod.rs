@@ -370,7 +370,8 @@ impl World {
                 | translate::Kind::Namespace
                 | translate::Kind::Record
                 | translate::Kind::Storage(_)
-                | translate::Kind::Selecting(_),
+                | translate::Kind::Selecting(_)
+                | translate::Kind::DeviceClass,
                 _,
             ) => {}
         }

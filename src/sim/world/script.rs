@@ -213,6 +213,7 @@ impl Reference {
             "service" => Kind::Service,
             "replicationcontroller" => Kind::ReplicationController,
             "namespace" => Kind::Namespace,
+            "deviceclass" => Kind::DeviceClass,
             other => {
                 let found = |known: &StorageKind| known.kind().to_lowercase() == other;
                 let storage = StorageKind::ALL.into_iter().find(found);

@@ -14,6 +14,7 @@ mod shape;
 
 use std::sync::Arc;
 
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -28,6 +29,7 @@ use crate::apiserver::store::failure::Failure;
 use crate::apiserver::store::json;
 use crate::apiserver::store::request::Force;
 use crate::apiserver::store::request::Request;
+use crate::apiserver::store::resource::Form;
 use crate::apiserver::store::resource::Resource;
 use crate::apiserver::store::resource::Subresource;
 use crate::apiserver::store::shelf::meta;
@@ -365,6 +367,9 @@ pub(super) fn record_owners(call: &Call<'_>, new: &mut Value, old: Option<&Value
     let mut changed = merge::difference(old, Some(new), shape);
     strip(&mut changed.written);
     strip(&mut changed.removed);
+    if has_only_implied_metadata(call, new) {
+        changed.written.cut(&["spec", "template", "metadata"]);
+    }
     let who = identity(request, Operation::Update, if named.is_empty() { UNNAMED } else { named });
     let mut fields = managers.find(&who).map(|manager| manager.fields.clone()).unwrap_or_default();
     fields.add(&changed.written);
@@ -378,6 +383,13 @@ pub(super) fn record_owners(call: &Call<'_>, new: &mut Value, old: Option<&Value
         managers.touch(&who, &now);
     }
     write_managers(new, &managers);
+}
+
+/// Whether the metadata of a template of pods are there and empty: upstream's type cannot do without them, so nobody
+/// wrote them, and whoever owned them could not leave them out in an apply.
+fn has_only_implied_metadata(call: &Call<'_>, object: &Value) -> bool {
+    let metadata = object.pointer("/spec/template/metadata").and_then(Value::as_object);
+    matches!(call.request.resource.form, Form::BuiltIn(_)) && metadata.is_some_and(Map::is_empty)
 }
 
 /// The managers that an apply has settled, taken out of an object that is about to be created.
