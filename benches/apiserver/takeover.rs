@@ -32,6 +32,9 @@ const KILLED_MAX: Duration = Duration::from_millis(2500);
 /// The same where the leader is told to end.
 const TOLD_MAX: Duration = Duration::from_millis(300);
 
+/// How long the server is left alone before it is asked what is bound, and between two such questions.
+const CALM: Duration = Duration::from_millis(500);
+
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -105,13 +108,16 @@ impl<'a> Arena<'a> {
         self.log.read();
         let before = self.log.entries.len();
         let moment = self.random.below(PODS as u64 / 2) as usize;
-        let pods = (0..PODS).map(|index| {
-            let mut pod = ground::pod(&format!("coming-{round:03}-{index:03}"));
-            pod["metadata"]["labels"] = json!({"app": "coming"});
-            (paths::PODS, pod)
-        });
+        // One after the other: the server's processors are for those who are measured.
+        let come = async {
+            for index in 0..PODS {
+                let mut pod = ground::pod(&format!("coming-{round:03}-{index:03}"));
+                pod["metadata"]["labels"] = json!({"app": "coming"});
+                self.board.create(paths::PODS, &pod).await;
+            }
+        };
         let end = end_at((&mut self.log, before + moment), &self.instances[leader], signal);
-        let ((), sent) = tokio::join!(ground::make(&self.board, pods), end);
+        let ((), sent) = tokio::join!(come, end);
         self.until_bound().await;
         self.log.read();
         let is_first = |entry: &&Entry| entry.is_bind() && entry.user.uid == successor;
@@ -131,6 +137,8 @@ impl<'a> Arena<'a> {
     /// Asks the pods: of a bind whose sender was killed meanwhile the log may not tell the answer.
     async fn until_bound(&mut self) {
         let deadline = Instant::now() + PATIENCE;
+        // The server looks through all pods for each such list: what is measured goes first.
+        tokio::time::sleep(CALM).await;
         loop {
             let pods = self.board.list(COMING).await;
             let bound = pods.iter().filter(|pod| pod["spec"]["nodeName"].is_string()).count();
@@ -138,7 +146,7 @@ impl<'a> Arena<'a> {
                 return;
             }
             assert!(Instant::now() < deadline, "{bound} of {PODS} are bound:\n{}", self.logs());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(CALM).await;
         }
     }
 

@@ -47,9 +47,6 @@ fn node(at: usize) -> NodeFact {
             value: "present".into(),
             effect: TaintEffect::NoSchedule,
         }],
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: vec![
             ("cpu".into(), 127_000),
             ("ephemeral-storage".into(), 3_000 * GIB),
@@ -57,6 +54,7 @@ fn node(at: usize) -> NodeFact {
             (GPU.into(), CARDS),
             ("pods".into(), 110),
         ],
+        ..NodeFact::default()
     }
 }
 

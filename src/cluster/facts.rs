@@ -15,7 +15,7 @@ use crate::workload::relations::SharedLabels;
 use crate::workload::scored::Counted;
 
 /// A node as its object says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFact {
     /// Node name.
     pub name: Name,

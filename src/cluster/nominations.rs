@@ -132,12 +132,8 @@ mod tests {
         NodeFact {
             name: name.into(),
             uid: name.into(),
-            labels: vec![],
-            taints: vec![],
-            unschedulable: false,
-            features: Vec::new(),
-            images: Vec::new(),
             allocatable: vec![("cpu".into(), 1000), ("pods".into(), 10)],
+            ..NodeFact::default()
         }
     }
 

@@ -136,7 +136,7 @@ impl Recount {
     /// Lists the versions of a kind, from the store and not the cache.
     async fn versions(&self, kind: Kind, apis: GroupApis) -> Result<Vec<Doubt>, Unfinished> {
         self.ask(|reply| Check::Begin(kind, reply)).await?;
-        let (line, resource) = (self.line(kind), of_kind(kind, apis));
+        let (line, resource) = (self.warm_line(kind), of_kind(kind, apis));
         // The path depends on the resource alone, whatever the type of the object.
         let list = kube::core::Request::new(Watched::<PodObject>::url_path(&resource, None));
         let mut doubts = Vec::new();

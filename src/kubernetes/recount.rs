@@ -125,6 +125,8 @@ pub enum Check {
 pub struct Recount {
     /// For the lists; not the client of writes.
     pub client: Client,
+    /// The client of writes, for the lists of one who has just been elected.
+    pub warm: Client,
     /// For the question which PodGroup APIs there are.
     pub wire: Wire,
     /// To the driver.
@@ -283,8 +285,13 @@ impl Recount {
         })
     }
 
-    pub(super) fn line(&self, kind: Kind) -> Client {
+    fn line(&self, kind: Kind) -> Client {
         watch_line::over(self.client.clone(), kind, self.page_limit, self.traffic.clone())
+    }
+
+    /// The same over connections that are open already: whoever has just been elected writes nothing yet.
+    pub(super) fn warm_line(&self, kind: Kind) -> Client {
+        watch_line::over(self.warm.clone(), kind, self.page_limit, self.traffic.clone())
     }
 
     async fn tell(&self, check: Check) -> Result<(), Unfinished> {

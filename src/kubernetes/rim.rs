@@ -223,6 +223,7 @@ impl Rim {
         let (_, page_limit) = self.limits();
         Recount {
             client: self.clients.watches.clone(),
+            warm: self.clients.writes.clone(),
             wire: wire.clone(),
             checks,
             period: duration(self.traffic.recount_period),

@@ -133,12 +133,8 @@ mod tests {
             cluster.observe_node(&NodeFact {
                 name: format!("n{at}").into(),
                 uid: "".into(),
-                labels: vec![],
-                taints: vec![],
-                unschedulable: false,
-                features: Vec::new(),
-                images: Vec::new(),
                 allocatable: vec![("cpu".into(), *cpu), ("pods".into(), 10)],
+                ..NodeFact::default()
             });
         }
         cluster

@@ -408,12 +408,8 @@ mod tests {
             cluster.observe_node(&NodeFact {
                 name: format!("n{at}").into(),
                 uid: "".into(),
-                labels: vec![],
-                taints: vec![],
-                unschedulable: false,
-                features: Vec::new(),
-                images: Vec::new(),
                 allocatable: vec![("pods".into(), 110), ("nvidia.com/gpu".into(), cards)],
+                ..NodeFact::default()
             });
         }
         cluster

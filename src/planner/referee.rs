@@ -371,12 +371,8 @@ mod tests {
         let mut facts = ["open", "cordoned", "tainted", "labelled"].map(|name| NodeFact {
             name: name.into(),
             uid: name.into(),
-            labels: vec![],
-            taints: vec![],
-            unschedulable: false,
-            features: Vec::new(),
-            images: Vec::new(),
             allocatable: vec![("example.com/gpu".into(), 2), ("pods".into(), 3)],
+            ..NodeFact::default()
         });
         facts[1].unschedulable = true;
         facts[2].taints =

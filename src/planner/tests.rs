@@ -36,12 +36,8 @@ fn node(name: &str, cards: i64) -> NodeFact {
     NodeFact {
         name: name.into(),
         uid: name.into(),
-        labels: vec![],
-        taints: vec![],
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: vec![("cpu".into(), 64_000), (GPU.into(), cards), ("pods".into(), 110)],
+        ..NodeFact::default()
     }
 }
 

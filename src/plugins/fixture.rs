@@ -24,12 +24,8 @@ pub(super) fn node(name: &str) -> NodeFact {
     NodeFact {
         name: name.into(),
         uid: name.into(),
-        labels: vec![],
-        taints: vec![],
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: vec![("pods".into(), 110)],
+        ..NodeFact::default()
     }
 }
 

@@ -281,10 +281,8 @@ pub(crate) fn draw_node(random: &mut Random, at: u64) -> NodeFact {
         name,
         labels,
         taints: if random.chance(10) { vec![taint] } else { vec![] },
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: vec![("pods".into(), 1 + random.below(4) as i64)],
+        ..NodeFact::default()
     }
 }
 

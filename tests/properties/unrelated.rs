@@ -27,11 +27,8 @@ fn node(name: &str, zone: &str, others: &[(&str, &str)]) -> NodeFact {
         name: name.into(),
         uid: name.into(),
         labels,
-        taints: Vec::new(),
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: vec![("pods".into(), 9)],
+        ..NodeFact::default()
     }
 }
 

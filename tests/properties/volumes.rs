@@ -230,11 +230,8 @@ impl World {
                 uid: name.clone(),
                 name: name.clone(),
                 labels: vec![("host".into(), name.clone())],
-                taints: Vec::new(),
-                unschedulable: false,
-                features: Vec::new(),
-                images: Vec::new(),
                 allocatable: vec![("pods".into(), node.pods)],
+                ..NodeFact::default()
             });
             cluster.observe_storage(StorageFact::CsiNode(CsiNodeFact {
                 node: name.clone(),

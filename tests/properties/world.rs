@@ -126,9 +126,8 @@ pub(crate) fn draw_node(random: &mut Random, at: u64, shape: Shape) -> NodeFact 
         labels,
         taints: draw_taints(random),
         unschedulable: random.chance(5),
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable,
+        ..NodeFact::default()
     }
 }
 
@@ -232,12 +231,8 @@ pub(crate) fn draw_tight(random: &mut Random) -> (World, Vec<Members>, usize) {
         world.nodes.push(NodeFact {
             uid: name.clone(),
             name,
-            labels: Vec::new(),
-            taints: Vec::new(),
-            unschedulable: false,
-            features: Vec::new(),
-            images: Vec::new(),
             allocatable: vec![("cpu".into(), cores), (GPU.into(), cards), ("pods".into(), 9)],
+            ..NodeFact::default()
         });
         let pieces = 1 + random.below(4) as usize;
         let (cards, cores) = (cut(random, cards, pieces), cut(random, cores, pieces));

@@ -2,13 +2,15 @@
 //! Changes nothing; for tests and for doubts, since it takes time in proportion to selectors times pods.
 //! Shares no index with what is kept.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::column::Column;
 use super::ports::PortsInUse;
 use super::wants::Wants;
 use super::{Attention, Relations};
 use crate::base::id::Id;
 use crate::cluster::asks::AskTable;
-use crate::cluster::ids::{NodeId, PodId};
+use crate::cluster::ids::{AskId, NodeId, PodId, SelectorId};
 use crate::cluster::pods::Pods;
 
 /// The first thing that is kept otherwise than a recount gives.
@@ -30,7 +32,16 @@ pub(in crate::cluster) fn difference(
     if placed.iter().any(|(_, node)| ports.on(*node) != relations.ports.on(*node)) {
         return Some("host ports in use".into());
     }
+    let mut repelled_by: BTreeMap<SelectorId, BTreeSet<AskId>> = BTreeMap::new();
+    for (at, wants) in relations.wants.iter().enumerate() {
+        for repulsion in wants.iter().flat_map(|wants| &wants.repulsion) {
+            repelled_by.entry(repulsion.selector).or_default().insert(AskId::from_index(at));
+        }
+    }
     for (id, selector) in relations.selectors.iter() {
+        if repelled_by.remove(&id).unwrap_or_default() != selector.repelled_by {
+            return Some(format!("asks against the pods of selector {id:?}"));
+        }
         let mut recounted = Column::default();
         for (pod, node) in &placed {
             let row = row(*pod);

@@ -15,7 +15,7 @@ mod ports;
 pub mod selectors;
 mod track;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::column::Column;
 use self::domains::{TopologyKey, TopologyKeys};
@@ -30,7 +30,7 @@ use crate::base::id::Id;
 use crate::base::labels::LabelSelector;
 use crate::base::names::Name;
 use crate::workload::ask::Ask;
-use crate::workload::relations::{HostPort, SharedLabels};
+use crate::workload::relations::{HostPort, PodLabels, SharedLabels};
 
 /// Everything about a pod that other pods may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -113,10 +113,11 @@ impl Relations {
         self.wants.get(ask.index())?.as_deref()
     }
 
-    /// Asks in use that say anything about other pods beyond host ports, in id order.
-    pub fn asks_with_wants(&self) -> impl Iterator<Item = AskId> {
-        let wants = self.wants.iter().enumerate().filter(|(_, wants)| wants.is_some());
-        wants.map(|(at, _)| AskId::from_index(at))
+    /// Asks in use among which are all with a term of anti-affinity against a pod with these labels. Found by a label:
+    /// the caller compares what each says.
+    pub fn asks_that_may_repel(&self, pod: &PodLabels) -> BTreeSet<AskId> {
+        let selectors = self.selectors.that_may_match(pod);
+        selectors.flat_map(|selector| &self.selectors.get(selector).repelled_by).copied().collect()
     }
 
     /// Described pods, placed or not, among which are all that a selector matches in some namespaces, or in

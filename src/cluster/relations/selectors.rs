@@ -3,6 +3,7 @@
 //! Given a pod's labels, finds the selectors that match without trying all: each is filed under a label that it
 //! demands. Invariant: a selector lives as long as somebody uses it. Knows no pod.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -12,7 +13,7 @@ use super::column::Column;
 use crate::base::labels::{LabelSelector, Operator};
 use crate::base::names::Name;
 use crate::base::slab::Slab;
-use crate::cluster::ids::{KeyId, SelectorId, TermId};
+use crate::cluster::ids::{AskId, KeyId, SelectorId, TermId};
 use crate::cluster::renumbering::Renumbering;
 use crate::workload::relations::{PodLabels, PodTerm, Spread};
 
@@ -126,6 +127,8 @@ pub(super) struct Selector {
     pub(super) pods: Column,
     /// Terms against the pods that it matches.
     pub(super) repelling: SmallVec<[TermId; 1]>,
+    /// Asks with a term against the pods that it matches.
+    pub(super) repelled_by: BTreeSet<AskId>,
     /// Terms that make the carriers' domains better or worse for them.
     pub(super) wishing: SmallVec<[TermId; 1]>,
 }
@@ -211,6 +214,7 @@ impl Selectors {
             users: 1,
             pods: Column::default(),
             repelling: SmallVec::new(),
+            repelled_by: BTreeSet::new(),
             wishing: SmallVec::new(),
         };
         let id = self.rows.insert(row);
@@ -287,15 +291,17 @@ impl Selectors {
         pod: &PodLabels,
         namespace: &NamespaceLabels,
     ) -> SmallVec<[SelectorId; 4]> {
-        let mut found: SmallVec<[SelectorId; 4]> = SmallVec::new();
-        let matches = |id: &&SelectorId| self.rows[**id].what.matches(pod, namespace);
-        for label in &pod.pairs {
-            let filed = self.filed.get(label).into_iter().flatten();
-            found.extend(filed.filter(matches).copied());
-        }
-        found.extend(self.unfiled.iter().filter(matches).copied());
+        let matches = |id: &SelectorId| self.rows[*id].what.matches(pod, namespace);
+        let mut found: SmallVec<[SelectorId; 4]> =
+            self.that_may_match(pod).filter(matches).collect();
         found.sort_unstable();
         found
+    }
+
+    /// Selectors among which are all that match a pod with these labels, each once. None of them was compared.
+    pub(super) fn that_may_match(&self, pod: &PodLabels) -> impl Iterator<Item = SelectorId> {
+        let filed = pod.pairs.iter().filter_map(|label| self.filed.get(label)).flatten();
+        filed.chain(&self.unfiled).copied()
     }
 
     /// Gives all nodes their new ids.

@@ -2,6 +2,8 @@
 //! released, namespaces whose labels change. Drafts place and release too, and leave no mark of it.
 //! Invariant: a pod counts for exactly the selectors that match its labels as they were told last.
 
+use smallvec::SmallVec;
+
 use super::label_sets::{LabelSetId, Matched};
 use super::moved::NodeChange;
 use super::selectors::{Counts, Effect, Novelty, PodSelector};
@@ -59,8 +61,11 @@ impl Relations {
                 .map(|term| self.keys.intern(&term.topology_key))
                 .collect(),
         });
-        let repulsion =
+        let repulsion: SmallVec<[Repulsion; 1]> =
             written.anti_affinity.iter().filter_map(|term| self.repulsion(term, pods)).collect();
+        for repulsion in &repulsion {
+            self.selectors.get_mut(repulsion.selector).repelled_by.insert(id);
+        }
         let spread = written.spread.iter().map(|spread| self.spread(spread, pods)).collect();
         let wishes = written.wishes.iter();
         let wishes = wishes
@@ -119,6 +124,7 @@ impl Relations {
             affinity.keys.iter().for_each(|key| self.keys.forget(*key));
         }
         for repulsion in &wants.repulsion {
+            self.selectors.get_mut(repulsion.selector).repelled_by.remove(&id);
             self.selectors.forget_term(repulsion.term);
             self.keys.forget(repulsion.key);
         }

@@ -3,7 +3,7 @@
 use super::stage::{Stage, amounts, bind_of, group, member, node, pod};
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::{PodFact, PodPhase};
+use crate::cluster::facts::{NodeFact, PodFact, PodPhase};
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::{Action, EvictCause, Notice, Order};
 use crate::engine::settings::{AfterRepair, Settings};
@@ -311,7 +311,7 @@ fn only_what_a_kubelet_turns_away_counts_once_for_each_reason() {
         fact.reason = Some("OutOfcpu".into());
     });
     assert_eq!(stage.engine.quarantined(), []);
-    stage.tell(Event::Node(Box::new(crate::cluster::facts::NodeFact {
+    stage.tell(Event::Node(Box::new(NodeFact {
         allocatable: amounts(&[("cpu", 100_000), (super::stage::GPU, 2), ("pods", 110)]),
         ..node("n1", 2)
     })));

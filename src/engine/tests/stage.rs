@@ -81,11 +81,8 @@ pub(super) fn node(name: &str, gpus: i64) -> NodeFact {
         name: name.into(),
         uid: format!("{name}-uid").as_str().into(),
         labels: vec![("kubernetes.io/hostname".into(), name.into())],
-        taints: Vec::new(),
-        unschedulable: false,
-        features: Vec::new(),
-        images: Vec::new(),
         allocatable: amounts(&[("cpu", 100_000), (GPU, gpus), ("pods", 110)]),
+        ..NodeFact::default()
     }
 }
 

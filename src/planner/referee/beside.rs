@@ -194,7 +194,7 @@ impl<'a> Book<'a> {
 /// Terms of anti-affinity, of any ask, that are about a pod with these labels.
 fn terms_against(cluster: &Cluster, labels: &PodLabels) -> Vec<TermOf> {
     let mut found = Vec::new();
-    for ask in cluster.relations().asks_with_wants() {
+    for ask in cluster.relations().asks_that_may_repel(labels) {
         let wants = cluster.ask(ask).relations.as_deref();
         let terms = wants.map_or(&[][..], |wants| &wants.anti_affinity).iter().enumerate();
         let about = terms.filter(|(_, term)| matches(cluster, term, labels));

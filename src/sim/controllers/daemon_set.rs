@@ -72,26 +72,9 @@ impl Nodes {
 
     fn ask_of(&mut self, pod: &Value) -> SharedAsk {
         let events = self.translator.applied(translate::Kind::Pod, pod).events;
-        let ask = events.into_iter().find_map(|event| match event {
-            Event::Pod(fact) => Some(fact.ask),
-            Event::PodGone { .. }
-            | Event::Node(_)
-            | Event::NodeGone(_)
-            | Event::Namespace(_)
-            | Event::NamespaceGone(_)
-            | Event::Group(_)
-            | Event::GroupGone { .. }
-            | Event::Record(_)
-            | Event::RecordGone { .. }
-            | Event::Storage(_)
-            | Event::StorageGone { .. }
-            | Event::StorageSight { .. }
-            | Event::Selecting(_)
-            | Event::DeviceClass(_)
-            | Event::DeviceClassGone { .. }
-            | Event::SelectingGone { .. }
-            | Event::Settled { .. }
-            | Event::Synced => None,
+        let ask = events.into_iter().find_map(|event| {
+            let Event::Pod(fact) = event else { return None };
+            Some(fact.ask)
         });
         ask.unwrap_or_default()
     }

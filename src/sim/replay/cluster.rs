@@ -27,25 +27,6 @@ pub fn nodes(file: &str, text: &str) -> Result<Vec<NodeFact>, String> {
 }
 
 fn fact(event: Event) -> Option<NodeFact> {
-    match event {
-        Event::Node(fact) => Some(*fact),
-        Event::NodeGone(_)
-        | Event::Namespace(_)
-        | Event::NamespaceGone(_)
-        | Event::Pod(_)
-        | Event::PodGone { .. }
-        | Event::Group(_)
-        | Event::GroupGone { .. }
-        | Event::Record(_)
-        | Event::RecordGone { .. }
-        | Event::Storage(_)
-        | Event::StorageGone { .. }
-        | Event::StorageSight { .. }
-        | Event::Selecting(_)
-        | Event::DeviceClass(_)
-        | Event::DeviceClassGone { .. }
-        | Event::SelectingGone { .. }
-        | Event::Settled { .. }
-        | Event::Synced => None,
-    }
+    let Event::Node(fact) = event else { return None };
+    Some(*fact)
 }

@@ -257,6 +257,8 @@ fn start_server(binaries: &Binaries, home: &Path, etcd_port: u16, port: u16) -> 
         "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition".to_owned(),
         format!("--audit-policy-file={}", file(credentials::AUDIT_POLICY)),
         format!("--audit-log-path={}", file("audit.log")),
+        // In MB: one that is rotated while it is read, by default at 100, would end in the middle.
+        "--audit-log-maxsize=100000".to_owned(),
     ];
     arguments.extend(binaries.release().native_groups());
     start_part(binaries, home, "kube-apiserver", &arguments)
