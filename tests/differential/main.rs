@@ -25,6 +25,9 @@ use crate::compare::Outcome;
 use crate::draw::Theme;
 use crate::upstream::Upstream;
 
+/// Of so few clusters nobody expects every kind of answer.
+const FEW: u64 = 100;
+
 /// Clusters of each theme without `MUSTER_DIFFERENTIAL`.
 const SHORT: u64 = 1_500;
 
@@ -128,9 +131,9 @@ fn report(upstream: &mut Upstream, theme: Theme, seed: u64) -> String {
 fn all_kinds_occur(theme: Theme, tally: &Tally) {
     let judged = tally.nowhere + tally.somewhere + tally.everywhere;
     let enough = tally.nowhere > 0 && tally.somewhere > 0 && tally.everywhere > 0;
-    // A field that is refused by name is not compared yet.
+    // A field that is refused by name is not compared yet; few clusters are somebody's second look at them.
     assert!(
-        enough || !tally.not_honoured.is_empty(),
+        enough || judged < FEW || !tally.not_honoured.is_empty(),
         "{theme:?}: of {judged} clusters, one kind of answer never came: {tally:?}"
     );
     assert!(

@@ -9,10 +9,11 @@ use super::list;
 use super::maybe;
 use super::object;
 
-/// Resources and amounts of them that pods ask for; quantities in every notation.
+/// Resources and amounts of them that pods ask for; quantities in every notation that an API server keeps. It writes
+/// `0.5Gi` as `512Mi`; upstream, given the first, adds a pod's overhead to what its containers ask for, and then again.
 const ASKED: [(&str, [&str; 6]); 6] = [
     ("cpu", ["100m", "1", "0.5", "1500m", "0", "1001u"]),
-    ("memory", ["64Mi", "1Gi", "0.5Gi", "1e6", "128974848", "1500m"]),
+    ("memory", ["64Mi", "1Gi", "512Mi", "1e6", "128974848", "1500m"]),
     ("ephemeral-storage", ["1Gi", "100M", "1", "0", "2G", "5e8"]),
     ("hugepages-2Mi", ["2Mi", "4Mi", "64Mi", "2Mi", "0", "128Mi"]),
     ("nvidia.com/gpu", ["1", "2", "4", "8", "0", "1"]),

@@ -222,4 +222,9 @@ pub(super) fn mount(random: &mut Random, pod: &mut Value) {
         volume["name"] = format!("volume-{at}").into();
         volume
     });
+    // A claim that is named twice is a difference that is meant.
+    let claim = |volume: &Value| volume["persistentVolumeClaim"].clone();
+    if let Some(volumes) = pod["spec"]["volumes"].as_array_mut() {
+        volumes.dedup_by(|later, first| claim(later).is_object() && claim(later) == claim(first));
+    }
 }
