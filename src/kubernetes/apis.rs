@@ -1,4 +1,5 @@
-//! Which APIs of gangs a server has, and whether it has DeviceClasses. CRDs come and go while Muster runs, so this is asked again and again.
+//! Which APIs of gangs a server has, and whether it has DeviceClasses. CRDs come and go while Muster runs, so this is
+//! asked again and again.
 //! A server may have an API's group and no PodGroups in it; only the list of its resources counts.
 //! Starts and ends no watch: what follows from an answer is for `rim` to do.
 

@@ -429,7 +429,7 @@ impl Watches {
             if found == apis {
                 continue;
             }
-            info!(coscheduling = found.coscheduling, native = ?found.native, records = found.records, "the APIs of gangs changed");
+            info!(coscheduling = found.coscheduling, native = ?found.native, records = found.records, device_classes = found.device_classes, "the APIs that not every server has changed");
             // First no watch, then the word, then the new watches: the driver must not hear of the old after it.
             groups.shutdown().await;
             apis = found;
