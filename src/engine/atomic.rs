@@ -453,7 +453,8 @@ impl Engine {
         }
     }
 
-    /// Brings a member's place in line with what its bind or fence came to.
+    /// Brings a member's place in line with what its bind or fence came to. What either finds gone gives its seat back
+    /// at once: a watch may tell much later, and a seat counts towards the minimum.
     fn member_call_settled(&mut self, id: GangId, place: u32, outcome: &Outcome, is_bind: bool) {
         let Some(commitment) = &self.gangs.get(id).commitment else { return };
         let seat = commitment.seat(place).clone();
@@ -462,35 +463,39 @@ impl Engine {
         let Some(pod) = found.filter(|pod| self.pods.get(*pod).fact.uid == seat.uid) else {
             return;
         };
-        if !is_bind {
+        if is_bind {
+            self.note_bind(id, outcome);
+        }
+        if !self.pods.get(pod).has_plan_seat() {
             return;
         }
-        match outcome {
+        let why = match outcome {
             Outcome::Done | Outcome::Written { .. } => {
-                if self.pods.get(pod).has_plan_seat() {
+                if is_bind {
                     self.bind_done(pod);
                 }
                 return;
             }
+            Outcome::Refused(why) => why.as_str(),
+            Outcome::BoundTo(_)
+            | Outcome::Superseded(_)
+            | Outcome::Conflict(_)
+            | Outcome::Gone
+            | Outcome::Unknown(_) => "the pod is gone",
+        };
+        if !keeps {
+            self.release_plan_seat(pod);
+            self.set_back(id, why.into(), SetbackCure::Time);
+        }
+    }
+
+    fn note_bind(&mut self, id: GangId, outcome: &Outcome) {
+        match outcome {
             Outcome::Conflict(_) | Outcome::Superseded(_) => self.counters.binds_conflicted += 1,
             Outcome::Gone => self.counters.binds_gone += 1,
             Outcome::Refused(_) => self.note_refusal(id),
             Outcome::Unknown(_) => self.counters.binds_unknown += 1,
-            Outcome::BoundTo(_) => {}
-        }
-        if !keeps && self.pods.get(pod).has_plan_seat() {
-            self.release_plan_seat(pod);
-            let cause = match outcome {
-                Outcome::Refused(why) => why.as_str(),
-                Outcome::Done
-                | Outcome::Written { .. }
-                | Outcome::BoundTo(_)
-                | Outcome::Superseded(_)
-                | Outcome::Conflict(_)
-                | Outcome::Gone
-                | Outcome::Unknown(_) => "the pod is gone",
-            };
-            self.set_back(id, cause.into(), SetbackCure::Time);
+            Outcome::Done | Outcome::Written { .. } | Outcome::BoundTo(_) => {}
         }
     }
 

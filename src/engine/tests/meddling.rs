@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::stage::{Stage, group, member};
+use super::stage::{Stage, group, member, node};
 use crate::base::names::ObjectName;
 use crate::base::time::{Span, Time};
-use crate::cluster::facts::{GroupFact, PodFact};
+use crate::cluster::facts::{GroupFact, NodeFact, PodFact};
 use crate::engine::event::{Event, Outcome};
 use crate::engine::order::Notice;
 use crate::engine::record::RecordPhase;
@@ -134,6 +134,33 @@ fn the_last_that_was_missing_is_planned_beside_those_that_are_bound() {
     assert!(told(&stage).contains(&"ForeignBinding"));
     let record =
         stage.records.values().next().expect("there is a record, by which it could be undone");
+    assert_eq!((record.phase, record.members.len()), (RecordPhase::Bound, 2));
+}
+
+#[test]
+fn a_member_that_a_fence_finds_gone_counts_no_more_though_no_watch_has_told() {
+    let mut stage = Stage::new(&[("n1", 1), ("n2", 1), ("n3", 1)]);
+    stage.put_group(group("g", 2));
+    stage.put(member("a", "g", 1));
+    stage.put(member("b", "g", 1));
+    for order in stage.decide().orders {
+        if order.action.member().is_some_and(|pod| &*pod.name.name == "a") {
+            stage.apply(&order);
+        } else {
+            stage.outcome(&order, Outcome::Refused("denied by a webhook".to_owned()));
+        }
+    }
+    // The next seat of `b` is elsewhere, so a fence asks first whether a bind to the one before has come through.
+    stage.tell(Event::Node(Box::new(NodeFact { unschedulable: true, ..node("n2", 1) })));
+    let b = stage.vanish("b");
+    stage.settle_until(stage.now + Span::seconds(2));
+    assert!(stage.writes.contains(&"fence"), "{:?}", stage.writes);
+    assert_eq!(stage.engine.counters().gangs_sealed, 0, "one of two is no gang");
+    stage.tell(Event::PodGone { name: b.name, uid: b.uid });
+    stage.put(PodFact { uid: "b-again".into(), ..member("b", "g", 1) });
+    stage.settle_until(stage.now + Span::seconds(20));
+    assert_eq!(stage.binds, ["a n1", "b n3"]);
+    let record = stage.records.values().next().expect("it is kept");
     assert_eq!((record.phase, record.members.len()), (RecordPhase::Bound, 2));
 }
 

@@ -201,8 +201,13 @@ impl Stage {
 
     /// Deletes a pod at once.
     pub(super) fn delete(&mut self, name: &str) {
-        let fact = self.pods.remove(name).expect("only pods that exist are deleted");
+        let fact = self.vanish(name);
         self.tell(Event::PodGone { name: fact.name, uid: fact.uid });
+    }
+
+    /// Deletes a pod at once, and no watch tells.
+    pub(super) fn vanish(&mut self, name: &str) -> PodFact {
+        self.pods.remove(name).expect("only pods that exist are deleted")
     }
 
     /// Creates or changes a group. What it is committed to stays.
@@ -300,10 +305,12 @@ impl Stage {
         self.now = end;
     }
 
-    /// Lets a bind take effect: its outcome is told, then the pod as it is now.
+    /// Lets a bind take effect, unless its pod has vanished: its outcome is told, then the pod as it is now.
     pub(super) fn apply(&mut self, order: &Order) {
         let Bind { pod, node, .. } = bind_of(order);
-        let fact = self.pods.get(&pod.name.name).expect("a bind names a pod that exists");
+        let Some(fact) = self.pods.get(&pod.name.name) else {
+            return self.outcome(order, Outcome::Gone);
+        };
         assert_eq!(
             (&fact.uid, fact.resource_version),
             (&pod.uid, pod.resource_version),
