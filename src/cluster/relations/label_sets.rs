@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::selectors::Scope;
+use super::selectors::{Demand, Scope};
 use crate::base::names::Name;
 use crate::base::slab::Slab;
 use crate::cluster::ids::{PodId, SelectorId, SignatureId};
@@ -39,7 +39,7 @@ pub(super) struct LabelSets {
     rows: Slab<LabelSetId, LabelSet>,
     /// By where the labels lie: facts share them. Equal labels in two places are two sets, which does no harm.
     by_address: FxHashMap<usize, LabelSetId>,
-    by_label: FxHashMap<(Name, Name), BTreeSet<LabelSetId>>,
+    by_label: FxHashMap<Name, FxHashMap<Name, BTreeSet<LabelSetId>>>,
     by_namespace: FxHashMap<Name, BTreeSet<LabelSetId>>,
     signatures: FxHashMap<Matched, (SignatureId, u32)>,
     by_signature: FxHashMap<SignatureId, Matched>,
@@ -68,8 +68,9 @@ impl LabelSets {
         let id = self.rows.insert(row);
         self.by_address.insert(address(labels), id);
         self.by_namespace.entry(labels.namespace.clone()).or_default().insert(id);
-        for label in &labels.pairs {
-            self.by_label.entry(label.clone()).or_default().insert(id);
+        for (key, value) in &labels.pairs {
+            let values = self.by_label.entry(key.clone()).or_default();
+            values.entry(value.clone()).or_default().insert(id);
         }
         id
     }
@@ -81,8 +82,12 @@ impl LabelSets {
         self.forget_signature(&gone.matched);
         self.by_address.remove(&address(&gone.labels));
         take_out(&mut self.by_namespace, &gone.labels.namespace, id);
-        for label in &gone.labels.pairs {
-            take_out(&mut self.by_label, label, id);
+        for (key, value) in &gone.labels.pairs {
+            let Some(values) = self.by_label.get_mut(key) else { continue };
+            take_out(values, value, id);
+            if values.is_empty() {
+                self.by_label.remove(key);
+            }
         }
     }
 
@@ -100,8 +105,8 @@ impl LabelSets {
         self.by_signature.get(&signature).map_or(&[], |matched| matched)
     }
 
-    /// Sets that a selector of these scopes may match, in id order: all that have a label or are in a namespace that it
-    /// demands, whichever are fewer.
+    /// Sets that a selector of these scopes may match, in id order: all that meet the one of its demands that the fewest
+    /// meet.
     pub(super) fn candidates(&self, scopes: &[Scope]) -> Vec<LabelSetId> {
         let mut fewest: Option<Vec<&BTreeSet<LabelSetId>>> = None;
         let count = |groups: &[&BTreeSet<_>]| groups.iter().map(|group| group.len()).sum::<usize>();
@@ -110,14 +115,19 @@ impl LabelSets {
                 fewest = Some(groups);
             }
         };
-        for scope in scopes {
-            for (key, values) in scope.demands() {
-                let group = |value: &Name| self.by_label.get(&(key.clone(), value.clone()));
-                offer(values.iter().filter_map(group).collect());
-            }
-            if let Some(namespaces) = scope.namespaces() {
-                offer(namespaces.iter().filter_map(|name| self.by_namespace.get(name)).collect());
-            }
+        for demand in scopes.iter().flat_map(Scope::demands) {
+            offer(match demand {
+                Demand::Label(key, values) => match self.by_label.get(key) {
+                    Some(known) => values.iter().filter_map(|value| known.get(value)).collect(),
+                    None => Vec::new(),
+                },
+                Demand::Key(key) => {
+                    self.by_label.get(key).into_iter().flat_map(FxHashMap::values).collect()
+                }
+                Demand::Namespace(names) => {
+                    names.iter().filter_map(|name| self.by_namespace.get(name)).collect()
+                }
+            });
         }
         match fewest {
             Some(groups) => {
@@ -164,11 +174,7 @@ fn address(labels: &SharedLabels) -> usize {
     Arc::as_ptr(labels).addr()
 }
 
-fn take_out<K: std::hash::Hash + Eq>(
-    groups: &mut FxHashMap<K, BTreeSet<LabelSetId>>,
-    key: &K,
-    id: LabelSetId,
-) {
+fn take_out(groups: &mut FxHashMap<Name, BTreeSet<LabelSetId>>, key: &Name, id: LabelSetId) {
     if let Some(group) = groups.get_mut(key) {
         group.remove(&id);
         if group.is_empty() {

@@ -1,16 +1,17 @@
 //! The selectors that asks use, each once, with how many of the pods that it matches are on each node; and the
 //! terms that running pods carry for or against those that a selector matches.
-//! Given a pod's labels, finds the selectors that match without trying all: each is filed under a label that it
-//! demands. Invariant: a selector lives as long as somebody uses it. Knows no pod.
+//! Given a pod's labels, finds the selectors that match without trying all: each is filed under a label, a key, or a
+//! namespace that it demands. Invariant: a selector lives as long as somebody uses it. Knows no pod.
 
 use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::column::Column;
-use crate::base::labels::{LabelSelector, Operator};
+use crate::base::labels::{LabelSelector, Operator, Requirement};
 use crate::base::names::Name;
 use crate::base::slab::Slab;
 use crate::cluster::ids::{AskId, KeyId, SelectorId, TermId};
@@ -76,10 +77,37 @@ impl PodSelector {
         self.scopes.iter().all(|scope| scope.matches(pod, namespace))
     }
 
-    /// Labels of which a pod must have one: of the demands for a label the one with the fewest values.
-    fn demanded(&self) -> Option<(&Name, &[Name])> {
-        let demands = self.scopes.iter().flat_map(|scope| scope.demands());
-        demands.min_by_key(|(_, values)| values.len())
+    /// The demand that the fewest pods are likely to meet; none where it makes none that pods can be found by.
+    fn demanded(&self) -> Option<Demand<'_>> {
+        let demands = self.scopes.iter().flat_map(Scope::demands);
+        demands.min_by_key(|demand| match demand {
+            Demand::Label(_, values) => (0, values.len()),
+            Demand::Key(_) => (1, 1),
+            Demand::Namespace(names) => (2, names.len()),
+        })
+    }
+}
+
+/// Something that pods can be found by, without which a selector matches none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Demand<'a> {
+    /// A label of this key with one of these values.
+    Label(&'a Name, &'a [Name]),
+    /// A label of this key.
+    Key(&'a Name),
+    /// One of these namespaces.
+    Namespace(&'a [Name]),
+}
+
+impl<'a> Demand<'a> {
+    /// What a requirement demands; none where a pod without the label meets it.
+    fn of(requirement: &'a Requirement) -> Option<Self> {
+        let Requirement { key, operator, values } = requirement;
+        match operator {
+            Operator::In => Some(Self::Label(key, values)),
+            Operator::Exists | Operator::GreaterThan | Operator::LessThan => Some(Self::Key(key)),
+            Operator::NotIn | Operator::DoesNotExist => None,
+        }
     }
 }
 
@@ -105,16 +133,11 @@ impl Scope {
             })
     }
 
-    /// The labels that it demands: key, and values of which a pod must have one.
-    pub(super) fn demands(&self) -> impl Iterator<Item = (&Name, &[Name])> {
-        let requirements = self.labels.requirements.iter();
-        let listed = requirements.filter(|requirement| requirement.operator == Operator::In);
-        listed.map(|requirement| (&requirement.key, &requirement.values[..]))
-    }
-
-    /// The namespaces that its pods are in; `None` where labels of namespaces say it.
-    pub(super) fn namespaces(&self) -> Option<&[Name]> {
-        self.namespace_selector.is_none().then_some(&self.namespaces)
+    /// What it demands of each pod.
+    pub(super) fn demands(&self) -> impl Iterator<Item = Demand<'_>> {
+        let listed = self.namespace_selector.is_none();
+        let namespaces = listed.then_some(Demand::Namespace(&self.namespaces));
+        self.labels.requirements.iter().filter_map(Demand::of).chain(namespaces)
     }
 }
 
@@ -159,14 +182,76 @@ pub struct Term {
     pub(super) carriers: Column,
 }
 
+/// Selectors by something that they demand, each in one place of the four.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    by_label: FxHashMap<(Name, Name), Vec<SelectorId>>,
+    by_key: FxHashMap<Name, Vec<SelectorId>>,
+    by_namespace: FxHashMap<Name, Vec<SelectorId>>,
+    /// Those that demand nothing.
+    rest: Vec<SelectorId>,
+}
+
+impl Files {
+    fn put(&mut self, id: SelectorId, what: &PodSelector) {
+        match what.demanded() {
+            Some(Demand::Label(key, values)) => {
+                for value in values {
+                    self.by_label.entry((key.clone(), value.clone())).or_default().push(id);
+                }
+            }
+            Some(Demand::Key(key)) => self.by_key.entry(key.clone()).or_default().push(id),
+            Some(Demand::Namespace(names)) => {
+                for name in names {
+                    self.by_namespace.entry(name.clone()).or_default().push(id);
+                }
+            }
+            None => self.rest.push(id),
+        }
+    }
+
+    fn take(&mut self, id: SelectorId, what: &PodSelector) {
+        match what.demanded() {
+            Some(Demand::Label(key, values)) => {
+                for value in values {
+                    take_out(&mut self.by_label, &(key.clone(), value.clone()), id);
+                }
+            }
+            Some(Demand::Key(key)) => take_out(&mut self.by_key, key, id),
+            Some(Demand::Namespace(names)) => {
+                for name in names {
+                    take_out(&mut self.by_namespace, name, id);
+                }
+            }
+            None => self.rest.retain(|other| *other != id),
+        }
+    }
+
+    /// Selectors of whose demands a pod with these labels meets one, and those that make none; each once.
+    fn of(&self, pod: &PodLabels) -> impl Iterator<Item = SelectorId> {
+        let by_label = pod.pairs.iter().filter_map(|label| self.by_label.get(label));
+        let by_key = pod.pairs.iter().filter_map(|(key, _)| self.by_key.get(key));
+        let by_namespace = self.by_namespace.get(&pod.namespace);
+        let filed = by_label.chain(by_key).chain(by_namespace).flatten();
+        filed.chain(&self.rest).copied()
+    }
+}
+
+fn take_out<K: Eq + Hash>(file: &mut FxHashMap<K, Vec<SelectorId>>, key: &K, id: SelectorId) {
+    if let Some(filed) = file.get_mut(key) {
+        filed.retain(|other| *other != id);
+        if filed.is_empty() {
+            file.remove(key);
+        }
+    }
+}
+
 /// All selectors and terms in use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selectors {
     rows: Slab<SelectorId, Selector>,
     by_content: FxHashMap<Arc<PodSelector>, SelectorId>,
-    /// Selectors by a label that they demand, and those that demand none.
-    filed: FxHashMap<(Name, Name), Vec<SelectorId>>,
-    unfiled: Vec<SelectorId>,
+    files: Files,
     terms: Slab<TermId, Term>,
     by_term: FxHashMap<(SelectorId, KeyId, Effect), TermId>,
 }
@@ -218,14 +303,7 @@ impl Selectors {
             wishing: SmallVec::new(),
         };
         let id = self.rows.insert(row);
-        match what.demanded() {
-            Some((key, values)) => {
-                for value in values {
-                    self.filed.entry((key.clone(), value.clone())).or_default().push(id);
-                }
-            }
-            None => self.unfiled.push(id),
-        }
+        self.files.put(id, &what);
         self.by_content.insert(what, id);
         (id, Novelty::New)
     }
@@ -237,20 +315,7 @@ impl Selectors {
             return None;
         }
         let gone = self.rows.remove(id)?;
-        match gone.what.demanded() {
-            Some((key, values)) => {
-                for value in values {
-                    let label = (key.clone(), value.clone());
-                    if let Some(filed) = self.filed.get_mut(&label) {
-                        filed.retain(|other| *other != id);
-                        if filed.is_empty() {
-                            self.filed.remove(&label);
-                        }
-                    }
-                }
-            }
-            None => self.unfiled.retain(|other| *other != id),
-        }
+        self.files.take(id, &gone.what);
         self.by_content.remove(&gone.what);
         Some(gone.what)
     }
@@ -300,8 +365,7 @@ impl Selectors {
 
     /// Selectors among which are all that match a pod with these labels, each once. None of them was compared.
     pub(super) fn that_may_match(&self, pod: &PodLabels) -> impl Iterator<Item = SelectorId> {
-        let filed = pod.pairs.iter().filter_map(|label| self.filed.get(label)).flatten();
-        filed.chain(&self.unfiled).copied()
+        self.files.of(pod)
     }
 
     /// Gives all nodes their new ids.
