@@ -25,11 +25,14 @@ id_type!(
     LineId
 );
 
+/// How many wait of each ask and signature, in that order.
+pub(super) type Roles = SmallVec<[((AskId, SignatureId), u32); 1]>;
+
 /// Everything about a gang that the answer of the planner depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
-    /// How many wait of each ask and signature, in that order.
-    pub(super) roles: SmallVec<[((AskId, SignatureId), u32); 1]>,
+    /// Who waits.
+    pub(super) roles: Roles,
     /// How many of them must be placed together.
     pub(super) needed: u32,
     /// What must be free before any search; empty where there is no floor.

@@ -8,15 +8,15 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 
 use super::Engine;
-use super::backlog::{Line, LineId, Need};
+use super::backlog::{Line, LineId, Need, Roles};
 use super::decide::No;
 use crate::base::id::Id;
 use crate::cluster::Cluster;
 use crate::cluster::change::Changes;
 use crate::cluster::ids::{AskId, ResourceId, SignatureId};
-use crate::planner::Company;
 use crate::planner::order::Turn;
-use crate::plugins::census::Census;
+use crate::planner::{Company, Hopes};
+use crate::plugins::census::{Census, Waiting};
 use crate::plugins::relation::is_related;
 
 /// Where more changes than this are pending, a line of which one gang was placed is simply tried until it is
@@ -54,16 +54,17 @@ struct Looks {
     /// The version of the cluster that was counted.
     version: u64,
     counted: FxHashMap<(AskId, SignatureId), Census>,
+    hoped: FxHashMap<(Roles, u32), Hopes>,
 }
 
 impl Looks {
-    /// The census of a kind of pod as the cluster is now: one serves all changes until somebody is placed.
-    fn census(&mut self, cluster: &Cluster, kind: (AskId, SignatureId)) -> &Census {
+    /// What was counted serves all changes until somebody is placed.
+    fn refresh(&mut self, cluster: &Cluster) {
         if self.version != cluster.version() {
             self.version = cluster.version();
             self.counted.clear();
+            self.hoped.clear();
         }
-        self.counted.entry(kind).or_insert_with(|| Census::take(cluster, &[kind]))
     }
 }
 
@@ -220,20 +221,30 @@ impl Engine {
             return false;
         }
         let Some(node) = changes.node else { return false };
-        let company: Vec<(AskId, SignatureId)> =
-            shape.roles.iter().map(|(role, _)| *role).collect();
+        let kinds: Vec<(AskId, SignatureId)> = shape.roles.iter().map(|(kind, _)| *kind).collect();
         let is_alone = matches!(&shape.roles[..], [(_, 1)]);
+        let Self { cluster, planner, .. } = self;
         // Other pods may stand in the way, of which the change tells nothing.
-        company.iter().filter(|role| role.0 == ask).any(|role| {
-            if looks.left == 0 || !is_related(&self.cluster, role.0, role.1) {
+        kinds.iter().filter(|kind| kind.0 == ask).any(|kind| {
+            if looks.left == 0 || !is_related(cluster, kind.0, kind.1) {
                 return true;
             }
             looks.left -= 1;
-            let company = match is_alone {
-                true => Company::Alone(looks.census(&self.cluster, *role)),
-                false => Company::Gang(&company),
+            looks.refresh(cluster);
+            let company = if is_alone {
+                let counted = looks.counted.entry(*kind);
+                Company::Alone(counted.or_insert_with(|| Census::take(cluster, &[*kind])))
+            } else {
+                let hoped =
+                    looks.hoped.entry((shape.roles.clone(), shape.needed)).or_insert_with(|| {
+                        let members: Vec<u32> =
+                            shape.roles.iter().map(|(_, count)| *count).collect();
+                        let waiting = Waiting { members: &members, needed: shape.needed };
+                        planner.hopes(cluster, &kinds, waiting)
+                    });
+                Company::Gang { kinds: &kinds, hopes: hoped }
             };
-            !self.planner.is_ruled_out(&self.cluster, *role, node, company)
+            !planner.is_ruled_out(cluster, *kind, node, company)
         })
     }
 

@@ -8,7 +8,6 @@ use std::ops::ControlFlow;
 use smallvec::SmallVec;
 
 use crate::cluster::Cluster;
-use crate::cluster::change::Changes;
 use crate::cluster::draft::{Draft, Edit, Step};
 use crate::cluster::ids::{AskId, NodeId, PodId, SignatureId};
 use crate::cluster::node_set::NodeSet;
@@ -20,8 +19,7 @@ use crate::planner::exact::{End, Found, Goal, Need, Problem, Seats, Steps};
 use crate::planner::plan::{Plan, Seat};
 use crate::planner::refusal::{Cause, Certainty, GangShortfall, Refusal, SearchEnd};
 use crate::planner::walk::{Walk, Wanted};
-use crate::plugins::census::Census;
-use crate::plugins::relation::{Newcomer, Stranger, is_placed_carefully, is_related, is_wishing};
+use crate::plugins::relation::{Newcomer, is_placed_carefully, is_related, is_wishing};
 use crate::plugins::verdict::Verdicts;
 use crate::plugins::{self, node_resources_fit};
 use crate::workload::ask::Amounts;
@@ -37,15 +35,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self { search_steps_max: 200_000 }
     }
-}
-
-/// Whether a pod is placed with others that may make room for it.
-#[derive(Clone, Copy, Debug)]
-pub enum Company<'a> {
-    /// It is placed alone, beside what the census of it counts.
-    Alone(&'a Census),
-    /// It is placed in a gang of these kinds, its own among them.
-    Gang(&'a [(AskId, SignatureId)]),
 }
 
 /// The minimum may cost a whole search; members beyond it, which can come later, so much less.
@@ -126,50 +115,6 @@ impl Planner {
             Room::Enough => Ok(plan_in_order(demand, &self.in_order)),
             Room::Short(shortage) => Err(self.refuse(cluster, demand, keep_off, shortage)),
         }
-    }
-
-    /// True if `changes` could let one more member with `ask` fit: the queueing hint. Every placement
-    /// that becomes possible by a change needs room for a member on the node that changed.
-    pub fn could_help(&self, cluster: &Cluster, changes: &Changes, ask: AskId) -> bool {
-        let Some(node) = changes.node.filter(|_| !changes.is_none()) else { return false };
-        let interned = cluster.interned(ask);
-        let objects = changes.added || changes.labels || changes.taints || changes.uncordoned;
-        let touched =
-            || interned.looked_for.iter().any(|(resource, _)| changes.grew.may_contain(*resource));
-        (objects || touched())
-            && cluster.node_exists(node)
-            && node_resources_fit::fits(interned, cluster, node)
-            && self.admits(cluster, ask, node)
-    }
-
-    /// True if rules about other pods keep a pod off `node` whatever is free there, and whoever of its gang is placed
-    /// first. The cluster's domains must be fresh.
-    pub fn is_ruled_out(
-        &self,
-        cluster: &Cluster,
-        (ask, signature): (AskId, SignatureId),
-        node: NodeId,
-        company: Company<'_>,
-    ) -> bool {
-        if !is_related(cluster, ask, signature) {
-            return false;
-        }
-        match company {
-            Company::Gang(company) => {
-                plugins::ruled_out(&Stranger { cluster, ask, signature, company }, node)
-            }
-            Company::Alone(census) => {
-                let ask = cluster.interned(ask);
-                !plugins::admits_beside(&Newcomer { cluster, ask, census, role: 0 }, node)
-            }
-        }
-    }
-
-    /// True if rules on node objects allow `ask` on `node`, which must exist.
-    pub fn admits(&self, cluster: &Cluster, ask: AskId, node: NodeId) -> bool {
-        let interned = cluster.interned(ask);
-        let verdict = self.verdicts.current(cluster, interned.constraint);
-        diagnose::admits(cluster, &interned.ask, verdict, node)
     }
 
     /// The floor of a gang's `minResources`: what all schedulable nodes together have left, the gang's

@@ -6,6 +6,7 @@ pub mod demand;
 pub mod order;
 
 pub mod decide;
+pub mod hints;
 pub mod place;
 
 pub mod plan;
@@ -13,7 +14,8 @@ pub mod referee;
 pub mod refusal;
 pub mod survey;
 
-pub use self::decide::{Company, Planner, Settings};
+pub use self::decide::{Planner, Settings};
+pub use self::hints::{Company, Hopes};
 
 mod beside;
 mod careful;

@@ -3,7 +3,11 @@
 //! Knows which rules ask for what; says nothing about who is admitted. Invariant: after as many places as
 //! takings back, it is as it was taken.
 
+mod lift;
+
 use smallvec::SmallVec;
+
+pub use self::lift::Waiting;
 
 use super::{node_affinity, taint_toleration};
 use crate::cluster::Cluster;

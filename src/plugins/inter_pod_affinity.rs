@@ -323,7 +323,7 @@ mod tests {
         let kind = |ask, pod| (ask, cluster.signature_of(PodId(pod)));
         let ruled_out = |ask, pod, company: &[_]| {
             let (ask, signature) = kind(ask, pod);
-            let stranger = Stranger { cluster, ask, signature, company };
+            let stranger = Stranger { cluster, ask, signature, company, hopes: None };
             ["a1", "a2", "b1", "none"].map(|name| {
                 let node = cluster.node(name).expect("it is known");
                 crate::plugins::ruled_out(&stranger, node)

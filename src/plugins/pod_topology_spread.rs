@@ -11,7 +11,6 @@ use super::weighing::{Follows, MOST, Score};
 use super::{Filter, Rule};
 use crate::cluster::ids::NodeId;
 use crate::cluster::relations::domains::Domain;
-use crate::cluster::relations::wants::SpreadWant;
 
 /// The row.
 pub const RULE: Rule = Rule {
@@ -37,11 +36,12 @@ impl Judge for PodTopologySpread {
         objection(newcomer, node).is_none()
     }
 
-    /// A node without a key takes it never. How far domains are ahead, its gang may change.
+    /// A node without a key takes it never, nor does one whose domain stays ahead wherever the others of its gang go.
     fn rules_out(&self, stranger: &Stranger<'_>, node: NodeId) -> bool {
-        let relations = stranger.cluster.relations();
-        let lacks = |spread: &SpreadWant| relations.key(spread.key).domain(node).is_none();
-        relations.wants(stranger.ask).is_some_and(|wants| wants.spread.iter().any(lacks))
+        let Stranger { cluster, ask, signature, company, hopes } = *stranger;
+        let role = company.iter().position(|kind| *kind == (ask, signature));
+        let (Some(role), Some(census)) = (role, hopes) else { return false };
+        objection(&Newcomer { cluster, ask: cluster.interned(ask), census, role }, node).is_some()
     }
 
     fn reasons(&self, newcomer: &Newcomer<'_>, node: NodeId) -> Reasons {

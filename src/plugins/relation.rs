@@ -25,7 +25,7 @@ pub struct Newcomer<'a> {
     pub role: usize,
 }
 
-/// A pod of a kind of which nobody is being placed, so that nothing was counted for it.
+/// A pod of a kind of which nobody is being placed, so that what members mean to each other can only be guessed.
 #[derive(Clone, Copy, Debug)]
 pub struct Stranger<'a> {
     /// The cluster, its domains up to date.
@@ -36,6 +36,9 @@ pub struct Stranger<'a> {
     pub signature: SignatureId,
     /// All that are placed together with it, itself among them.
     pub company: &'a [(AskId, SignatureId)],
+    /// For a company with spread constraints, role by role: counts by domain, the least of each as high as members could
+    /// lift it.
+    pub hopes: Option<&'a Census>,
 }
 
 /// Reasons in kube-scheduler's words, each counted by itself; at least one.

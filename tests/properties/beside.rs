@@ -26,6 +26,17 @@ pub(crate) struct Pod {
     pub(crate) life: Life,
 }
 
+impl Pod {
+    /// The same pod with the host ports of another: who runs keeps them.
+    pub(crate) fn with_ports_of(self, other: &Self) -> Self {
+        let ports = other.ask.relations.as_ref().map(|relations| relations.host_ports.clone());
+        let mut wants = self.ask.relations.as_deref().cloned().unwrap_or_default();
+        wants.host_ports = ports.unwrap_or_default();
+        let ask = Ask { relations: wants.boxed(), ..Ask::clone(&self.ask) };
+        Self { ask: Arc::new(ask), ..self }
+    }
+}
+
 /// Nodes, pods on them, and a gang.
 #[derive(Clone, Debug)]
 pub(crate) struct Beside {

@@ -12,7 +12,7 @@ use muster::planner::demand::{Demand, Role};
 use muster::planner::referee;
 use muster::planner::refusal::{Certainty, SearchEnd};
 use muster::planner::{Company, Planner};
-use muster::plugins::census::Census;
+use muster::plugins::census::{Census, Waiting};
 use muster::workload::ask::Ask;
 
 use crate::beside::{self, Beside, FIRST_MEMBER};
@@ -128,12 +128,17 @@ fn change(
         }
         1 => {
             let pod = beside::draw_pod(random, 40);
-            beside::run(cluster, 500 + random.below(3) as u32, &pod, &world.nodes[node].name);
+            let id = 500 + random.below(3) as u32;
+            // Who runs stays where it is.
+            if cluster.node_of(PodId(id)).is_none() {
+                beside::run(cluster, id, &pod, &world.nodes[node].name);
+            }
             return false;
         }
         2 if !world.running.is_empty() => {
             let at = random.below(world.running.len() as u64) as usize;
-            beside::describe(cluster, at as u32, &beside::draw_pod(random, 40));
+            let pod = beside::draw_pod(random, 40);
+            beside::describe(cluster, at as u32, &pod.with_ports_of(&world.running[at].0));
             return false;
         }
         3 => cluster.remove_node(&world.nodes[node].name),
@@ -143,9 +148,15 @@ fn change(
     cluster.refresh_domains();
     let alone = matches!(&demand.roles[..], [role] if role.members.len() == 1);
     let kinds: Vec<_> = demand.roles.iter().map(|role| (role.ask, role.signature)).collect();
+    let members: Vec<u32> = demand.roles.iter().map(|role| role.members.len() as u32).collect();
+    let waiting = Waiting { members: &members, needed: demand.minimum as u32 };
+    let hopes = planner.hopes(cluster, &kinds, waiting);
     kinds.iter().any(|kind| {
         let census = Census::take(cluster, &[*kind]);
-        let company = if alone { Company::Alone(&census) } else { Company::Gang(&kinds) };
+        let company = match alone {
+            true => Company::Alone(&census),
+            false => Company::Gang { kinds: &kinds, hopes: &hopes },
+        };
         planner.could_help(cluster, &changes, kind.0)
             && !planner.is_ruled_out(cluster, *kind, node, company)
     })

@@ -1,4 +1,5 @@
-//! Pods that do not say how they are spread: what a profile says of it follows what selects them.
+//! Pods that do not say how they are spread: what a profile says of it follows what selects them. Gangs that are spread
+//! among themselves: what wakes them, and what does not.
 
 use std::sync::Arc;
 
@@ -77,6 +78,57 @@ fn a_pod_waits_by_what_selects_it_and_goes_once_that_changes() {
     stage.tell(selecting(SelectingKind::Service, "web", "app=api"));
     stage.settle();
     assert_eq!(stage.binds, ["batch n1", "web n1"]);
+}
+
+/// A gang of so many that is spread over zones a, b, and c, where c has room for one until `c` leaves. Pods `a` and `b`
+/// take a seat each in the other zones, where there are many.
+fn short_of_zone_c(members: u32, running_in_a: u32) -> Stage {
+    let mut stage = Stage::with(spreading(), &[]);
+    for (name, zone, gpus) in [("a1", "a", 20), ("b1", "b", 20), ("c1", "c", 2)] {
+        let labels = vec![("zone".into(), zone.into())];
+        stage.tell(Event::Node(Box::new(NodeFact { labels, ..node(name, gpus) })));
+        stage.put(PodFact { node: Some(name.into()), ..pod(zone, 1) });
+    }
+    stage.tell(selecting(SelectingKind::Service, "web", "app=web"));
+    for at in 0..running_in_a {
+        let runs = PodFact { node: Some("a1".into()), ..pod(&format!("web-{at}"), 1) };
+        stage.put(labelled(runs, "web"));
+    }
+    stage.put_group(group("g", members));
+    for at in 0..members {
+        stage.put(labelled(member(&format!("g-{at}"), "g", 1), "web"));
+    }
+    stage.settle();
+    assert_eq!(stage.binds, [""; 0]);
+    stage
+}
+
+#[test]
+fn a_gang_that_is_spread_among_itself_is_woken_only_by_room_that_it_lacks() {
+    // Two each, and c holds one: more room in a or b is of no use.
+    let mut stage = short_of_zone_c(6, 0);
+    let refused = stage.engine.counters().refused;
+    stage.delete("a");
+    stage.settle();
+    stage.delete("b");
+    stage.settle();
+    assert_eq!(stage.engine.counters().refused, refused, "nobody was tried again");
+    stage.delete("c");
+    stage.settle();
+    assert_eq!(stage.binds.len(), 6);
+}
+
+#[test]
+fn room_where_a_domain_stays_ahead_wakes_no_gang() {
+    // Three run in a: five go to b and c, where the last goes nowhere but to c.
+    let mut stage = short_of_zone_c(5, 3);
+    let refused = stage.engine.counters().refused;
+    stage.delete("a");
+    stage.settle();
+    assert_eq!(stage.engine.counters().refused, refused, "nobody was tried again");
+    stage.delete("c");
+    stage.settle();
+    assert_eq!(stage.binds.len(), 5);
 }
 
 #[test]
