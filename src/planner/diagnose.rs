@@ -41,15 +41,7 @@ fn unhonoured(ask: &Ask, nodes: usize) -> Option<Refusal> {
             None
         }
     })?;
-    Some(Refusal {
-        cause: Cause::Unsupported,
-        nodes,
-        reasons: faults.iter().map(|text| Reason { count: 0, text: text.clone() }).collect(),
-        gang: None,
-        nearest: None,
-        search: SearchEnd::Exhausted,
-        cured_by: Cures::NONE,
-    })
+    Some(Refusal::unsupported(nodes, faults.iter().cloned(), Cures::NONE))
 }
 
 /// The refusal of an ask with volumes while some kind of storage cannot be watched: half a view would be none.
@@ -60,15 +52,7 @@ fn storage_unseen(cluster: &Cluster, ask: &Ask) -> Option<Refusal> {
          give it the rights of deploy/rbac/scheduler.yaml",
         kind.plural()
     );
-    Some(Refusal {
-        cause: Cause::Unsupported,
-        nodes: cluster.node_count(),
-        reasons: vec![Reason { count: 0, text: text.into() }],
-        gang: None,
-        nearest: None,
-        search: SearchEnd::Exhausted,
-        cured_by: Cures::STORAGE,
-    })
+    Some(Refusal::unsupported(cluster.node_count(), [text.into()], Cures::STORAGE))
 }
 
 /// The refusal of a demand for a resource that no node reports, and that a DeviceClass stands behind: upstream would
@@ -91,15 +75,8 @@ fn device_unallocated(cluster: &Cluster, id: AskId) -> Option<Refusal> {
         "spec.containers[].resources: {name} is offered by DeviceClass {class} alone, whose devices are not allocated \
          yet; ask for a resource that nodes report in status.allocatable, as device plugins have them do"
     );
-    Some(Refusal {
-        cause: Cause::Unsupported,
-        nodes: cluster.node_count(),
-        reasons: vec![Reason { count: 0, text: text.into() }],
-        gang: None,
-        nearest: None,
-        search: SearchEnd::Exhausted,
-        cured_by: Cures::DEVICE_CLASSES | Cures::NODE_ADDED | node_resources_fit::RULE.cured_by,
-    })
+    let cured_by = Cures::DEVICE_CLASSES | Cures::NODE_ADDED | node_resources_fit::RULE.cured_by;
+    Some(Refusal::unsupported(cluster.node_count(), [text.into()], cured_by))
 }
 
 /// The refusal for the member that is `wanted` and found no room. `newcomer` is the same member where rules

@@ -88,6 +88,25 @@ pub struct NearestMiss {
     pub lacking: Vec<(Name, i64)>,
 }
 
+impl Refusal {
+    /// The refusal of what no node of the cluster could give as things stand, in these words.
+    pub(super) fn unsupported(
+        nodes: usize,
+        texts: impl IntoIterator<Item = Name>,
+        cured_by: Cures,
+    ) -> Self {
+        Self {
+            cause: Cause::Unsupported,
+            nodes,
+            reasons: texts.into_iter().map(|text| Reason { count: 0, text }).collect(),
+            gang: None,
+            nearest: None,
+            search: SearchEnd::Exhausted,
+            cured_by,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {

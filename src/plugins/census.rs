@@ -5,6 +5,8 @@
 
 mod lift;
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
 pub use self::lift::Waiting;
@@ -13,20 +15,21 @@ use super::{node_affinity, taint_toleration};
 use crate::cluster::Cluster;
 use crate::cluster::ids::{AskId, KeyId, NodeId, SelectorId, SignatureId, TermId};
 use crate::cluster::node_set::NodeSet;
+use crate::cluster::relations::column::Column;
 use crate::cluster::relations::domains::Domain;
 use crate::cluster::relations::selectors::Effect;
-use crate::cluster::relations::wants::{Counted, SpreadWant};
+use crate::cluster::relations::wants::{Counted, SpreadWant, Wants};
 use crate::workload::ask::Ask;
 use crate::workload::profile::WishesOfOthers;
 use crate::workload::relations::{InclusionPolicy, SpreadBy};
 
 /// Which counts a sum is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     /// Pods that a selector matches.
     Pods(SelectorId),
-    /// Pods that carry a term.
-    Carriers(TermId),
+    /// Pods that carry any of these terms, in id order; once for each that they carry.
+    Carriers(SmallVec<[TermId; 1]>),
     /// Nothing that runs.
     Nothing,
 }
@@ -88,7 +91,7 @@ pub struct RoleTallies {
     pub attraction: Option<AttractionTally>,
     /// Its own required anti-affinity, term by term.
     pub repulsion: SmallVec<[usize; 1]>,
-    /// Terms of other pods against it.
+    /// Terms of other pods against it, those of one key together.
     pub repelled_by: SmallVec<[usize; 1]>,
     /// Spread constraints, in the order in which they are written.
     pub spread: SmallVec<[SpreadTally; 1]>,
@@ -96,8 +99,14 @@ pub struct RoleTallies {
     pub wishes: SmallVec<[(usize, i64); 2]>,
     /// Spread constraints that are only wished for: `min_domains` and `itself` mean nothing here.
     pub wished_spread: SmallVec<[SpreadTally; 1]>,
-    /// Tallies to which a member of the role adds when it is placed.
-    raises: SmallVec<[usize; 4]>,
+    /// Tallies to which a member of the role adds when it is placed, and how much.
+    raises: SmallVec<[(usize, i64); 4]>,
+}
+
+impl RoleTallies {
+    fn raises(&self, tally: usize) -> bool {
+        self.raises.iter().any(|(raised, _)| *raised == tally)
+    }
 }
 
 /// Counts by domain for the roles of a demand.
@@ -116,10 +125,11 @@ impl Census {
             census.roles.push(tallies);
         }
         for (at, (ask, signature)) in roles.iter().enumerate() {
-            let raised =
-                |tally: &&usize| census.tallies[**tally].is_raised_by(cluster, *ask, *signature);
-            let all: Vec<usize> = (0..census.tallies.len()).collect();
-            census.roles[at].raises = all.iter().filter(raised).copied().collect();
+            let raised = |(at, tally): (usize, &Tally)| {
+                Some((at, tally.raised_by(cluster, *ask, *signature))).filter(|(_, by)| *by > 0)
+            };
+            census.roles[at].raises =
+                census.tallies.iter().enumerate().filter_map(raised).collect();
         }
         census
     }
@@ -138,8 +148,8 @@ impl Census {
 
     /// Counts a member of the role in on `node` (1), or out (-1).
     pub fn shift(&mut self, cluster: &Cluster, role: usize, node: NodeId, count: i64) {
-        for tally in &self.roles[role].raises {
-            self.tallies[*tally].shift(cluster, node, count);
+        for (tally, by) in &self.roles[role].raises {
+            self.tallies[*tally].shift(cluster, node, by * count);
         }
     }
 
@@ -158,7 +168,7 @@ impl Census {
     /// per domain of one key; then every set of seats to which none can be added has the same size.
     pub fn any_full_set_is_a_largest(&self, role: usize) -> bool {
         let of_role = &self.roles[role];
-        let raises = |tally: &usize| of_role.raises.contains(tally);
+        let raises = |tally: &usize| of_role.raises(*tally);
         if of_role.attraction.as_ref().is_some_and(|near| near.tallies.iter().any(raises)) {
             return false;
         }
@@ -181,25 +191,32 @@ impl Census {
         let relations = cluster.relations();
         let matched = relations.matched(signature);
         let mut of_role = RoleTallies::default();
-        for term in matched.iter().flat_map(|selector| relations.repelling(*selector)) {
-            let carried = |(ask, _): &(AskId, _)| carries(cluster, *ask, *term);
-            if !relations.carriers(*term).is_empty() || roles.iter().any(carried) {
-                let key = relations.term(*term).key;
-                of_role.repelled_by.push(self.shared(cluster, Source::Carriers(*term), key));
-            }
+        let repelling = matched.iter().flat_map(|selector| relations.repelling(*selector));
+        let matters = |term: &&TermId| {
+            let carried = |(ask, _): &(AskId, _)| carries(cluster, *ask, **term);
+            !relations.carriers(**term).is_empty() || roles.iter().any(carried)
+        };
+        let mut against: BTreeMap<KeyId, SmallVec<[TermId; 1]>> = BTreeMap::new();
+        for term in repelling.filter(matters) {
+            against.entry(relations.term(*term).key).or_default().push(*term);
+        }
+        for (key, terms) in against {
+            of_role.repelled_by.push(self.carriers(cluster, terms, key));
         }
         let wishes = cluster.ask(ask).wishes_of_others();
+        let mut wishing: BTreeMap<(KeyId, i64), SmallVec<[TermId; 1]>> = BTreeMap::new();
         for term in matched.iter().flat_map(|selector| relations.wishing(*selector)) {
             let weight = match (relations.term(*term).effect, wishes) {
                 (Effect::Weighs(weight), WishesOfOthers::Count { .. }) => weight,
                 (Effect::Binds, WishesOfOthers::Count { bond }) => bond,
                 (Effect::Repels, _) | (_, WishesOfOthers::Ignored) => 0,
             };
-            if weight == 0 {
-                continue;
+            if weight != 0 {
+                wishing.entry((relations.term(*term).key, weight)).or_default().push(*term);
             }
-            let key = relations.term(*term).key;
-            of_role.wishes.push((self.shared(cluster, Source::Carriers(*term), key), weight));
+        }
+        for ((key, weight), terms) in wishing {
+            of_role.wishes.push((self.carriers(cluster, terms, key), weight));
         }
         let Some(wants) = relations.wants(ask) else { return of_role };
         for wish in &wants.wishes {
@@ -214,7 +231,7 @@ impl Census {
             let source = attraction.selector.map_or(Source::Nothing, Source::Pods);
             let keys = attraction.keys.iter();
             of_role.attraction = Some(AttractionTally {
-                tallies: keys.map(|key| self.shared(cluster, source, *key)).collect(),
+                tallies: keys.map(|key| self.shared(cluster, source.clone(), *key)).collect(),
                 keys: attraction.keys.clone(),
                 matches_itself: attraction.selector.is_some_and(|id| matched.contains(&id)),
             });
@@ -258,6 +275,17 @@ impl Census {
             });
         }
         tallies
+    }
+
+    /// A tally of those who carry these terms, all of one key.
+    fn carriers(
+        &mut self,
+        cluster: &Cluster,
+        mut terms: SmallVec<[TermId; 1]>,
+        key: KeyId,
+    ) -> usize {
+        terms.sort_unstable();
+        self.shared(cluster, Source::Carriers(terms), key)
     }
 
     /// A tally over all nodes, which roles share.
@@ -306,13 +334,16 @@ impl Tally {
         let relations = cluster.relations();
         let domains = relations.key(key);
         let by_domain = vec![0; domains.count()];
+        let mut columns: SmallVec<[&Column; 1]> = SmallVec::new();
+        match &source {
+            Source::Pods(selector) => columns.push(relations.pods(*selector)),
+            Source::Carriers(terms) => {
+                columns.extend(terms.iter().map(|term| relations.carriers(*term)));
+            }
+            Source::Nothing => {}
+        }
         let mut tally = Self { source, key, among, by_domain, total: 0, last: None };
-        let column = match source {
-            Source::Pods(selector) => relations.pods(selector),
-            Source::Carriers(term) => relations.carriers(term),
-            Source::Nothing => return tally,
-        };
-        for (node, count) in column.iter() {
+        for (node, count) in columns.into_iter().flat_map(Column::iter) {
             tally.shift(cluster, node, count);
         }
         tally
@@ -364,12 +395,17 @@ impl Tally {
         }
     }
 
-    /// True if a member of this ask and signature adds to it.
-    fn is_raised_by(&self, cluster: &Cluster, ask: AskId, signature: SignatureId) -> bool {
-        match self.source {
-            Source::Pods(id) => cluster.relations().matched(signature).contains(&id),
-            Source::Carriers(term) => carries(cluster, ask, term),
-            Source::Nothing => false,
+    /// How much a member of this ask and signature adds to it.
+    fn raised_by(&self, cluster: &Cluster, ask: AskId, signature: SignatureId) -> i64 {
+        let relations = cluster.relations();
+        match &self.source {
+            Source::Pods(id) => i64::from(relations.matched(signature).binary_search(id).is_ok()),
+            Source::Carriers(terms) => {
+                let carried = relations.wants(ask).into_iter().flat_map(Wants::carried);
+                let counted = carried.filter(|term| terms.binary_search(term).is_ok());
+                i64::try_from(counted.count()).expect("a pod has few terms")
+            }
+            Source::Nothing => 0,
         }
     }
 }

@@ -2,13 +2,13 @@
 //! found by a label or a namespace, so that a new selector need not be compared with all of them.
 //! Knows no selector beyond its id. Invariant: a set lives as long as a pod has it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use smallvec::SmallVec;
 
 use super::selectors::{Demand, Scope};
+use super::signatures::{Matched, Signatures};
 use crate::base::names::Name;
 use crate::base::slab::Slab;
 use crate::cluster::ids::{PodId, SelectorId, SignatureId};
@@ -20,16 +20,13 @@ id_type!(
     LabelSetId
 );
 
-/// Selectors that match, in id order.
-pub(super) type Matched = SmallVec<[SelectorId; 4]>;
-
 /// Labels and the pods that have them.
 #[derive(Clone, Debug)]
 pub(super) struct LabelSet {
     pub(super) labels: SharedLabels,
     /// Described pods, placed or not.
     pub(super) pods: Vec<PodId>,
-    pub(super) matched: Matched,
+    /// Which selectors match.
     pub(super) signature: SignatureId,
 }
 
@@ -41,9 +38,7 @@ pub(super) struct LabelSets {
     by_address: FxHashMap<usize, LabelSetId>,
     by_label: FxHashMap<Name, FxHashMap<Name, BTreeSet<LabelSetId>>>,
     by_namespace: FxHashMap<Name, BTreeSet<LabelSetId>>,
-    signatures: FxHashMap<Matched, (SignatureId, u32)>,
-    by_signature: FxHashMap<SignatureId, Matched>,
-    last_signature: u32,
+    signatures: Signatures,
 }
 
 impl LabelSets {
@@ -63,8 +58,8 @@ impl LabelSets {
 
     /// A new set, which no pod has yet, of labels that these selectors match.
     pub(super) fn insert(&mut self, labels: &SharedLabels, matched: Matched) -> LabelSetId {
-        let signature = self.intern_signature(&matched);
-        let row = LabelSet { labels: labels.clone(), pods: Vec::new(), matched, signature };
+        let signature = self.signatures.enter(matched);
+        let row = LabelSet { labels: labels.clone(), pods: Vec::new(), signature };
         let id = self.rows.insert(row);
         self.by_address.insert(address(labels), id);
         self.by_namespace.entry(labels.namespace.clone()).or_default().insert(id);
@@ -79,7 +74,7 @@ impl LabelSets {
     pub(super) fn remove(&mut self, id: LabelSetId) {
         let Some(gone) = self.rows.remove(id) else { return };
         assert!(gone.pods.is_empty(), "a set lives as long as a pod has it");
-        self.forget_signature(&gone.matched);
+        self.signatures.leave(gone.signature);
         self.by_address.remove(&address(&gone.labels));
         take_out(&mut self.by_namespace, &gone.labels.namespace, id);
         for (key, value) in &gone.labels.pairs {
@@ -93,16 +88,49 @@ impl LabelSets {
 
     /// Says anew which selectors match the labels of a set.
     pub(super) fn rematch(&mut self, id: LabelSetId, matched: Matched) {
-        let signature = self.intern_signature(&matched);
-        let before = std::mem::replace(&mut self.rows[id].matched, matched);
-        self.rows[id].signature = signature;
-        self.forget_signature(&before);
+        self.signatures.leave(self.rows[id].signature);
+        self.rows[id].signature = self.signatures.enter(matched);
+    }
+
+    /// One selector more matches these sets.
+    pub(super) fn gain(&mut self, sets: &[LabelSetId], selector: SelectorId) {
+        self.shift(sets, |signatures, before, count| signatures.gain(before, selector, count));
+    }
+
+    /// A selector matches these sets no more.
+    pub(super) fn lose(&mut self, sets: &[LabelSetId], selector: SelectorId) {
+        self.shift(sets, |signatures, before, count| signatures.lose(before, selector, count));
+    }
+
+    /// Gives sets other signatures: one for all that had the same.
+    fn shift(
+        &mut self,
+        sets: &[LabelSetId],
+        mut shift: impl FnMut(&mut Signatures, SignatureId, u32) -> SignatureId,
+    ) {
+        let mut counts: BTreeMap<SignatureId, u32> = BTreeMap::new();
+        for set in sets {
+            *counts.entry(self.rows[*set].signature).or_default() += 1;
+        }
+        let mut shifted = |(before, count)| (before, shift(&mut self.signatures, before, count));
+        let now: FxHashMap<SignatureId, SignatureId> =
+            counts.into_iter().map(&mut shifted).collect();
+        for set in sets {
+            let signature = &mut self.rows[*set].signature;
+            *signature = now[signature];
+        }
+    }
+
+    /// The selectors that match a set.
+    #[inline]
+    pub(super) fn matched_by(&self, id: LabelSetId) -> &[SelectorId] {
+        self.signatures.matched(self.rows[id].signature)
     }
 
     /// The selectors that match pods of a signature; none for one that no pod has any more.
     #[inline]
     pub(super) fn matched(&self, signature: SignatureId) -> &[SelectorId] {
-        self.by_signature.get(&signature).map_or(&[], |matched| matched)
+        self.signatures.matched(signature)
     }
 
     /// Sets that a selector of these scopes may match, in id order: all that meet the one of its demands that the fewest
@@ -143,30 +171,6 @@ impl LabelSets {
     /// The sets of pods in one namespace.
     pub(super) fn in_namespace(&self, namespace: &str) -> Vec<LabelSetId> {
         self.by_namespace.get(namespace).into_iter().flatten().copied().collect()
-    }
-
-    fn intern_signature(&mut self, matched: &Matched) -> SignatureId {
-        if matched.is_empty() {
-            return SignatureId::NONE;
-        }
-        if let Some((id, users)) = self.signatures.get_mut(matched) {
-            *users += 1;
-            return *id;
-        }
-        self.last_signature += 1;
-        let id = SignatureId(self.last_signature);
-        self.signatures.insert(matched.clone(), (id, 1));
-        self.by_signature.insert(id, matched.clone());
-        id
-    }
-
-    fn forget_signature(&mut self, matched: &Matched) {
-        let Some((id, users)) = self.signatures.get_mut(matched) else { return };
-        *users -= 1;
-        if *users == 0 {
-            self.by_signature.remove(id);
-            self.signatures.remove(matched);
-        }
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) mod audit;
 mod label_sets;
 mod ports;
 pub mod selectors;
+mod signatures;
 mod track;
 
 use std::collections::{BTreeMap, BTreeSet};

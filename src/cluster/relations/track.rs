@@ -4,9 +4,10 @@
 
 use smallvec::SmallVec;
 
-use super::label_sets::{LabelSetId, Matched};
+use super::label_sets::LabelSetId;
 use super::moved::NodeChange;
 use super::selectors::{Counts, Effect, Novelty, PodSelector};
+use super::signatures::Matched;
 use super::wants::{Attraction, Counted, Repulsion, SpreadWant, Wants, Wish};
 use super::{Attention, Moved, PodTraits, Relations, Row};
 use crate::base::id::Id;
@@ -148,16 +149,13 @@ impl Relations {
             Novelty::New => {}
         }
         let what = self.selectors.get(id).what.clone();
-        for set in self.sets.candidates(&what.scopes) {
-            let labels = &self.sets.get(set).labels;
-            if !what.matches(labels, self.namespace(&labels.namespace)) {
-                continue;
-            }
-            let mut matched = self.sets.get(set).matched.clone();
-            if let Err(at) = matched.binary_search(&id) {
-                matched.insert(at, id);
-            }
-            self.sets.rematch(set, matched);
+        let mut matching = self.sets.candidates(&what.scopes);
+        matching.retain(|set| {
+            let labels = &self.sets.get(*set).labels;
+            what.matches(labels, self.namespace(&labels.namespace))
+        });
+        self.sets.gain(&matching, id);
+        for set in matching {
             self.count_set(set, id, 1, pods);
             self.resign(set, pods);
         }
@@ -167,13 +165,11 @@ impl Relations {
     /// One user of a selector less.
     fn unselect(&mut self, id: SelectorId, pods: &Pods) {
         let Some(what) = self.selectors.forget(id) else { return };
-        for set in self.sets.candidates(&what.scopes) {
-            let mut matched = self.sets.get(set).matched.clone();
-            if let Ok(at) = matched.binary_search(&id) {
-                matched.remove(at);
-                self.sets.rematch(set, matched);
-                self.resign(set, pods);
-            }
+        let mut matching = self.sets.candidates(&what.scopes);
+        matching.retain(|set| self.sets.matched_by(*set).binary_search(&id).is_ok());
+        self.sets.lose(&matching, id);
+        for set in matching {
+            self.resign(set, pods);
         }
     }
 
@@ -222,7 +218,7 @@ impl Relations {
         };
         for set in self.sets.in_namespace(name) {
             let matched = self.matching(set);
-            let before = self.sets.get(set).matched.clone();
+            let before = Matched::from(self.sets.matched_by(set));
             if matched == before {
                 continue;
             }
@@ -346,7 +342,7 @@ impl Relations {
         match self.attention {
             Attention::Asleep => {}
             Attention::Awake => {
-                for id in &self.sets.get(row.set).matched {
+                for id in self.sets.matched_by(row.set) {
                     let selector = self.selectors.get_mut(*id);
                     if selector.what.counts.include(life) {
                         selector.pods.shift(node, shift.sign());

@@ -42,7 +42,7 @@ impl Census {
         for role in 0..self.roles.len() {
             let others = all - i64::from(waiting.members[role]);
             for spread in self.roles[role].spread.clone() {
-                let raises = |other: &usize| self.roles[*other].raises.contains(&spread.tally);
+                let raises = |other: &usize| self.roles[*other].raises(spread.tally);
                 let raising: Vec<usize> = (0..self.roles.len()).filter(raises).collect();
                 let pods = raising.iter().map(|other| i64::from(waiting.members[*other])).sum();
                 let tally = &mut self.tallies[spread.tally];
