@@ -9,7 +9,7 @@ use crate::cluster::change::Changes;
 use crate::cluster::ids::{AskId, NodeId, SignatureId};
 use crate::plugins::census::{Census, Waiting};
 use crate::plugins::relation::{Newcomer, Stranger, is_related};
-use crate::plugins::{self, node_resources_fit};
+use crate::plugins::{self, node_resources_fit, pod_topology_spread};
 
 /// Whether a pod is placed with others that may make room for it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub enum Company<'a> {
 /// What the members of a gang could make of its spread constraints.
 #[derive(Clone, Debug)]
 pub enum Hopes {
-    /// It has none.
+    /// It has none, or not all members are bound by them.
     Unneeded,
     /// Counts by domain, role by role, the least of each as high as members could lift it.
     Some(Census),
@@ -51,7 +51,8 @@ impl Planner {
             && self.admits(cluster, ask, node)
     }
 
-    /// What the members of a gang could make of its spread constraints. The cluster's domains must be fresh.
+    /// What the members of a gang could make of its spread constraints, where all are bound by them. The cluster's domains
+    /// must be fresh.
     pub fn hopes(
         &self,
         cluster: &Cluster,
@@ -59,7 +60,11 @@ impl Planner {
         waiting: Waiting<'_>,
     ) -> Hopes {
         let wants = |(ask, _): &(AskId, _)| cluster.relations().wants(*ask);
-        if !kinds.iter().filter_map(wants).any(|wants| !wants.spread.is_empty()) {
+        let is_free =
+            |(ask, _): &(AskId, _)| cluster.ask(*ask).turns_off(pod_topology_spread::RULE.name);
+        if kinds.iter().any(is_free)
+            || !kinds.iter().filter_map(wants).any(|wants| !wants.spread.is_empty())
+        {
             return Hopes::Unneeded;
         }
         let mut census = Census::take(cluster, kinds);

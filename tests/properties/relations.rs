@@ -2,6 +2,7 @@
 //! refusals count what a scan would count, no change that cures is missed, and what is kept equals a recount.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use muster::base::random::Random;
 use muster::cluster::Cluster;
@@ -14,6 +15,7 @@ use muster::planner::refusal::{Certainty, SearchEnd};
 use muster::planner::{Company, Planner};
 use muster::plugins::census::{Census, Waiting};
 use muster::workload::ask::Ask;
+use muster::workload::profile::Profile;
 
 use crate::beside::{self, Beside, FIRST_MEMBER};
 
@@ -166,12 +168,24 @@ fn kind<'a>(cluster: &'a Cluster, role: &Role) -> (AskId, &'a Ask) {
     (role.ask, cluster.ask(role.ask))
 }
 
+/// Gives the members a profile under which no constraint spreads them.
+fn spread_as_they_like(world: &mut Beside) {
+    let profile = Profile { filters_off: vec!["PodTopologySpread"], ..Profile::default() };
+    let profile = Some(Arc::new(profile));
+    for member in &mut world.members {
+        member.ask = Arc::new(Ask { profile: profile.clone(), ..Ask::clone(&member.ask) });
+    }
+}
+
 #[test]
 fn a_change_that_makes_a_demand_possible_could_help_it() {
     let (mut cured, mut spared) = (0, 0);
     for seed in 0..12_000 {
         let mut random = Random::new(seed);
-        let world = Beside::draw(&mut random);
+        let mut world = Beside::draw(&mut random);
+        if random.chance(10) {
+            spread_as_they_like(&mut world);
+        }
         let mut cluster = world.cluster();
         let demand = world.demand(&mut cluster);
         let mut planner = Planner::default();
