@@ -95,6 +95,42 @@ async fn volcano_4692_a_write_that_hangs_holds_up_nobody_else() {
     world.stop().await;
 }
 
+/// There a helper pod whose deletion never ended kept the binder from binding anybody ("cluster is scaling up").
+#[tokio::test(start_paused = true)]
+async fn kai_611_a_pod_whose_deletion_never_ends_keeps_its_own_place_and_holds_up_nobody() {
+    let world = World::with_nodes(1).await;
+    let held = |name: &str, gpus: u32| {
+        let mut held = pod(name, gpus);
+        held["metadata"]["finalizers"] = json!(["example.com/held"]);
+        world.create("pods", held);
+    };
+    held("scaling", 3);
+    world.until("it is bound", |world| world.bound() == ["scaling"]).await;
+    held("too-big", 9);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for name in ["scaling", "too-big"] {
+        world.delete_pod(name);
+    }
+    let begun = Instant::now();
+    world.group("train", 2);
+    for index in 0..2 {
+        world.create("pods", member(&format!("train-{index}"), "train", 2));
+    }
+    world.until("the gang is bound", |world| world.bound().len() == 3).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    world.create("pods", pod("late", 4));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.bound().len(), 3, "what is being deleted may still use its cards");
+    let path = "/api/v1/namespaces/default/pods/scaling";
+    let let_go = json!({"metadata": {"finalizers": null}});
+    world
+        .server
+        .write(|server| server.patch(world.clock.now(), path, PatchKind::Merge, let_go))
+        .expect("a finalizer may be taken away");
+    world.until("its place is free", |world| world.bound().contains(&"late".to_owned())).await;
+    world.stop().await;
+}
+
 /// There the old leader went on binding after it had lost its lease, beside its successor.
 #[tokio::test(start_paused = true)]
 async fn kubernetes_65257_and_81306_who_lost_the_lease_binds_nothing_beside_the_successor() {
