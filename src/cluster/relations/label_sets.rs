@@ -122,7 +122,6 @@ impl LabelSets {
     }
 
     /// The selectors that match a set.
-    #[inline]
     pub(super) fn matched_by(&self, id: LabelSetId) -> &[SelectorId] {
         self.signatures.matched(self.rows[id].signature)
     }

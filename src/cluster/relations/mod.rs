@@ -150,7 +150,7 @@ impl Relations {
     /// The selectors that match pods of a signature, in id order.
     #[inline]
     pub fn matched(&self, signature: SignatureId) -> &[SelectorId] {
-        if signature == SignatureId::NONE { &[] } else { self.sets.matched(signature) }
+        self.sets.matched(signature)
     }
 
     /// How many of the pods that a selector matches are on each node.

@@ -342,7 +342,8 @@ impl Relations {
         match self.attention {
             Attention::Asleep => {}
             Attention::Awake => {
-                for id in self.sets.matched_by(row.set) {
+                let signature = self.sets.get(row.set).signature;
+                for id in self.sets.matched(signature) {
                     let selector = self.selectors.get_mut(*id);
                     if selector.what.counts.include(life) {
                         selector.pods.shift(node, shift.sign());
